@@ -1,0 +1,182 @@
+/* The contract between Python and the native part of aiospawn.
+ *
+ * Data. Python compiles a launch into one flat request (struct aiospawn_request, steps, step data, strings), which
+ * aiospawn_launch() copies before it returns: the caller keeps its bytes. What a wake-up brought lies in the reactor's
+ * batch (struct aiospawn_batch), owned by the reactor and overwritten by the next aiospawn_drain().
+ *
+ * Errors. Functions that return int give 0 or more on success and a negated errno otherwise. errno itself is not used.
+ *
+ * Ownership of descriptors. Everything aiospawn_launch() makes belongs to the reactor: the status pipe, the pidfd, the
+ * parent's ends of the pipes. A pipe end leaves by aiospawn_disown(): from then on the caller closes the descriptor, after
+ * telling aiospawn_shut(), which takes it out of the epoll set while the number still means that pipe. A token names a
+ * child; it is never used twice, so a stale one is answered with -ESRCH and can never mean a stranger.
+ *
+ * Threads. launch, drain, watch, shut, disown and release are for the thread that runs the reactor's loop. signal, peek and
+ * dup_pidfd may be called from any thread.
+ *
+ * Fork. In the child of a fork, by whoever, every reactor is dead: its descriptors are closed (those disowned are replaced
+ * by /dev/null, so that the owner's close hurts nobody), its functions answer -EOWNERDEAD, aiospawn_generation has changed.
+ */
+#ifndef AIOSPAWN_H
+#define AIOSPAWN_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+/* cffi */
+enum {
+  AIOSPAWN_REQUEST_VERSION = 1,
+  AIOSPAWN_STREAMS = 3,          /* pipes of a launch: standard input, output and error */
+  AIOSPAWN_MAX_SAVED = 64,       /* descriptors a plan may set aside before it overwrites their numbers */
+  AIOSPAWN_MAX_STEPS = 65536,
+  AIOSPAWN_BATCH_EVENTS = 384,   /* the most events of a batch: three for each of 128 ready descriptors */
+  AIOSPAWN_BATCH_DATA = 1048576  /* the most bytes */
+};
+
+/* What the child does between clone and execve, in the order given by the request. Names follow the system calls. */
+enum aiospawn_step_kind {
+  AIOSPAWN_STEP_EXECVE,          /* no step of a request: where an error record says that the program could not be run */
+  AIOSPAWN_STEP_SAVE,            /* duplicate fd out of the way, into register value */
+  AIOSPAWN_STEP_DUP,             /* fd becomes descriptor number value; the same number: clear close-on-exec */
+  AIOSPAWN_STEP_DUP_SAVED,       /* register fd becomes descriptor number value */
+  AIOSPAWN_STEP_OPEN,            /* open data with the flags in value as descriptor number fd */
+  AIOSPAWN_STEP_CLOSE,           /* close the descriptors fd ... value but the status pipe */
+  AIOSPAWN_STEP_CHDIR,           /* to the directory data */
+  AIOSPAWN_STEP_UMASK,           /* value */
+  AIOSPAWN_STEP_SETSID,
+  AIOSPAWN_STEP_SETPGID,         /* into process group value; 0: a new one */
+  AIOSPAWN_STEP_SIGDEFAULT,      /* the signals of the mask value to their default action */
+  AIOSPAWN_STEP_SETGROUPS,       /* data: value ids of 4 bytes */
+  AIOSPAWN_STEP_SETGID,          /* real, effective and saved: value */
+  AIOSPAWN_STEP_SETUID,
+  AIOSPAWN_STEP_KINDS
+};
+
+enum aiospawn_request_flag {
+  AIOSPAWN_PRIVATE_MEMORY = 1    /* a clone without CLONE_VM: for steps that change credentials (see child.h) */
+};
+
+enum aiospawn_pipe {             /* struct aiospawn_request.pipes */
+  AIOSPAWN_NO_PIPE,
+  AIOSPAWN_CHILD_READS,
+  AIOSPAWN_CHILD_WRITES
+};
+
+/* A step's descriptor operand below zero means the child's end of a pipe: -1 - stream. */
+struct aiospawn_step {
+  uint32_t kind;
+  int32_t fd;
+  int64_t value;
+  uint32_t data;                 /* offset into the step data */
+  uint32_t size;
+};
+
+/* Followed by the steps, then data_size bytes of step data, then the NUL-terminated strings: candidate paths of the
+ * program, arguments, environment. */
+struct aiospawn_request {
+  uint32_t version;
+  uint32_t flags;
+  uint32_t steps;
+  uint32_t candidates;
+  uint32_t arguments;
+  uint32_t variables;
+  uint32_t data_size;
+  int32_t top;                   /* the highest descriptor number that the steps write to */
+  int32_t pipe_size;             /* bytes, for F_SETPIPE_SZ; 0: as the kernel gives it */
+  uint8_t pipes[4];              /* enum aiospawn_pipe by stream */
+};
+
+struct aiospawn_launched {
+  uint64_t token;
+  int32_t pid;
+  int32_t pidfd;                 /* the reactor's */
+};
+
+enum aiospawn_event_kind {
+  AIOSPAWN_STARTED,              /* the program runs */
+  AIOSPAWN_FAILED,               /* it does not: value errno, extra step kind, offset step index. The child is reaped */
+  AIOSPAWN_DIED,                 /* killed by signal value before it could run the program. The child is reaped */
+  AIOSPAWN_DATA,                 /* length bytes at offset of the batch's data, read from stream */
+  AIOSPAWN_EOF,                  /* end of stream, or its read error in value; out of the set, closed unless disowned */
+  AIOSPAWN_WRITABLE,             /* stream takes data again */
+  AIOSPAWN_READER_GONE,          /* nobody reads stream any more; out of the set */
+  AIOSPAWN_EXITED,               /* reaped: value is the exit status, or the negated signal; extra: 1 usage known, 2 status lost */
+  AIOSPAWN_EVENT_KINDS
+};
+
+struct aiospawn_event {
+  uint64_t token;
+  uint32_t kind;
+  uint32_t stream;
+  int32_t value;
+  int32_t extra;
+  uint32_t offset;
+  uint32_t length;
+};
+
+struct aiospawn_batch {
+  uint32_t head;                 /* the next event to deliver; moved by the caller */
+  uint32_t count;
+  const struct aiospawn_event *events;
+  const unsigned char *data;
+  const unsigned char *usage;    /* a struct rusage per event, meant where EXITED says so */
+};
+
+enum aiospawn_watch {
+  AIOSPAWN_WATCH_OFF,            /* not in the set: an entry with an empty mask would still report a hang-up, for ever */
+  AIOSPAWN_WATCH_IDLE,           /* only the loss of the other side */
+  AIOSPAWN_WATCH_READ,
+  AIOSPAWN_WATCH_WRITE
+};
+
+enum aiospawn_feature {
+  AIOSPAWN_HAS_STUB = 1,         /* the clone stub is written for this processor */
+  AIOSPAWN_HAS_SHARED_MEMORY = 2,/* CLONE_VM really shares (not under emulators) */
+  AIOSPAWN_HAS_PIDFD = 4,        /* CLONE_PIDFD, waitid(P_PIDFD), pidfd_send_signal, epoll on a pidfd */
+  AIOSPAWN_HAS_CLONE3 = 8,       /* with CLONE_CLEAR_SIGHAND */
+  AIOSPAWN_HAS_CLOSE_RANGE = 16,
+  AIOSPAWN_HAS_PIDFD_INFO = 32,  /* PIDFD_GET_INFO tells the exit code of a child that somebody else reaped */
+  AIOSPAWN_UNDER_VALGRIND = 64
+};
+
+/* Changes in the child of a fork. */
+extern uint32_t aiospawn_generation;
+extern char **environ;
+
+/* What the kernel offers, as feature bits less those in without; tried once, in a real child. */
+uint32_t aiospawn_probe(uint32_t without);
+
+/* NULL with -errno in *error. suspend: every launch waits for its execve (CLONE_VFORK). */
+struct aiospawn_reactor *aiospawn_reactor_open(int suspend, int *error);
+int aiospawn_reactor_epoll(const struct aiospawn_reactor *reactor);
+struct aiospawn_batch *aiospawn_reactor_batch(struct aiospawn_reactor *reactor);
+/* Closes every descriptor; children live on. From then on its functions answer -EOWNERDEAD. */
+void aiospawn_reactor_close(struct aiospawn_reactor *reactor);
+/* Nobody may be in one of its functions. */
+void aiospawn_reactor_free(struct aiospawn_reactor *reactor);
+
+/* On an error nothing was made. Whether the program could be run is told by a later event. */
+int aiospawn_launch(struct aiospawn_reactor *reactor, const unsigned char *request, size_t size,
+                    struct aiospawn_launched *launched);
+/* Fills the batch with what is ready, without waiting; the number of events. The last batch must have been delivered. */
+int aiospawn_drain(struct aiospawn_reactor *reactor);
+
+int aiospawn_watch(struct aiospawn_reactor *reactor, uint64_t token, int stream, int how);
+/* The descriptor of a pipe end, still the reactor's. */
+int aiospawn_stream(struct aiospawn_reactor *reactor, uint64_t token, int stream);
+/* The descriptor, from now on the caller's to close; the reactor goes on reading or watching it until aiospawn_shut(). */
+int aiospawn_disown(struct aiospawn_reactor *reactor, uint64_t token, int stream);
+/* Takes a pipe end out of the set and closes it unless disowned. */
+int aiospawn_shut(struct aiospawn_reactor *reactor, uint64_t token, int stream);
+/* The child's entry is given back: what it still holds is closed, the token is stale. */
+int aiospawn_release(struct aiospawn_reactor *reactor, uint64_t token);
+
+int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal);
+/* 1 and the status (as in EXITED) if the child has exited, 0 if not; it is not reaped. */
+int aiospawn_peek(struct aiospawn_reactor *reactor, uint64_t token, int *status);
+/* A duplicate of the child's pidfd, the caller's to close. */
+int aiospawn_dup_pidfd(struct aiospawn_reactor *reactor, uint64_t token);
+/* cffi */
+
+#endif

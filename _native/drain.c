@@ -1,0 +1,235 @@
+/* One wake-up of a loop: everything that is ready, read and reaped, as plain events.
+ *
+ * Facts and rules behind the order below:
+ *  - the kernel puts every level-triggered entry it returns at the tail of its list: whoever is returned and not handled
+ *    starves behind the always-ready. So every fetched event is handled in its tick, and the reads share the buffer.
+ *  - a started event comes before everything else of its child: status pipes first, and whoever finds a pipe or the pidfd
+ *    ready asks the status pipe before.
+ *  - the end of the status pipe means execve, or death: then the child is gone from our memory either way, but its pidfd may
+ *    be a moment behind. Reading a word of its memory tells: no such process, or another memory.
+ *  - an entry leaves the set before its descriptor is closed: another process may hold the same file, and its entry would
+ *    go on reporting.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "reactor.h"
+#include "status.h"
+#include "sys.h"
+
+enum {
+  MOST_READ = 256 * 1024           /* more gains nothing: a pipe holds 64 KiB unless it was made larger */
+};
+
+struct drain {
+  struct aiospawn_reactor *reactor;
+  uint32_t data_used;
+  uint32_t share;                  /* bytes that each ready pipe may fill */
+};
+
+static struct aiospawn_event *emit(struct drain *drain, const struct child *child, uint32_t kind, uint32_t stream) {
+  struct aiospawn_event *event = &drain->reactor->memory->events[drain->reactor->batch.count++];
+  *event = (struct aiospawn_event){.token = child->token, .kind = kind, .stream = stream};
+  return event;
+}
+
+/* ---- the launch ---------------------------------------------------------------------------------------------------- */
+
+static int gone(const struct child *child) {
+  int32_t word;
+  struct iovec here = {&word, sizeof word}, there = {&child->slot->flight.alive, sizeof word};
+  return process_vm_readv(child->pid, &here, 1, &there, 1, 0) == -1 && errno == ESRCH;
+}
+
+static void leave_memory(struct child *child) {
+  slot_release(child->slot);
+  child->slot = NULL;
+}
+
+static void end_of_stream(struct drain *drain, struct source *source, int error) {
+  if (source->disowned) source_watch(drain->reactor, source, NO_MASK);
+  else source_shut(drain->reactor, source);
+  emit(drain, source->child, AIOSPAWN_EOF, source->index)->value = error;
+}
+
+static void park(struct drain *drain, struct source *source) {
+  source->parked = 1;
+  source_watch(drain->reactor, source, NO_MASK);
+}
+
+static void unpark(struct drain *drain, struct source *source) {
+  if (!source->parked) return;
+  source->parked = 0;
+  int result = source_watch(drain->reactor, source, source->mask);
+  if (result < 0) end_of_stream(drain, source, -result);
+}
+
+static void started(struct drain *drain, struct child *child) {
+  child->state = STARTED;
+  leave_memory(child);
+  emit(drain, child, AIOSPAWN_STARTED, 0);
+  for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) unpark(drain, &child->sources[stream]);
+}
+
+/* The status pipe has ended, or cannot matter any more. */
+static void left_memory(struct drain *drain, struct child *child) {
+  if (gone(child)) child->state = UNSURE;
+  else started(drain, child);
+}
+
+static void read_status(struct drain *drain, struct child *child) {
+  struct source *status = &child->sources[WATCHED_STATUS];
+  ssize_t length;
+  do length = read(status->fd, &child->failure, sizeof child->failure);
+  while (length == -1 && errno == EINTR);
+  if (length == -1) return;
+  source_shut(drain->reactor, status);
+  if (length == sizeof child->failure) child->state = FAILING; /* told when it is reaped */
+  else left_memory(drain, child);
+}
+
+/* A fork elsewhere in the process that dawdles before its exec holds back the end of the status pipe; the word that the
+ * kernel clears when the child leaves our memory is not held back. */
+static void settle(struct drain *drain, struct child *child) {
+  if (child->state == LAUNCHING) read_status(drain, child);
+  if (child->state != LAUNCHING || child->private_memory) return;
+  if (__atomic_load_n(&child->slot->flight.alive, __ATOMIC_ACQUIRE)) return;
+  source_shut(drain->reactor, &child->sources[WATCHED_STATUS]);
+  left_memory(drain, child);
+}
+
+/* ---- the pipes ----------------------------------------------------------------------------------------------------- */
+
+static ssize_t read_some(struct drain *drain, const struct source *source, size_t room) {
+  ssize_t length;
+  do length = read(source->fd, drain->reactor->memory->data + drain->data_used, room);
+  while (length == -1 && errno == EINTR);
+  return length;
+}
+
+static void read_pipe(struct drain *drain, struct source *source, uint32_t ready) {
+  ssize_t length = read_some(drain, source, drain->share);
+  if (length > 0) {
+    struct aiospawn_event *event = emit(drain, source->child, AIOSPAWN_DATA, source->index);
+    event->offset = drain->data_used;
+    event->length = (uint32_t)length;
+    drain->data_used += (uint32_t)length;
+    /* No writer any more and the pipe was emptied: the end can be had in the same tick. */
+    if (!(ready & EPOLLHUP) || (size_t)length == drain->share) return;
+    char byte;
+    do length = read(source->fd, &byte, 0);
+    while (length == -1 && errno == EINTR);
+    if (length == 0) end_of_stream(drain, source, 0);
+  } else if (length == 0) {
+    end_of_stream(drain, source, 0);
+  } else if (errno != EAGAIN) {
+    end_of_stream(drain, source, errno);
+  }
+}
+
+static void write_pipe(struct drain *drain, struct source *source, uint32_t ready) {
+  if (ready & (EPOLLERR | EPOLLHUP)) {
+    source_watch(drain->reactor, source, NO_MASK);
+    emit(drain, source->child, AIOSPAWN_READER_GONE, source->index);
+  } else {
+    emit(drain, source->child, AIOSPAWN_WRITABLE, source->index);
+  }
+}
+
+/* ---- the exit ------------------------------------------------------------------------------------------------------ */
+
+static void died(struct drain *drain, struct child *child, int status) {
+  emit(drain, child, AIOSPAWN_DIED, 0)->value = -status;
+}
+
+static void failed(struct drain *drain, struct child *child) {
+  struct aiospawn_event *event = emit(drain, child, AIOSPAWN_FAILED, 0);
+  event->value = child->failure.error;
+  event->extra = child->failure.kind;
+  event->offset = child->failure.index;
+}
+
+/* A child whose launch was not yet told: what became of it, asked while it can still be looked at. */
+static int never_ran(struct child *child, int pidfd) {
+  int status = 0;
+  if (child->state == STARTED || child->state == FAILING) return 0;
+  return status_of(pidfd, WEXITED | WNOHANG | WNOWAIT, &status, NULL) == 1 && status < 0 && died_before_exec(child->pid);
+}
+
+static void reap(struct drain *drain, struct child *child) {
+  struct source *pidfd = &child->sources[WATCHED_PIDFD];
+  struct rusage *usage = &drain->reactor->memory->usage[drain->reactor->batch.count + 1];
+  int status = 255, known = 1, lost = 0;
+  int before_exec = never_ran(child, pidfd->fd);
+  int result = status_of(pidfd->fd, WEXITED | WNOHANG, &status, usage);
+  if (result == 0) return;
+  if (result < 0) {
+    known = 0;
+    lost = status_of_reaped(pidfd->fd, &status) < 0;
+  }
+  child->reaped = 1;
+  source_shut(drain->reactor, &child->sources[WATCHED_STATUS]);
+  source_shut(drain->reactor, pidfd);
+  if (child->state == FAILING) {
+    leave_memory(child);
+    failed(drain, child);
+    return;
+  }
+  if (before_exec) {
+    leave_memory(child);
+    died(drain, child, status);
+    return;
+  }
+  if (child->state != STARTED) started(drain, child);
+  struct aiospawn_event *event = emit(drain, child, AIOSPAWN_EXITED, 0);
+  event->value = status;
+  event->extra = known | lost << 1;
+  if (known) memmove(&drain->reactor->memory->usage[event - drain->reactor->memory->events], usage, sizeof *usage);
+}
+
+/* ---- the batch ----------------------------------------------------------------------------------------------------- */
+
+static int is_status(const struct source *source) { return source->index == WATCHED_STATUS; }
+static int is_pipe(const struct source *source) { return source->index < WATCHED_STATUS; }
+
+static void handle_pipe(struct drain *drain, struct source *source, uint32_t ready) {
+  settle(drain, source->child);
+  if (source->child->state != STARTED) park(drain, source);
+  else if (source->mask == EPOLLIN) read_pipe(drain, source, ready);
+  else write_pipe(drain, source, ready);
+}
+
+static void handle_exit(struct drain *drain, struct source *source) {
+  settle(drain, source->child);
+  reap(drain, source->child);
+}
+
+int aiospawn_drain(struct aiospawn_reactor *reactor) {
+  struct epoll_event ready[BATCH];
+  struct drain drain = {.reactor = reactor};
+  reactor->batch.head = reactor->batch.count = 0;
+  if (reactor->dead) return -EOWNERDEAD;
+  int count = epoll_wait(reactor->epoll, ready, BATCH, 0);
+  if (count == -1) return errno == EINTR ? 0 : -errno;
+  uint32_t readers = 0;
+  for (int i = 0; i < count; i++) {
+    struct source *source = ready[i].data.ptr;
+    if (is_status(source)) read_status(&drain, source->child);
+    else if (is_pipe(source) && source->mask == EPOLLIN) readers++;
+  }
+  drain.share = readers ? DATA / readers : 0;
+  if (drain.share > MOST_READ) drain.share = MOST_READ;
+  for (int i = 0; i < count; i++) {
+    struct source *source = ready[i].data.ptr;
+    if (is_pipe(source)) handle_pipe(&drain, source, ready[i].events);
+  }
+  for (int i = 0; i < count; i++) {
+    struct source *source = ready[i].data.ptr;
+    if (source->index == WATCHED_PIDFD) handle_exit(&drain, source);
+  }
+  return (int)reactor->batch.count;
+}

@@ -1,0 +1,125 @@
+/* What the kernel offers, found out once by launching a child that does nothing.
+ *
+ *   clone(CLONE_PIDFD)             5.2     waitid(P_PIDFD)                5.4
+ *   pidfd_send_signal              5.1     epoll on a pidfd               5.3
+ *   clone3                         5.3     CLONE_CLEAR_SIGHAND            5.5
+ *   close_range                    5.9     PIDFD_GET_INFO, exit code      6.15
+ *
+ * Containers and emulators refuse or imitate single calls, so the version says little: each is tried. The child is made
+ * with CLONE_VFORK, because an emulator that runs CLONE_VM as a thread would let it run beside us on our memory.
+ */
+#include "probe.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "aiospawn.h"
+#include "child.h"
+#include "status.h"
+#include "sys.h"
+
+static uint32_t features;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+uint32_t probed_features(void) { return __atomic_load_n(&features, __ATOMIC_ACQUIRE); }
+
+struct trial {
+  volatile int32_t memory_is_shared;
+  volatile int32_t has_close_range;
+  int32_t alive;
+};
+
+/* In the child, under the contract of child.c. close_range is tried here: it must not touch the parent's table. */
+static void try_in_child(void *argument) {
+  struct trial *trial = argument;
+  trial->memory_is_shared = 1;
+  trial->has_close_range = sys3(SYS_close_range, ~0u, ~0u, 0) == 0;
+  for (;;) sys1(SYS_exit_group, 0);
+}
+
+static int epoll_takes(int fd) {
+  int epoll = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll == -1) return 0;
+  struct epoll_event event = {.events = EPOLLIN};
+  int taken = epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0 && epoll_wait(epoll, &event, 1, 0) == 1;
+  close(epoll);
+  return taken;
+}
+
+static long clone_trial(unsigned char *stack, size_t size, int use_clone3, int *pidfd, struct trial *trial) {
+  struct clone_plan plan = {
+      .flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
+      .use_clone3 = use_clone3,
+      .stack = stack,
+      .stack_size = size,
+      .pidfd = pidfd,
+      .alive = &trial->alive,
+  };
+  uint64_t all = ~(uint64_t)0, mask;
+  sys_sigmask(&all, &mask);
+  long pid = child_clone(&plan, try_in_child, trial);
+  sys_sigmask(&mask, NULL);
+  return pid;
+}
+
+static uint32_t examine(int pid, int pidfd, const struct trial *trial) {
+  uint32_t found = 0;
+  int status;
+  if (pidfd < 0) { /* a kernel that does not know the flag leaves the number alone */
+    while (waitpid(pid, &status, 0) == -1 && errno == EINTR) {
+    }
+    return 0;
+  }
+  int pollable = epoll_takes(pidfd);
+  int signalled = sys4(SYS_pidfd_send_signal, pidfd, 0, 0, 0) == 0;
+  int reaped = status_of(pidfd, WEXITED, &status, NULL);
+  int stolen = reaped == -ECHILD; /* SIGCHLD is ignored, or somebody waits for everything: no fault of the kernel */
+  if (reaped < 0 && !stolen)
+    while (waitpid(pid, &status, 0) == -1 && errno == EINTR) {
+    }
+  if (pollable && (reaped == 1 || stolen) && (signalled || stolen)) found |= AIOSPAWN_HAS_PIDFD;
+  if (status_of_reaped(pidfd, &status) == 1) found |= AIOSPAWN_HAS_PIDFD_INFO;
+  if (trial->memory_is_shared) found |= AIOSPAWN_HAS_SHARED_MEMORY;
+  if (trial->has_close_range) found |= AIOSPAWN_HAS_CLOSE_RANGE;
+  close(pidfd);
+  return found;
+}
+
+static int under_valgrind(void) {
+  const char *preload = getenv("LD_PRELOAD");
+  return preload && strstr(preload, "vgpreload");
+}
+
+static uint32_t probe(uint32_t without) {
+  enum { STACK = 64 * 1024 };
+  uint32_t found = AIOSPAWN_STUB ? AIOSPAWN_HAS_STUB : 0;
+  if (under_valgrind()) found |= AIOSPAWN_UNDER_VALGRIND;
+  unsigned char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (stack == MAP_FAILED) return found;
+  struct trial trial = {0};
+  int pidfd = -1;
+  int use_clone3 = AIOSPAWN_STUB && !(without & AIOSPAWN_HAS_CLONE3);
+  long pid = clone_trial(stack, STACK, use_clone3, &pidfd, &trial);
+  if (pid >= 0 && use_clone3) found |= AIOSPAWN_HAS_CLONE3;
+  /* ENOSYS, EPERM by a seccomp filter, EINVAL for a flag: the older call may be there. */
+  if (pid < 0 && use_clone3) pid = clone_trial(stack, STACK, 0, &pidfd, &trial);
+  if (pid >= 0) found |= examine((int)pid, pidfd, &trial);
+  munmap(stack, STACK);
+  return found & ~without;
+}
+
+uint32_t aiospawn_probe(uint32_t without) {
+  static int done;
+  pthread_mutex_lock(&lock);
+  if (!done) __atomic_store_n(&features, probe(without), __ATOMIC_RELEASE);
+  done = 1;
+  pthread_mutex_unlock(&lock);
+  return probed_features();
+}

@@ -1,0 +1,86 @@
+/* The reactor's inside: the table of children and who may touch what. Shared by reactor.c, spawn.c and drain.c. */
+#ifndef AIOSPAWN_REACTOR_H
+#define AIOSPAWN_REACTOR_H
+
+#include <sys/resource.h>
+
+#include "aiospawn.h"
+#include "slots.h"
+
+enum {
+  EVENTS = AIOSPAWN_BATCH_EVENTS,
+  BATCH = EVENTS / 3,              /* epoll events a drain: 64 - 256 keep timers on time, 4096 made them 12 ms late */
+  DATA = AIOSPAWN_BATCH_DATA
+};
+
+enum watched { WATCHED_STREAM, WATCHED_STATUS = AIOSPAWN_STREAMS, WATCHED_PIDFD, WATCHED };
+
+struct child;
+
+/* One descriptor of a child, and its entry in the epoll set. The epoll data points here: children are freed only between
+ * drains, after their entries were deleted, so no event can outlive what it points to. */
+struct source {
+  struct child *child;
+  int32_t fd;                      /* -1: closed. Changed only under the state lock */
+  uint8_t index;                   /* enum watched; below WATCHED_STATUS the stream */
+  uint8_t added;                   /* in the epoll set */
+  uint8_t disowned;                /* the owner closes it */
+  uint8_t parked;                  /* ready before its child is known to have started: back in the set then */
+  uint32_t mask;
+};
+
+enum launch_state { LAUNCHING, UNSURE, FAILING, STARTED };
+
+struct child {
+  uint64_t token;
+  int32_t pid;
+  uint8_t state;                   /* enum launch_state; UNSURE: the status pipe ended with the child gone */
+  uint8_t reaped;
+  uint8_t private_memory;          /* cloned without CLONE_VM */
+  struct slot *slot;               /* while the child is in our memory */
+  struct failure failure;          /* while FAILING */
+  int32_t far[AIOSPAWN_STREAMS + 1]; /* the child's ends of the pipes, last the status pipe's: until they are its own */
+  struct source sources[WATCHED];
+};
+
+struct reactor_memory {            /* pooled for the process: fresh pages cost more than opening a reactor */
+  struct reactor_memory *next;
+  struct aiospawn_event events[EVENTS];
+  struct rusage usage[EVENTS];
+  unsigned char data[DATA];
+};
+
+struct aiospawn_reactor {
+  struct aiospawn_batch batch;
+  struct aiospawn_reactor *next;   /* all reactors, under the state lock */
+  struct reactor_memory *memory;
+  struct child **children;         /* by the token's low half */
+  uint32_t capacity;
+  uint32_t *free_places;
+  uint32_t free_count;
+  uint32_t counter;                /* the token's high half */
+  int32_t epoll;
+  uint8_t suspend;
+  uint8_t dead;                    /* closed, or this process is a fork of its owner */
+  uint8_t closed;
+};
+
+/* The state lock guards: the list of reactors, the tables, every `fd`. Held for short stretches without waiting. */
+void state_lock(void);
+void state_unlock(void);
+
+/* A zeroed child with a token and sources of descriptor -1, entered in the table; NULL: out of memory. */
+struct child *child_enter(struct aiospawn_reactor *reactor);
+/* The child of a token, or NULL. On the loop's thread, or with the state lock held. */
+struct child *child_find(const struct aiospawn_reactor *reactor, uint64_t token);
+/* Closes what it holds, frees it. The slot is released, or abandoned where the child may still be in it. */
+void child_drop(struct aiospawn_reactor *reactor, struct child *child);
+
+/* Puts the source into the set, changes its mask, or takes it out (mask NO_MASK). 0 or a negated errno. */
+int source_watch(const struct aiospawn_reactor *reactor, struct source *source, uint32_t mask);
+/* Out of the set, then closed unless disowned: an entry would survive the close while another process has the file. */
+void source_shut(const struct aiospawn_reactor *reactor, struct source *source);
+
+#define NO_MASK UINT32_MAX
+
+#endif

@@ -1,0 +1,15 @@
+/* How a child ended, asked of its pidfd. */
+#ifndef AIOSPAWN_STATUS_H
+#define AIOSPAWN_STATUS_H
+
+struct rusage;
+
+/* waitid(P_PIDFD) with these flags. 1: *status is the exit status or the negated signal; 0: still running; -ECHILD: somebody
+ * else reaped it, and -errno. */
+int status_of(int pidfd, int flags, int *status, struct rusage *usage);
+/* The same for a child that somebody else reaped: PIDFD_GET_INFO, Linux 6.15. */
+int status_of_reaped(int pidfd, int *status);
+/* Was this child, not yet reaped, still what was cloned when it died, and never another program? */
+int died_before_exec(int pid);
+
+#endif

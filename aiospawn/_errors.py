@@ -1,0 +1,46 @@
+"""What can go wrong, and how it is told: the stdlib's exceptions, with the step that failed."""
+
+from __future__ import annotations
+
+import errno as _errno
+import os
+import signal
+
+__all__ = ["bad_descriptor", "child_died", "step_failed", "unsupported"]
+
+# Steps whose error the stdlib raises without remark: the file name says what the operand was.
+_PLAIN = frozenset({"execve", "chdir"})
+
+
+def step_failed(errno: int, step: str, operand: str, filename: str | bytes | None) -> OSError:
+    """The exception for a child that could not be set up: the subclass that `errno` asks for, with `.step`.
+
+    `step` is the system call's name, "execve" where the program itself could not be run; `operand` what it was given.
+    """
+    text = os.strerror(errno)
+    if step not in _PLAIN:
+        text = f"{text} ({step} {operand})" if operand else f"{text} ({step})"
+    error = OSError(errno, text) if filename is None else OSError(errno, text, filename)
+    error.step = step  # type: ignore[attr-defined]
+    return error
+
+
+def child_died(signum: int) -> OSError:
+    """The exception for a child that was killed before it could run its program."""
+    try:
+        name = signal.Signals(signum).name
+    except ValueError:
+        name = f"signal {signum}"
+    error = ChildProcessError(_errno.ECHILD, f"the child was killed by {name} before it could run the program")
+    error.step = "execve"  # type: ignore[attr-defined]
+    return error
+
+
+def bad_descriptor(option: str, value: object) -> OSError:
+    """The exception for an option whose descriptor is not open: EBADF, as the stdlib raises it."""
+    return OSError(_errno.EBADF, f"{os.strerror(_errno.EBADF)} ({option}={value!r})")
+
+
+def unsupported(what: str, reasons: tuple[str, ...]) -> NotImplementedError:
+    """The exception for something that only the native spawner can do, where it does not run."""
+    return NotImplementedError(f"{what} needs the native spawner, which does not run here: {'; '.join(reasons)}")

@@ -1,0 +1,124 @@
+"""A launch from asyncio's arguments: what `loop.subprocess_exec` and `loop.subprocess_shell` do on our loops.
+
+What the native spawner cannot do is handed over to the loop's own implementation: everything where it does not run, and
+`preexec_fn`, Python code that is to run in the child, which no spawner can make safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from . import _clib, _options, _request, _stdio
+from ._reactor import reactor_of
+from ._transport import SubprocessTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    HandOver = Callable[..., Awaitable[tuple[Any, Any]]]
+    ProtocolFactory = Callable[[], asyncio.SubprocessProtocol]
+
+__all__ = ["subprocess_exec", "subprocess_shell"]
+
+_logger = asyncio.log.logger  # type: ignore[attr-defined]
+_PIPE = asyncio.subprocess.PIPE
+_STEPS = (None, os.setsid, os.setpgrp)  # a preexec_fn that becomes a step
+
+
+async def subprocess_exec(  # noqa: PLR0913 - asyncio's signature
+    hand_over: HandOver,
+    loop: asyncio.AbstractEventLoop,
+    protocol_factory: ProtocolFactory,
+    program: Any,
+    *args: Any,
+    stdin: Any = _PIPE,
+    stdout: Any = _PIPE,
+    stderr: Any = _PIPE,
+    universal_newlines: bool = False,
+    shell: bool = False,
+    bufsize: int = 0,
+    encoding: Any = None,
+    errors: Any = None,
+    text: Any = None,
+    **options: Any,
+) -> tuple[Any, Any]:
+    """asyncio's `loop.subprocess_exec`. `hand_over` is the loop's own, for what is not launched natively."""
+    if shell:
+        raise ValueError("shell must be False")
+    _options.refuse_text(universal_newlines, bufsize, encoding, errors, text)
+    streams = (stdin, stdout, stderr)
+    if _must_hand_over(options):
+        return await hand_over(protocol_factory, program, *args, **_named(streams), **options)
+    arguments = [program, *args]
+    return await _launched(loop, protocol_factory, arguments, arguments, streams, options, "execute program %r")
+
+
+async def subprocess_shell(  # noqa: PLR0913 - asyncio's signature
+    hand_over: HandOver,
+    loop: asyncio.AbstractEventLoop,
+    protocol_factory: ProtocolFactory,
+    cmd: Any,
+    *,
+    stdin: Any = _PIPE,
+    stdout: Any = _PIPE,
+    stderr: Any = _PIPE,
+    universal_newlines: bool = False,
+    shell: bool = True,
+    bufsize: int = 0,
+    encoding: Any = None,
+    errors: Any = None,
+    text: Any = None,
+    **options: Any,
+) -> tuple[Any, Any]:
+    """asyncio's `loop.subprocess_shell`: `/bin/sh -c cmd`."""
+    if not isinstance(cmd, (bytes, str)):
+        raise ValueError("cmd must be a string")
+    if not shell:
+        raise ValueError("shell must be True")
+    _options.refuse_text(universal_newlines, bufsize, encoding, errors, text)
+    streams = (stdin, stdout, stderr)
+    if _must_hand_over(options):
+        return await hand_over(protocol_factory, cmd, **_named(streams), **options)
+    shell_program = options.get("executable")
+    arguments = ["/bin/sh" if shell_program is None else shell_program, "-c", cmd]
+    return await _launched(loop, protocol_factory, arguments, cmd, streams, options, "run shell command %r")
+
+
+def _must_hand_over(options: dict[str, Any]) -> bool:
+    preexec_fn = options.get("preexec_fn")
+    if preexec_fn not in _STEPS:
+        _logger.debug("preexec_fn=%r: handed over to the event loop's own implementation, which forks", preexec_fn)
+        return True
+    return not _clib.supported()
+
+
+def _named(streams: tuple[Any, Any, Any]) -> dict[str, Any]:
+    return dict(zip(("stdin", "stdout", "stderr"), streams, strict=True))
+
+
+async def _launched(  # noqa: PLR0913
+    loop: asyncio.AbstractEventLoop,
+    protocol_factory: ProtocolFactory,
+    arguments: list[Any],
+    shown: Any,
+    streams: tuple[Any, Any, Any],
+    keywords: dict[str, Any],
+    message: str,
+) -> tuple[SubprocessTransport, asyncio.SubprocessProtocol]:
+    """`shown` is what Popen.args would be."""
+    options = _options.validated(keywords)
+    if options.pass_fds and not options.close_fds:
+        warnings.warn("pass_fds overriding close_fds.", RuntimeWarning, stacklevel=4)
+    plan = _stdio.planned(*streams)
+    protocol = protocol_factory()
+    if loop.get_debug():
+        _logger.debug(message, arguments[0] if shown is arguments else shown)
+    request = _request.compiled(arguments, plan, options)
+    sys.audit("subprocess.Popen", request.program, arguments, options.cwd, options.env)
+    transport = SubprocessTransport(reactor_of(loop), loop, protocol, shown)
+    await transport.start(request, plan)
+    return transport, protocol

@@ -1,0 +1,125 @@
+"""`create_subprocess_exec` and `create_subprocess_shell`, on any running loop, and the Process they return."""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.subprocess
+from typing import TYPE_CHECKING, Any
+
+from . import _launch
+from ._transport import SubprocessTransport
+
+if TYPE_CHECKING:
+    import resource
+    from types import TracebackType
+
+    from typing import Self
+
+__all__ = ["Process", "create_subprocess_exec", "create_subprocess_shell"]
+
+_LIMIT = 64 * 1024  # asyncio.streams' default
+
+
+class Process(asyncio.subprocess.Process):
+    """An asyncio Process that knows its pidfd and resource use, and can be left safely.
+
+    `async with` stops and reaps the child when the block is left, however it is left.
+    """
+
+    _transport: Any
+
+    @property
+    def pidfd(self) -> int | None:
+        """The child's pidfd, readable when it has exited; the transport's to close. None once it is reaped."""
+        return self._transport.pidfd if isinstance(self._transport, SubprocessTransport) else None
+
+    @property
+    def rusage(self) -> resource.struct_rusage | None:
+        """The child's resource use as of getrusage(2); None before it has exited, or if somebody else reaped it."""
+        return self._transport.rusage if isinstance(self._transport, SubprocessTransport) else None
+
+    async def stop(self, grace: float = 5.0) -> int:
+        """Ends the child: SIGTERM, after `grace` seconds SIGKILL. Returns the return code, when it is reaped.
+
+        Cancelled meanwhile, it kills at once, reaps, and passes the cancellation on. Raises ValueError for a negative
+        `grace`, PermissionError for a program that is not ours to signal.
+        """
+        if grace < 0:
+            raise ValueError(f"grace must not be negative, got {grace!r}")
+        if self.returncode is not None:
+            return self.returncode
+        exited = asyncio.ensure_future(self.wait())
+        try:
+            self._signal("terminate")
+            await asyncio.wait([exited], timeout=grace)
+        finally:
+            if not exited.done():
+                self._signal("kill")
+                await _uncancelled(exited)
+        return exited.result()
+
+    def _signal(self, method: str) -> None:
+        try:
+            getattr(self, method)()
+        except ProcessLookupError:
+            return
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self.stop()
+        finally:
+            self._transport.close()
+
+
+async def _uncancelled(future: asyncio.Future[Any]) -> None:
+    """Waits for a future that is about to be done; a cancellation meanwhile is raised after that."""
+    cancelled = None
+    while not future.done():
+        try:
+            await asyncio.shield(future)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    if cancelled is not None:
+        raise cancelled
+
+
+async def create_subprocess_exec(
+    program: Any,
+    *args: Any,
+    stdin: Any = None,
+    stdout: Any = None,
+    stderr: Any = None,
+    limit: int = _LIMIT,
+    **options: Any,
+) -> Process:
+    """`asyncio.create_subprocess_exec` on the running loop, whichever it is.
+
+    Arguments, results and exceptions are asyncio's; `options` are `subprocess.Popen`'s keywords. Raises the OSError of
+    what failed, with the failing step as `.step` ("execve", "chdir", ...).
+    """
+    loop = asyncio.get_running_loop()
+    transport, protocol = await _launch.subprocess_exec(
+        loop.subprocess_exec, loop, _stream_protocol(loop, limit), program, *args,
+        stdin=stdin, stdout=stdout, stderr=stderr, **options,
+    )  # fmt: skip
+    return Process(transport, protocol, loop)
+
+
+async def create_subprocess_shell(
+    cmd: str | bytes, stdin: Any = None, stdout: Any = None, stderr: Any = None, limit: int = _LIMIT, **options: Any
+) -> Process:
+    """`asyncio.create_subprocess_shell` on the running loop, whichever it is: `/bin/sh -c cmd`."""
+    loop = asyncio.get_running_loop()
+    transport, protocol = await _launch.subprocess_shell(
+        loop.subprocess_shell, loop, _stream_protocol(loop, limit), cmd, stdin=stdin, stdout=stdout, stderr=stderr, **options
+    )
+    return Process(transport, protocol, loop)
+
+
+def _stream_protocol(loop: asyncio.AbstractEventLoop, limit: int) -> Any:
+    return lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=limit, loop=loop)

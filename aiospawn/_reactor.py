@@ -1,0 +1,140 @@
+"""One reactor per event loop: everything that the children of a loop have to tell comes through one epoll descriptor.
+
+The loop is asked for one `add_reader`, so every loop is the same to it. A wake-up is one call into the native part, which
+reads and reaps what is ready into a batch of events, and one `call_soon` for each event:
+
+ - Nothing is lost between the drain and the callbacks. The batch stays in native memory and its head moves event by event;
+   after an exception in between (KeyboardInterrupt strikes anywhere) the reactor calls itself soon, and goes on there.
+ - Nothing is delivered twice. An event posted just before such an exception is posted again; its number tells.
+ - Callbacks run in the context of whoever created the child, and in no other: the reader is added in an empty context, and
+   each event is posted from a copy of the creator's.
+ - A callback that raises is the loop's exception handler's business, and hurts no other child.
+ - Launches are counted, not entries of the epoll set: on a loop that is not ours, the reactor comes with the first
+   launch and goes when the last child's `connection_lost` was delivered, so that a loop at rest holds no descriptor of ours.
+ - In the child of a fork the reactor is dead: its descriptors are the parent's, and closed there already.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import weakref
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ._clib import Event, Launched, Native
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["Reactor", "Target", "reactor_of"]
+
+_ATTRIBUTE = "_aiospawn_reactor"
+_MOST_EVENTS = 1024  # of a batch, at least
+
+
+class Target(Protocol):
+    """Who is told of a child's events."""
+
+    context: contextvars.Context
+
+    def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
+        """Runs as a callback of the loop. The number grows; one that is not above the last was delivered before."""
+
+
+class Reactor:
+    """The children of one loop."""
+
+    __slots__ = ("__weakref__", "_batches", "_loop", "_permanent", "_targets", "_users", "native")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, permanent: bool) -> None:
+        # Weakly: the loop holds the reactor, as an attribute and as its reader's callback.
+        self._loop = weakref.ref(loop)
+        self._permanent = permanent
+        self._targets: dict[int, Target] = {}
+        self._users = 0
+        self._batches = 0
+        self.native = Native()
+        contextvars.Context().run(loop.add_reader, self.native.epoll, self._on_ready)
+
+    # ---- launches -----------------------------------------------------------------------------------------------------
+
+    def launch(self, request: bytes, target: Target) -> Launched:
+        """Clones a child whose events go to `target`, which calls `done` with the token when it wants no more."""
+        self._users += 1  # before the clone: else the reactor might close under the launch
+        try:
+            launched = self.native.launch(request)
+        except BaseException:
+            self._leave()
+            raise
+        self._targets[launched.token] = target
+        return launched
+
+    def done(self, token: int) -> None:
+        """A child was told everything. Nothing happens the second time."""
+        if self._targets.pop(token, None) is None:
+            return
+        if not self.native.dead:
+            self.native.release(token)
+        self._leave()
+
+    def _leave(self) -> None:
+        self._users -= 1
+        if not self._users and not self._permanent:
+            self.close()
+
+    def close(self) -> None:
+        """Closes every descriptor; children live on. Their targets hear nothing any more."""
+        loop = self._loop()
+        if loop is None:
+            return
+        if getattr(loop, _ATTRIBUTE, None) is self:
+            delattr(loop, _ATTRIBUTE)
+        # In a fork the loop's own selector is shared with the parent: taking our entry out there would mute the parent.
+        if not self.native.dead and not loop.is_closed():
+            loop.remove_reader(self.native.epoll)
+        self.native.close()
+        self._targets.clear()
+
+    # ---- wake-ups -----------------------------------------------------------------------------------------------------
+
+    def _on_ready(self) -> None:
+        if self.native.dead:
+            return
+        try:
+            if not self.native.pending:
+                self._batches += 1
+                self.native.drain()
+            self._deliver()
+        except BaseException:
+            loop = self._loop()
+            if loop is not None:
+                contextvars.Context().run(loop.call_soon, self._on_ready)
+            raise
+
+    def _deliver(self) -> None:
+        loop = self._loop()
+        if loop is None:
+            return
+        native, targets, post = self.native, self._targets, loop.call_soon
+        first = self._batches * _MOST_EVENTS
+        while native.pending:
+            token, kind, stream, value, extra, offset, length = native.peek_event()
+            target = targets.get(token)
+            if target is not None:
+                payload: Any = None
+                if kind == Event.DATA:
+                    payload = native.data(offset, length)
+                elif kind == Event.EXITED:
+                    payload = native.usage() if extra & 1 else None
+                elif kind == Event.FAILED:
+                    payload = offset
+                target.context.run(post, target.on_event, first + native.head, kind, stream, value, extra, payload)
+            native.take_event()
+
+
+def reactor_of(loop: asyncio.AbstractEventLoop, *, permanent: bool = False) -> Reactor:
+    """The loop's reactor, opened if there is none. `permanent`: it stays until it is closed with the loop."""
+    reactor: Reactor | None = getattr(loop, _ATTRIBUTE, None)
+    if reactor is None or reactor.native.dead:
+        reactor = Reactor(loop, permanent=permanent)
+        setattr(loop, _ATTRIBUTE, reactor)
+    return reactor
