@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import os
 import resource
 import struct
@@ -37,13 +38,14 @@ __all__ = [
 ]
 
 
-def _members(prefix: str) -> dict[str, int]:
-    return {name.removeprefix(prefix): getattr(lib, name) for name in dir(lib) if name.startswith(prefix)}
+def _numbered(name: str, prefix: str) -> Any:
+    """The header's enumerators of that prefix."""
+    numbers = {member.removeprefix(prefix): getattr(lib, member) for member in dir(lib) if member.startswith(prefix)}
+    return enum.IntEnum(name, numbers)
 
 
-# Numbered by the header. Plain names on the hot paths: an enum member costs a lookup more than a module constant.
-Step = enum.IntEnum("Step", _members("AIOSPAWN_STEP_"))  # type: ignore[misc]
-Watch = enum.IntEnum("Watch", _members("AIOSPAWN_WATCH_"))  # type: ignore[misc]
+Step: Any = _numbered("Step", "AIOSPAWN_STEP_")
+Watch: Any = _numbered("Watch", "AIOSPAWN_WATCH_")
 
 
 class Event:
@@ -74,7 +76,7 @@ _STEP: Final = struct.Struct("=Iiq2I")
 NO_PIPE, CHILD_READS, CHILD_WRITES = 0, 1, 2
 
 
-def request_header(  # noqa: PLR0913 - one parameter a field
+def request_header(
     *,
     private_memory: bool,
     steps: int,
@@ -175,12 +177,12 @@ class Support(NamedTuple):
 
 # Feature bit, name, what its absence costs; the first three are needed.
 _FEATURES: Final = (
-    ("HAS_PIDFD", "pidfd", "native launching: pidfds that can be polled, waited for and signalled (Linux 5.4)"),
-    ("HAS_SHARED_MEMORY", "shared_memory", "native launching: CLONE_VM must share memory, which emulators do not do"),
+    ("HAS_PIDFD", "pidfd", "native launching: pidfds to poll, wait for and signal (Linux 5.4)"),
+    ("HAS_SHARED_MEMORY", "shared_memory", "native launching: CLONE_VM must share memory, emulators copy it"),
     ("HAS_STUB", "concurrent_clone", "the loop's thread waits for each execve (CLONE_VFORK)"),
-    ("HAS_CLONE3", "clone3", "64 more system calls in each child to reset signal handlers (clone3 with CLONE_CLEAR_SIGHAND, Linux 5.5)"),
+    ("HAS_CLONE3", "clone3", "each child resets its signal handlers one by one (CLONE_CLEAR_SIGHAND, Linux 5.5)"),
     ("HAS_CLOSE_RANGE", "close_range", "descriptors are closed one by one (Linux 5.9)"),
-    ("HAS_PIDFD_INFO", "pidfd_info", "the exit code of a child that somebody else reaped is lost: 255 (PIDFD_GET_INFO, Linux 6.15)"),
+    ("HAS_PIDFD_INFO", "pidfd_info", "a child that somebody else reaped: its exit code is lost, 255 (PIDFD_GET_INFO, 6.15)"),
 )  # fmt: skip
 _NEEDED: Final = ("pidfd", "shared_memory")
 
@@ -196,18 +198,13 @@ def _bits(names: str) -> int:
     return bits
 
 
-_support: Support | None = None
-
-
+@functools.cache
 def supported() -> Support:
     """Whether aiospawn's own launching works here, with the reasons if not. The kernel is tried once, at first use.
 
     Where it does not, the drop-in functions hand over to the event loop's own implementation.
     """
-    global _support
-    if _support is None:
-        _support = _examine()
-    return _support
+    return _examine()
 
 
 def _examine() -> Support:
@@ -231,7 +228,7 @@ def generation() -> int:
     return _generation[0]  # type: ignore[no-any-return]
 
 
-_generation = ffi.addressof(lib, "aiospawn_generation") if lib else None
+_generation: Any = ffi.addressof(lib, "aiospawn_generation") if lib else None
 
 
 # ---- the reactor's native half ----------------------------------------------------------------------------------------
@@ -268,7 +265,7 @@ class Native:
     @property
     def dead(self) -> bool:
         """Is it closed, or is this process the child of a fork, in which the reactor is the parent's?"""
-        return self.generation != _generation[0]  # type: ignore[index, no-any-return]
+        return self.generation != _generation[0]  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Closes every descriptor; children live on. The memory goes with the object: another thread may be in a call."""
@@ -301,7 +298,7 @@ class Native:
 
     def peek_event(self) -> tuple[int, int, int, int, int, int, int]:
         """The next event: token, kind, stream, value, extra, offset, length."""
-        return _EVENT.unpack_from(self._events, self._batch.head * _EVENT.size)  # type: ignore[return-value]
+        return _EVENT.unpack_from(self._events, self._batch.head * _EVENT.size)
 
     def take_event(self) -> None:
         self._batch.head += 1

@@ -29,7 +29,7 @@ _PIPE = asyncio.subprocess.PIPE
 _STEPS = (None, os.setsid, os.setpgrp)  # a preexec_fn that becomes a step
 
 
-async def subprocess_exec(  # noqa: PLR0913 - asyncio's signature
+async def subprocess_exec(
     hand_over: HandOver,
     loop: asyncio.AbstractEventLoop,
     protocol_factory: ProtocolFactory,
@@ -57,7 +57,7 @@ async def subprocess_exec(  # noqa: PLR0913 - asyncio's signature
     return await _launched(loop, protocol_factory, arguments, arguments, streams, options, "execute program %r")
 
 
-async def subprocess_shell(  # noqa: PLR0913 - asyncio's signature
+async def subprocess_shell(
     hand_over: HandOver,
     loop: asyncio.AbstractEventLoop,
     protocol_factory: ProtocolFactory,
@@ -100,7 +100,7 @@ def _named(streams: tuple[Any, Any, Any]) -> dict[str, Any]:
     return dict(zip(("stdin", "stdout", "stderr"), streams, strict=True))
 
 
-async def _launched(  # noqa: PLR0913
+async def _launched(
     loop: asyncio.AbstractEventLoop,
     protocol_factory: ProtocolFactory,
     arguments: list[Any],

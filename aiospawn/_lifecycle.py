@@ -15,7 +15,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-__all__ = ["Call", "Happening", "State", "TRANSITIONS"]
+__all__ = ["TRANSITIONS", "Call", "Happening", "State"]
 
 
 class State(enum.Enum):

@@ -12,6 +12,7 @@ from ._reactor import reactor_of
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+    from typing import Self
 
 __all__ = ["EventLoop", "install", "new_event_loop", "new_uvloop_event_loop", "uninstall"]
 
@@ -87,7 +88,7 @@ def new_uvloop_event_loop() -> asyncio.AbstractEventLoop:
 class _Installed:
     """What `install()` returns: leaving its block uninstalls."""
 
-    def __enter__(self) -> _Installed:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

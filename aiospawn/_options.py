@@ -7,10 +7,12 @@ nothing else (https://docs.python.org/3/library/subprocess.html#popen-constructo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from . import _errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 __all__ = ["Options", "Path", "refuse_text", "validated"]
 
@@ -185,4 +187,3 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "pipesize": _pipesize,
     "process_group": _process_group,
 }
-

@@ -37,7 +37,7 @@ class Owner(Protocol):
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
     def get_protocol(self) -> asyncio.BaseProtocol: ...
-    def pipe_lost(self, stream: int) -> None: ...
+    def pipe_lost(self) -> None: ...
 
 
 class _PipeFile(io.FileIO):
@@ -64,7 +64,7 @@ class _StreamProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._owner.get_protocol().pipe_data_received(self._stream, data)  # type: ignore[attr-defined]
 
-    def connection_lost(self, exc: BaseException | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self._owner.get_protocol().pipe_connection_lost(self._stream, exc)  # type: ignore[attr-defined]
 
     def pause_writing(self) -> None:
@@ -140,7 +140,7 @@ class _Pipe(asyncio.BaseTransport):
         else:
             self._owner.native.shut(self._owner.token, self._stream)
 
-    def _end(self, exc: BaseException | None) -> None:
+    def _end(self, exc: Exception | None) -> None:
         """Closes at once, and tells the protocol soon."""
         if self._ended:
             return
@@ -153,14 +153,14 @@ class _Pipe(asyncio.BaseTransport):
         if not owner.native.dead and not owner.loop.is_closed():
             owner.context.run(owner.loop.call_soon, callback, *args)
 
-    def _lose(self, exc: BaseException | None) -> None:
+    def _lose(self, exc: Exception | None) -> None:
         if self._lost:
             return
         self._lost = True
         try:
-            self._protocol.connection_lost(exc)  # type: ignore[attr-defined]
+            self._protocol.connection_lost(exc)
         finally:
-            self._owner.pipe_lost(self._stream)
+            self._owner.pipe_lost()
 
 
 class ReadPipe(_Pipe, asyncio.ReadTransport):
@@ -282,7 +282,12 @@ class WritePipe(_Pipe, asyncio.WriteTransport):
             raise
         except BaseException as exc:  # noqa: BLE001 - the loop's handler hears of it, the caller of write() does not
             self._owner.loop.call_exception_handler(
-                {"message": f"protocol.{what}() failed", "exception": exc, "transport": self, "protocol": self._protocol}
+                {
+                    "message": f"protocol.{what}() failed",
+                    "exception": exc,
+                    "transport": self,
+                    "protocol": self._protocol,
+                }
             )
 
     # ---- writing ------------------------------------------------------------------------------------------------------
@@ -316,7 +321,7 @@ class WritePipe(_Pipe, asyncio.WriteTransport):
             self._fail(exc)
             return None
 
-    def on_event(self, kind: int, value: int, payload: bytes | None) -> None:
+    def on_event(self, kind: int, _value: int, _payload: bytes | None) -> None:
         if self._ended:
             return
         if kind == Event.WRITABLE:

@@ -12,7 +12,6 @@ from ._transport import SubprocessTransport
 if TYPE_CHECKING:
     import resource
     from types import TracebackType
-
     from typing import Self
 
 __all__ = ["Process", "create_subprocess_exec", "create_subprocess_shell"]
@@ -116,7 +115,14 @@ async def create_subprocess_shell(
     """`asyncio.create_subprocess_shell` on the running loop, whichever it is: `/bin/sh -c cmd`."""
     loop = asyncio.get_running_loop()
     transport, protocol = await _launch.subprocess_shell(
-        loop.subprocess_shell, loop, _stream_protocol(loop, limit), cmd, stdin=stdin, stdout=stdout, stderr=stderr, **options
+        loop.subprocess_shell,
+        loop,
+        _stream_protocol(loop, limit),
+        cmd,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        **options,
     )
     return Process(transport, protocol, loop)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import _clib, _errors, _stdio
 from ._clib import Step
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
     from ._options import Options
 
 __all__ = ["Request", "compiled"]
@@ -53,12 +54,12 @@ def _value(step: _StepTuple) -> str:
     return str(step[2])
 
 
-def _nothing(step: _StepTuple) -> str:
+def _nothing(_: _StepTuple) -> str:
     return ""
 
 
 # How an error names a step and its operand.
-_TOLD = {
+_TOLD: dict[int, tuple[str, Callable[[_StepTuple], str]]] = {
     Step.SAVE: ("dup", lambda step: str(step[1])),
     Step.DUP: ("dup2", _two),
     Step.DUP_SAVED: ("dup2", _two),

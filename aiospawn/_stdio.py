@@ -61,7 +61,7 @@ def _source(stream: int, argument: Any) -> int | None:
     descriptor = argument if isinstance(argument, int) else argument.fileno()
     if not _is_open(descriptor):
         raise _errors.bad_descriptor(_NAMES[stream], descriptor)
-    return descriptor  # type: ignore[no-any-return]
+    return int(descriptor)
 
 
 def _is_open(descriptor: int) -> bool:

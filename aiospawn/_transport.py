@@ -168,7 +168,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
             # Whoever waits goes on after this callback: after connection_lost, where that was due.
             self._wake_waiters(self._returncode)
 
-    def pipe_lost(self, stream: int) -> None:
+    def pipe_lost(self) -> None:
         """A pipe has told its end."""
         self._open_pipes -= 1
         if not self._open_pipes:
@@ -250,7 +250,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         """The return code, when the process has exited; a grandchild that holds a pipe is not waited for."""
         if self._returncode is not None:
             return self._returncode
-        waiter = self.loop.create_future()
+        waiter: asyncio.Future[int] = self.loop.create_future()
         self._exit_waiters.append(waiter)
         return await waiter
 

@@ -49,7 +49,7 @@ class ProcessView(subprocess.Popen[bytes]):
         self._returncode: int | None = None
 
     @property
-    def returncode(self) -> int | None:  # type: ignore[override]
+    def returncode(self) -> int | None:
         if self._returncode is None:
             self._returncode = self._transport.get_returncode()
         return self._returncode
