@@ -77,6 +77,8 @@ static uint32_t examine(int pid, int pidfd, const struct trial *trial) {
     }
     return 0;
   }
+  /* CLONE_VFORK ends with the child's memory, a moment before its life: only a death that was waited for must be readable. */
+  status_of(pidfd, WEXITED | WNOWAIT, &status, NULL);
   int pollable = epoll_takes(pidfd);
   int signalled = sys4(SYS_pidfd_send_signal, pidfd, 0, 0, 0) == 0;
   int reaped = status_of(pidfd, WEXITED, &status, NULL);

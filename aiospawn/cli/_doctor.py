@@ -1,0 +1,351 @@
+"""`aiospawn doctor`: what this machine offers, what is missing and what that costs, and whether launching works."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import resource
+import statistics
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import aiospawn
+
+from ._measure import methods, support, uvloop_version
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from rich.table import Table
+
+__all__ = ["add_options", "run"]
+
+_LAUNCHES = 5
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What `aiospawn doctor` takes."""
+    parser.add_argument("--json", action="store_true", help="print everything as one JSON object (does not need rich)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 if native launching works, 1 if not."""
+    examination = _examine()
+    if options.json:
+        print(json.dumps(examination.as_json(), indent=2))
+    else:
+        _show(examination)
+    return 0 if examination.works else 1
+
+
+# ---- examination ------------------------------------------------------------------------------------------------------
+
+
+class Limit(NamedTuple):
+    """A limit of the system, and how many children that run at once it allows: None where it sets no bound."""
+
+    name: str
+    value: str
+    children: int | None
+    note: str
+
+
+class Launch(NamedTuple):
+    """What a real launch on a loop came to: a time, or an error. Neither where uvloop is not installed."""
+
+    method: str
+    ours: bool
+    seconds: float | None
+    error: str | None
+
+
+class Examination(NamedTuple):
+    """Everything that the doctor found."""
+
+    system: dict[str, str | None]
+    settings: dict[str, str]
+    support: aiospawn.Support
+    limits: tuple[Limit, ...]
+    launches: tuple[Launch, ...]
+
+    @property
+    def works(self) -> bool:
+        return bool(self.support) and not any(launch.error for launch in self.launches if launch.ours)
+
+    @property
+    def variant(self) -> str:
+        """What loops opened now would use: the environment can force the one that every system has."""
+        forced = self.settings.get("AIOSPAWN_SPAWN") == "vfork" and bool(self.support)
+        return "vfork" if forced else self.support.variant
+
+    @property
+    def tightest(self) -> Limit | None:
+        bounds = [limit for limit in self.limits if limit.children is not None]
+        return min(bounds, key=lambda limit: limit.children or 0, default=None)
+
+    def as_json(self) -> dict[str, Any]:
+        tightest = self.tightest
+        return {
+            **self.system,
+            "settings": self.settings,
+            "works": self.works,
+            "supported": bool(self.support),
+            "variant": self.variant,
+            "reasons": list(self.support.reasons),
+            "features": {
+                name: {"there": there, "cost": self.support.missing.get(name)}
+                for name, there in self.support.features.items()
+            },
+            "limits": {limit.name: {"value": limit.value, "children": limit.children} for limit in self.limits},
+            "children": {"at_once": tightest.children, "bound_by": tightest.name} if tightest else None,
+            "launches": {
+                launch.method: {"ms": _milliseconds(launch.seconds), "error": launch.error} for launch in self.launches
+            },
+        }
+
+
+def _examine() -> Examination:
+    return Examination(_system(), _settings(), support(), tuple(_limits()), tuple(_launches()))
+
+
+def _system() -> dict[str, str | None]:
+    return {
+        "aiospawn": aiospawn.__version__,
+        "kernel": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "libc": _libc(),
+        "uvloop": uvloop_version(),
+    }
+
+
+def _libc() -> str | None:
+    # platform.libc_ver() tells the version that the interpreter was linked for, which may be older than the one in use.
+    try:
+        running = os.confstr("CS_GNU_LIBC_VERSION")
+    except (ValueError, OSError):
+        running = None
+    return running or " ".join(filter(None, platform.libc_ver())) or None
+
+
+def _settings() -> dict[str, str]:
+    return {name: value for name, value in sorted(os.environ.items()) if name.startswith("AIOSPAWN_")}
+
+
+# ---- limits -----------------------------------------------------------------------------------------------------------
+
+# A running child holds a pidfd and one end of each of its pipes; while it is launched, a status pipe as well.
+_DESCRIPTORS_BARE, _DESCRIPTORS_PIPED = 2, 5
+
+
+def _limits() -> Iterator[Limit]:
+    yield _open_files()
+    yield _processes_of_user()
+    threads = _running_threads()
+    for name, path in (("pid_max", "/proc/sys/kernel/pid_max"), ("threads-max", "/proc/sys/kernel/threads-max")):
+        value = _read(path)
+        if value is not None:
+            yield Limit(name, value, max(0, int(value) - threads), f"{threads:,} threads run on this machine")
+    yield _cgroup()
+    overcommit = _read("/proc/sys/vm/overcommit_memory")
+    if overcommit is not None:
+        note = {
+            "0": "a fork of a very large process can fail; a native launch copies no memory",
+            "1": "never refuses memory",
+            "2": "strict: a fork of a large process fails with ENOMEM; a native launch copies no memory",
+        }
+        yield Limit("vm.overcommit_memory", overcommit, None, note.get(overcommit, ""))
+
+
+def _open_files() -> Limit:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    value = f"{_amount(soft)} (hard {_amount(hard)})"
+    if soft == resource.RLIM_INFINITY:
+        return Limit("RLIMIT_NOFILE", value, None, "")
+    free = max(0, soft - len(os.listdir("/dev/fd")))
+    bare, piped = free // _DESCRIPTORS_BARE, free // _DESCRIPTORS_PIPED
+    return Limit("RLIMIT_NOFILE", value, piped, f"with three pipes each; {bare:,} without pipes")
+
+
+def _processes_of_user() -> Limit:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    value = f"{_amount(soft)} (hard {_amount(hard)})"
+    if soft == resource.RLIM_INFINITY:
+        return Limit("RLIMIT_NPROC", value, None, "")
+    if os.geteuid() == 0:
+        return Limit("RLIMIT_NPROC", value, None, "does not bind root")
+    mine = _threads_of(os.getuid())
+    return Limit("RLIMIT_NPROC", value, max(0, soft - mine), f"{mine:,} threads of this user run")
+
+
+def _cgroup() -> Limit:
+    """The tightest of the cgroup's and its ancestors' limits."""
+    tightest: tuple[int, int] | None = None
+    for directory in _cgroup_directories():
+        limit, current = _read(directory / "pids.max"), _read(directory / "pids.current")
+        if limit is None or current is None or limit == "max":
+            continue
+        found = int(limit), max(0, int(limit) - int(current))
+        tightest = min(tightest or found, found, key=lambda pair: pair[1])
+    if tightest is None:
+        return Limit("cgroup pids.max", "no limit", None, "")
+    return Limit("cgroup pids.max", _amount(tightest[0]), tightest[1], "tasks of the whole cgroup")
+
+
+def _cgroup_directories() -> Iterator[Path]:
+    for line in (_read("/proc/self/cgroup") or "").splitlines():
+        hierarchy, controllers, path = line.split(":", 2)
+        if "pids" in controllers.split(","):
+            root = Path("/sys/fs/cgroup/pids")
+        elif hierarchy == "0":
+            root = Path("/sys/fs/cgroup")
+        else:
+            continue
+        directory = root / path.lstrip("/")
+        while directory.is_relative_to(root):
+            yield directory
+            directory = directory.parent
+
+
+def _running_threads() -> int:
+    # proc(5): the fourth field is "runnable/existing scheduling entities".
+    fields = (_read("/proc/loadavg") or "").split()
+    return int(fields[3].partition("/")[2]) if len(fields) > 3 else 0
+
+
+def _threads_of(uid: int) -> int:
+    threads = 0
+    for process in Path("/proc").iterdir():
+        if not process.name.isdecimal():
+            continue
+        try:
+            if process.stat().st_uid == uid:
+                threads += len(os.listdir(process / "task"))
+        except OSError:  # gone meanwhile
+            continue
+    return threads
+
+
+def _read(path: str | Path) -> str | None:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return None
+
+
+def _amount(value: int) -> str:
+    return "unlimited" if value == resource.RLIM_INFINITY else f"{value:,}"
+
+
+# ---- launches ---------------------------------------------------------------------------------------------------------
+
+
+def _launches() -> Iterator[Launch]:
+    for method in methods():
+        if method.loop_factory is None:
+            yield Launch(method.name, method.ours, None, None)
+            continue
+        try:
+            with asyncio.Runner(loop_factory=method.loop_factory) as runner:
+                seconds = runner.run(_time_of_true())
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+            yield Launch(method.name, method.ours, None, f"{type(error).__name__}: {error}")
+        else:
+            yield Launch(method.name, method.ours, seconds, None)
+
+
+async def _time_of_true() -> float:
+    """Seconds from the call to the known exit, the median of a few."""
+    times = []
+    for _ in range(_LAUNCHES):
+        started = perf_counter()
+        process = await asyncio.create_subprocess_exec("true")
+        status = await process.wait()
+        times.append(perf_counter() - started)
+        if status != 0:
+            raise ChildProcessError(f"`true` ended with {status}")
+    return statistics.median(times)
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1e3, 3)
+
+
+# ---- display ----------------------------------------------------------------------------------------------------------
+
+_VARIANTS = {
+    "concurrent": "the loop runs on while a child gets to its program",
+    "vfork": "the loop waits until a child has got to its program",
+}
+
+
+def _show(examination: Examination) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(_system_table(examination))
+    console.print()
+    if examination.support:
+        console.print(f"Native launching is supported: {_VARIANTS[examination.variant]}.", style="green", soft_wrap=True)
+    else:
+        console.print("Native launching is not supported, the loops launch in their own way:", style="red", soft_wrap=True)
+        for reason in examination.support.reasons:
+            console.print(f"  {reason}", soft_wrap=True)
+    console.print()
+    if examination.support.features:
+        console.print(_feature_table(examination.support))
+        console.print()
+    console.print(_limit_table(examination.limits))
+    tightest = examination.tightest
+    if tightest is not None:
+        console.print(f"About {tightest.children:,} children can run at once; {tightest.name} is the tightest bound.")
+    console.print()
+    console.print(_launch_table(examination.launches))
+    for launch in examination.launches:
+        if launch.error is not None:
+            console.print(f"{launch.method}: {launch.error}", style="red", soft_wrap=True)
+
+
+def _table(*columns: str, right: str | None = None) -> Table:
+    """A plain table; the column named `right` holds numbers."""
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for name in columns:
+        table.add_column(name, justify="right" if name == right else "left")
+    table.columns[0].no_wrap = True
+    return table
+
+
+def _system_table(examination: Examination) -> Table:
+    table = _table("system", "")
+    table.show_header = False
+    for name, value in (examination.system | examination.settings).items():
+        table.add_row(name, value or ("not installed" if name == "uvloop" else "unknown"))
+    return table
+
+
+def _feature_table(found: aiospawn.Support) -> Table:
+    table = _table("feature", "there", "what its absence costs")
+    for name, there in found.features.items():
+        table.add_row(name, "yes" if there else "no", found.missing.get(name), style=None if there else "yellow")
+    return table
+
+
+def _limit_table(limits: tuple[Limit, ...]) -> Table:
+    table = _table("limit", "value", "children", "", right="children")
+    for limit in limits:
+        table.add_row(limit.name, limit.value, None if limit.children is None else f"{limit.children:,}", limit.note)
+    return table
+
+
+def _launch_table(launches: tuple[Launch, ...]) -> Table:
+    table = _table("launch of `true` on", "ms", right="ms")
+    for launch in launches:
+        missing = "failed" if launch.error else "not installed"
+        table.add_row(launch.method, missing if launch.seconds is None else f"{launch.seconds * 1e3:.2f}")
+    return table

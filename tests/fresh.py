@@ -1,0 +1,58 @@
+"""Python programs for what needs a process of its own: limits, signal dispositions, seccomp filters.
+
+`run` is for the test, the rest for the program.
+"""
+
+import asyncio
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+
+__all__ = ["VARIANTS", "children", "descriptors", "new_event_loop", "run"]
+
+VARIANTS = ("stdlib", "uvloop", "stdlib-vfork", "uvloop-vfork")
+CONCURRENT = VARIANTS[:2]
+
+
+def run(program: str, variant: str = "stdlib", **environment: str) -> str:
+    """Runs the program, which finds this module; it must succeed and print no error. Returns what it printed."""
+    search = [str(pathlib.Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    loop, _, spawn = variant.partition("-")
+    completed = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(program)],
+        env={**os.environ, "PYTHONPATH": ":".join(search), "FRESH_LOOP": loop, "AIOSPAWN_SPAWN": spawn, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert completed.stderr == ""
+    assert completed.returncode == 0
+    return completed.stdout
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """The loop of the variant that the program was run for."""
+    import aiospawn
+
+    return aiospawn.new_uvloop_event_loop() if os.environ["FRESH_LOOP"] == "uvloop" else aiospawn.new_event_loop()
+
+
+def descriptors() -> dict[int, str]:
+    """The open descriptors of this process and what they are."""
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
+        except FileNotFoundError:  # the listing's own
+            continue
+    return found
+
+
+def children() -> list[int]:
+    """The children of this process, zombies included."""
+    threads = pathlib.Path("/proc/self/task").iterdir()
+    return [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
