@@ -31,9 +31,9 @@ class Recorder(asyncio.SubprocessProtocol):
         self.told("pipe lost", fd)
 
     def process_exited(self) -> None:
-        self.exited.set_result(None)
         self.told("exited")
+        self.exited.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.lost.set_result(None)
         self.told("lost")
+        self.lost.set_result(None)
