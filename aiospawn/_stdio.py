@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from . import _checks, _errors
 from ._clib import CHILD_READS, CHILD_WRITES, MAX_SAVED, NO_PIPE, PTY, REGISTER, Step
+from ._options import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,8 +68,6 @@ _SYMBOLS = (None, PIPE, STDOUT, DEVNULL)
 
 @functools.cache
 def _symbolic(stdin: Any, stdout: Any, stderr: Any) -> Plan:
-    from ._options import DEFAULTS
-
     return _plan((stdin, stdout, stderr), DEFAULTS, ())
 
 
