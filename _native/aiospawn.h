@@ -28,6 +28,11 @@
 enum {
   AIOSPAWN_REQUEST_VERSION = 1,
   AIOSPAWN_STREAMS = 3,          /* pipes of a launch: standard input, output and error */
+  AIOSPAWN_END_STATUS = 3,       /* with the ends of the streams: the status pipe */
+  AIOSPAWN_END_MEMFD = 4,        /* and what the launcher reads */
+  AIOSPAWN_ENDS = 5,
+  AIOSPAWN_REGISTER = -16,
+  AIOSPAWN_NO_FD = -2147483647,
   AIOSPAWN_MAX_SAVED = 64,       /* descriptors a plan may set aside before it overwrites their numbers */
   AIOSPAWN_MAX_STEPS = 65536,
   AIOSPAWN_BATCH_EVENTS = 384,   /* the most events of a batch: three for each of 128 ready descriptors */
@@ -37,33 +42,64 @@ enum {
 /* What the child does between clone and execve, in the order given by the request. Names follow the system calls. */
 enum aiospawn_step_kind {
   AIOSPAWN_STEP_EXECVE,          /* no step of a request: where an error record says that the program could not be run */
+  AIOSPAWN_STEP_LAUNCHER,        /* likewise: the launcher could not be run, or refused the request */
   AIOSPAWN_STEP_SAVE,            /* duplicate fd out of the way, into register value */
   AIOSPAWN_STEP_DUP,             /* fd becomes descriptor number value; the same number: clear close-on-exec */
   AIOSPAWN_STEP_DUP_SAVED,       /* register fd becomes descriptor number value */
-  AIOSPAWN_STEP_OPEN,            /* open data with the flags in value as descriptor number fd */
+  AIOSPAWN_STEP_CLOEXEC,         /* set (value 1) or clear (0) fd's close-on-exec flag */
+  AIOSPAWN_STEP_OPEN,            /* open data with the flags and mode (high half) in value as descriptor number fd */
   AIOSPAWN_STEP_CLOSE,           /* close the descriptors fd ... value but the status pipe */
+  AIOSPAWN_STEP_CHROOT,          /* to the directory data */
   AIOSPAWN_STEP_CHDIR,           /* to the directory data */
+  AIOSPAWN_STEP_FCHDIR,          /* to the directory fd */
   AIOSPAWN_STEP_UMASK,           /* value */
   AIOSPAWN_STEP_SETSID,
   AIOSPAWN_STEP_SETPGID,         /* into process group value; 0: a new one */
+  AIOSPAWN_STEP_TIOCSCTTY,       /* fd becomes the controlling terminal */
+  AIOSPAWN_STEP_TCSETPGRP,       /* the child's group becomes the foreground group of terminal fd */
   AIOSPAWN_STEP_SIGDEFAULT,      /* the signals of the mask value to their default action */
+  AIOSPAWN_STEP_SIGIGNORE,       /* the signals of the mask value are ignored */
+  AIOSPAWN_STEP_RLIMIT,          /* resource value, data: soft and hard limit, 8 bytes each */
+  AIOSPAWN_STEP_NICE,            /* value is added */
+  AIOSPAWN_STEP_SCHEDULER,       /* value: policy, priority in the high half */
+  AIOSPAWN_STEP_AFFINITY,        /* data: CPU mask */
+  AIOSPAWN_STEP_IOPRIO,          /* value: class and level as ioprio_set(2) has them */
+  AIOSPAWN_STEP_OOM_SCORE_ADJ,   /* data: the number as text */
+  AIOSPAWN_STEP_TIMER_SLACK,     /* value: nanoseconds */
+  AIOSPAWN_STEP_PDEATHSIG,       /* value: signal, the parent's pid in the high half */
+  AIOSPAWN_STEP_CGROUP,          /* data: path of cgroup.procs; none: in the directory fd */
+  AIOSPAWN_STEP_SETNS,           /* namespace fd */
+  AIOSPAWN_STEP_UNSHARE,         /* flags value; data: uid and gid map, each terminated, or none */
+  AIOSPAWN_STEP_BOUNDING,        /* drop the capabilities of mask value from the bounding set */
+  AIOSPAWN_STEP_KEEPCAPS,        /* keep permitted capabilities across SETUID */
   AIOSPAWN_STEP_SETGROUPS,       /* data: value ids of 4 bytes */
   AIOSPAWN_STEP_SETGID,          /* real, effective and saved: value */
   AIOSPAWN_STEP_SETUID,
+  AIOSPAWN_STEP_CAPSET,          /* take the capabilities of mask value away */
+  AIOSPAWN_STEP_AMBIENT,         /* raise the capabilities of mask value in the ambient set */
+  AIOSPAWN_STEP_NO_NEW_PRIVS,
+  AIOSPAWN_STEP_LANDLOCK,        /* ruleset fd */
+  AIOSPAWN_STEP_SECCOMP,         /* data: BPF program */
+  AIOSPAWN_STEP_HOOK,            /* data: function and argument pointers */
   AIOSPAWN_STEP_KINDS
 };
 
 enum aiospawn_request_flag {
-  AIOSPAWN_PRIVATE_MEMORY = 1    /* a clone without CLONE_VM: for steps that change credentials (see child.h) */
+  AIOSPAWN_PRIVATE_MEMORY = 1,   /* a clone without CLONE_VM */
+  AIOSPAWN_VIA_LAUNCHER = 2,     /* the steps behind the prelude run in the launcher; where it cannot serve, as above */
+  AIOSPAWN_KEEP_PIDFD = 4,       /* the child leads a process group, which can be signalled when it is gone */
+  AIOSPAWN_SET_SIGMASK = 8       /* the program's signal mask is not the caller's, but sigmask */
 };
 
 enum aiospawn_pipe {             /* struct aiospawn_request.pipes */
   AIOSPAWN_NO_PIPE,
   AIOSPAWN_CHILD_READS,
-  AIOSPAWN_CHILD_WRITES
+  AIOSPAWN_CHILD_WRITES,
+  AIOSPAWN_PTY                   /* of stream 0: a pseudo terminal. The parent writes to stream 0, reads from stream 1 */
 };
 
-/* A step's descriptor operand below zero means the child's end of a pipe: -1 - stream. */
+/* A descriptor operand below zero means one of the child's ends: -1 - stream, -1 - AIOSPAWN_END_...; from AIOSPAWN_REGISTER down
+ * a descriptor that was set aside: AIOSPAWN_REGISTER - register. */
 struct aiospawn_step {
   uint32_t kind;
   int32_t fd;
@@ -78,13 +114,18 @@ struct aiospawn_request {
   uint32_t version;
   uint32_t flags;
   uint32_t steps;
+  uint32_t prelude;              /* so many of the steps are only for the way to the launcher, and first */
   uint32_t candidates;
   uint32_t arguments;
   uint32_t variables;
   uint32_t data_size;
   int32_t top;                   /* the highest descriptor number that the steps write to */
   int32_t pipe_size;             /* bytes, for F_SETPIPE_SZ; 0: as the kernel gives it */
+  int32_t program;               /* descriptor operand of the program, or AIOSPAWN_NO_FD: the candidates */
+  uint16_t rows, columns;        /* of a pseudo terminal; 0: as the kernel gives it */
+  uint64_t sigmask;
   uint8_t pipes[4];              /* enum aiospawn_pipe by stream */
+  uint8_t unused[4];
 };
 
 struct aiospawn_launched {
@@ -147,6 +188,11 @@ extern char **environ;
 /* What the kernel offers, as feature bits less those in without; tried once, in a real child. */
 uint32_t aiospawn_probe(uint32_t without);
 
+/* The launcher program: opened once, executed from its descriptor, also where the file is replaced or gone. */
+int aiospawn_launcher_open(const char *path);
+/* Can it be executed here? Tried once. */
+int aiospawn_launcher_usable(void);
+
 /* NULL with -errno in *error. suspend: every launch waits for its execve (CLONE_VFORK). */
 struct aiospawn_reactor *aiospawn_reactor_open(int suspend, int *error);
 int aiospawn_reactor_epoll(const struct aiospawn_reactor *reactor);
@@ -169,10 +215,14 @@ int aiospawn_stream(struct aiospawn_reactor *reactor, uint64_t token, int stream
 int aiospawn_disown(struct aiospawn_reactor *reactor, uint64_t token, int stream);
 /* Takes a pipe end out of the set and closes it unless disowned. */
 int aiospawn_shut(struct aiospawn_reactor *reactor, uint64_t token, int stream);
+/* The pidfd that AIOSPAWN_KEEP_PIDFD kept open, from now on the caller's to close. */
+int aiospawn_take_pidfd(struct aiospawn_reactor *reactor, uint64_t token);
 /* The child's entry is given back: what it still holds is closed, the token is stale. */
 int aiospawn_release(struct aiospawn_reactor *reactor, uint64_t token);
 
-int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal);
+/* group: the child's process group, which it leads; as long as the group has members on Linux 6.9, before that as long as
+ * the child is not reaped. */
+int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal, int group);
 /* 1 and the status (as in EXITED) if the child has exited, 0 if not; it is not reaped. */
 int aiospawn_peek(struct aiospawn_reactor *reactor, uint64_t token, int *status);
 /* A duplicate of the child's pidfd, the caller's to close. */

@@ -1,4 +1,4 @@
-/* The stretch between clone and execve, and the stub that enters it. child.c says what may happen there. */
+/* The stretch between clone and execve. child.c says what may happen there. */
 #ifndef AIOSPAWN_CHILD_H
 #define AIOSPAWN_CHILD_H
 
@@ -11,14 +11,18 @@ struct flight {
   uint32_t step_count;
   const unsigned char *data;
   const char *const *candidates;   /* NULL-terminated, like the two below */
-  const char *const *arguments;
+  const char **arguments;
   const char *const *variables;
   int status;                      /* write end of the status pipe, above top */
-  int ends[AIOSPAWN_STREAMS];      /* the child's ends of the pipes, above top, or -1 */
+  int ends[AIOSPAWN_ENDS];         /* the child's ends of the pipes, above top, or -1 */
   int top;                         /* the highest descriptor number that the steps write to */
+  int program;                     /* descriptor of the program, instead of candidates, or AIOSPAWN_NO_FD */
+  uint32_t first_index;            /* of the steps within the request */
+  uint32_t execve_kind;            /* what a failing execve is told as: STEP_EXECVE, or STEP_LAUNCHER on the way there */
   int clear_handlers;              /* the clone could not do it */
   int has_close_range;
   uint64_t mask;                   /* the signal mask for the program */
+  char number[12];                 /* argv[0] of the launcher */
   int32_t alive;                   /* the kernel clears it (CLONE_CHILD_CLEARTID) when the child has left this memory */
 };
 
@@ -29,18 +33,9 @@ struct failure {
   uint16_t index;
 };
 
-struct clone_plan {
-  uint64_t flags;                  /* without CLONE_CLEAR_SIGHAND and the exit signal */
-  int use_clone3;                  /* with CLONE_CLEAR_SIGHAND */
-  unsigned char *stack;
-  uint64_t stack_size;
-  int *pidfd;
-  int32_t *alive;
-};
-
-/* The child's pid, or a negated errno. All signals must be blocked. */
-long child_clone(const struct clone_plan *plan, void (*run)(void *), void *argument);
+/* Reports and exits. */
+__attribute__((noreturn)) void child_fail(int status, long error, uint32_t kind, uint32_t index);
 /* Walks the steps, executes the program, never returns. The argument is a struct flight. */
-void child_run(void *flight);
+__attribute__((noreturn)) void child_run(void *flight);
 
 #endif

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "launcher.h"
 #include "reactor.h"
 #include "status.h"
 #include "sys.h"
@@ -40,13 +41,13 @@ static struct aiospawn_event *emit(struct drain *drain, const struct child *chil
 /* ---- the launch ---------------------------------------------------------------------------------------------------- */
 
 static int gone(const struct child *child) {
-  int32_t word;
-  struct iovec here = {&word, sizeof word}, there = {&child->slot->flight.alive, sizeof word};
+  int32_t word = 0;
+  struct iovec here = {&word, sizeof word}, there = {&word, sizeof word};
   return process_vm_readv(child->pid, &here, 1, &there, 1, 0) == -1 && errno == ESRCH;
 }
 
 static void leave_memory(struct child *child) {
-  slot_release(child->slot);
+  if (child->slot) slot_release(child->slot);
   child->slot = NULL;
 }
 
@@ -81,22 +82,30 @@ static void left_memory(struct drain *drain, struct child *child) {
   else started(drain, child);
 }
 
+/* One byte: the launcher is alive, the program not yet. A record: it never will be. */
 static void read_status(struct drain *drain, struct child *child) {
   struct source *status = &child->sources[WATCHED_STATUS];
+  unsigned char said[1 + sizeof child->failure];
   ssize_t length;
-  do length = read(status->fd, &child->failure, sizeof child->failure);
+  do length = read(status->fd, said, sizeof said);
   while (length == -1 && errno == EINTR);
   if (length == -1) return;
+  if (length == 1 || length == sizeof said) leave_memory(child);
+  if (length == 1) return; /* the end may be there already: the pipe stays ready */
   source_shut(drain->reactor, status);
-  if (length == sizeof child->failure) child->state = FAILING; /* told when it is reaped */
-  else left_memory(drain, child);
+  if (length == 0) {
+    left_memory(drain, child);
+    return;
+  }
+  memcpy(&child->failure, said + length - sizeof child->failure, sizeof child->failure);
+  child->state = FAILING; /* told when it is reaped */
 }
 
 /* A fork elsewhere in the process that dawdles before its exec holds back the end of the status pipe; the word that the
  * kernel clears when the child leaves our memory is not held back. */
 static void settle(struct drain *drain, struct child *child) {
   if (child->state == LAUNCHING) read_status(drain, child);
-  if (child->state != LAUNCHING || child->private_memory) return;
+  if (child->state != LAUNCHING || child->private_memory || child->via_launcher) return;
   if (__atomic_load_n(&child->slot->flight.alive, __ATOMIC_ACQUIRE)) return;
   source_shut(drain->reactor, &child->sources[WATCHED_STATUS]);
   left_memory(drain, child);
@@ -118,13 +127,9 @@ static void read_pipe(struct drain *drain, struct source *source, uint32_t ready
     event->offset = drain->data_used;
     event->length = (uint32_t)length;
     drain->data_used += (uint32_t)length;
-    /* No writer any more and the pipe was emptied: the end can be had in the same tick. */
-    if (!(ready & EPOLLHUP) || (size_t)length == drain->share) return;
-    char byte;
-    do length = read(source->fd, &byte, 0);
-    while (length == -1 && errno == EINTR);
-    if (length == 0) end_of_stream(drain, source, 0);
-  } else if (length == 0) {
+    /* No writer any more, and a short read has emptied it: this was the end. Not so for a terminal, which gives lines. */
+    if ((ready & EPOLLHUP) && (size_t)length < drain->share && !source->terminal) end_of_stream(drain, source, 0);
+  } else if (length == 0 || (errno == EIO && source->terminal)) {
     end_of_stream(drain, source, 0);
   } else if (errno != EAGAIN) {
     end_of_stream(drain, source, errno);
@@ -157,7 +162,8 @@ static void failed(struct drain *drain, struct child *child) {
 static int never_ran(struct child *child, int pidfd) {
   int status = 0;
   if (child->state == STARTED || child->state == FAILING) return 0;
-  return status_of(pidfd, WEXITED | WNOHANG | WNOWAIT, &status, NULL) == 1 && status < 0 && died_before_exec(child->pid);
+  return status_of(pidfd, WEXITED | WNOHANG | WNOWAIT, &status, NULL) == 1 && status < 0 &&
+         died_before_exec(child->pid, child->via_launcher ? LAUNCHER_NAME : NULL);
 }
 
 static void reap(struct drain *drain, struct child *child) {
@@ -173,7 +179,8 @@ static void reap(struct drain *drain, struct child *child) {
   }
   child->reaped = 1;
   source_shut(drain->reactor, &child->sources[WATCHED_STATUS]);
-  source_shut(drain->reactor, pidfd);
+  if (child->keep_pidfd) source_watch(drain->reactor, pidfd, NO_MASK);
+  else source_shut(drain->reactor, pidfd);
   if (child->state == FAILING) {
     leave_memory(child);
     failed(drain, child);

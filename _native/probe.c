@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "aiospawn.h"
-#include "child.h"
+#include "clone.h"
 #include "status.h"
 #include "sys.h"
 
@@ -33,7 +33,6 @@ uint32_t probed_features(void) { return __atomic_load_n(&features, __ATOMIC_ACQU
 struct trial {
   volatile int32_t memory_is_shared;
   volatile int32_t has_close_range;
-  int32_t alive;
 };
 
 /* In the child, under the contract of child.c. close_range is tried here: it must not touch the parent's table. */
@@ -53,19 +52,25 @@ static int epoll_takes(int fd) {
   return taken;
 }
 
-static long clone_trial(unsigned char *stack, size_t size, int use_clone3, int *pidfd, struct trial *trial) {
+long run_suspended(void (*run)(void *), void *argument, int use_clone3, int *pidfd) {
+  enum { STACK = 64 * 1024 };
+  int32_t alive = 0;
+  unsigned char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (stack == MAP_FAILED) return -errno;
+  *pidfd = -1;
   struct clone_plan plan = {
       .flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
       .use_clone3 = use_clone3,
       .stack = stack,
-      .stack_size = size,
+      .stack_size = STACK,
       .pidfd = pidfd,
-      .alive = &trial->alive,
+      .alive = &alive,
   };
   uint64_t all = ~(uint64_t)0, mask;
   sys_sigmask(&all, &mask);
-  long pid = child_clone(&plan, try_in_child, trial);
+  long pid = child_clone(&plan, run, argument);
   sys_sigmask(&mask, NULL);
+  munmap(stack, STACK);
   return pid;
 }
 
@@ -100,20 +105,16 @@ static int under_valgrind(void) {
 }
 
 static uint32_t probe(uint32_t without) {
-  enum { STACK = 64 * 1024 };
   uint32_t found = AIOSPAWN_STUB ? AIOSPAWN_HAS_STUB : 0;
   if (under_valgrind()) found |= AIOSPAWN_UNDER_VALGRIND;
-  unsigned char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (stack == MAP_FAILED) return found;
   struct trial trial = {0};
-  int pidfd = -1;
+  int pidfd;
   int use_clone3 = AIOSPAWN_STUB && !(without & AIOSPAWN_HAS_CLONE3);
-  long pid = clone_trial(stack, STACK, use_clone3, &pidfd, &trial);
+  long pid = run_suspended(try_in_child, &trial, use_clone3, &pidfd);
   if (pid >= 0 && use_clone3) found |= AIOSPAWN_HAS_CLONE3;
   /* ENOSYS, EPERM by a seccomp filter, EINVAL for a flag: the older call may be there. */
-  if (pid < 0 && use_clone3) pid = clone_trial(stack, STACK, 0, &pidfd, &trial);
+  if (pid < 0 && use_clone3) pid = run_suspended(try_in_child, &trial, 0, &pidfd);
   if (pid >= 0) found |= examine((int)pid, pidfd, &trial);
-  munmap(stack, STACK);
   return found & ~without;
 }
 

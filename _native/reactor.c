@@ -58,7 +58,7 @@ static void fork_child(void) {
     for (uint32_t place = 0; place < reactor->capacity; place++) {
       struct child *child = reactor->children[place];
       for (int i = 0; child && i < WATCHED; i++) let_go(&child->sources[i], placeholder);
-      for (int i = 0; child && i <= AIOSPAWN_STREAMS; i++)
+      for (int i = 0; child && i < AIOSPAWN_ENDS; i++)
         if (child->far[i] >= 0) close(child->far[i]);
     }
   }
@@ -306,15 +306,38 @@ int aiospawn_release(struct aiospawn_reactor *reactor, uint64_t token) {
   return 0;
 }
 
-int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal) {
+/* PIDFD_SIGNAL_PROCESS_GROUP needs Linux 6.9; before, the group's number is safe while its leader is not reaped. */
+static long signal_group(const struct child *child, int signal) {
+  enum { PROCESS_GROUP = 4 };
+  long result = sys4(SYS_pidfd_send_signal, child->sources[WATCHED_PIDFD].fd, signal, 0, PROCESS_GROUP);
+  if (result != -EINVAL || child->reaped) return result == -EINVAL ? -ESRCH : result;
+  return sys2(SYS_kill, -child->pid, signal);
+}
+
+int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal, int group) {
   if (reactor->dead) return -EOWNERDEAD;
   state_lock(); /* the pidfd must not be closed, and its number reused, under the call */
   struct child *child = child_find(reactor, token);
   long result = -ESRCH;
-  if (child && child->sources[WATCHED_PIDFD].fd >= 0)
-    result = sys4(SYS_pidfd_send_signal, child->sources[WATCHED_PIDFD].fd, signal, 0, 0);
+  if (child && child->sources[WATCHED_PIDFD].fd >= 0) {
+    if (group) result = signal_group(child, signal);
+    else if (!child->reaped) result = sys4(SYS_pidfd_send_signal, child->sources[WATCHED_PIDFD].fd, signal, 0, 0);
+  }
   state_unlock();
   return (int)result;
+}
+
+int aiospawn_take_pidfd(struct aiospawn_reactor *reactor, uint64_t token) {
+  if (reactor->dead) return -EOWNERDEAD;
+  state_lock();
+  struct child *child = child_find(reactor, token);
+  int fd = -ESRCH;
+  if (child && child->reaped && child->sources[WATCHED_PIDFD].fd >= 0) {
+    fd = child->sources[WATCHED_PIDFD].fd;
+    child->sources[WATCHED_PIDFD].fd = -1;
+  }
+  state_unlock();
+  return fd;
 }
 
 /* No such child: it has exited, and somebody else waited for it. */
@@ -330,7 +353,7 @@ int aiospawn_peek(struct aiospawn_reactor *reactor, uint64_t token, int *status)
   state_lock();
   struct child *child = child_find(reactor, token);
   int result = -ESRCH;
-  if (child && child->sources[WATCHED_PIDFD].fd >= 0)
+  if (child && !child->reaped && child->sources[WATCHED_PIDFD].fd >= 0)
     result = peek(child->sources[WATCHED_PIDFD].fd, status);
   state_unlock();
   return result;
@@ -341,7 +364,7 @@ int aiospawn_dup_pidfd(struct aiospawn_reactor *reactor, uint64_t token) {
   state_lock();
   struct child *child = child_find(reactor, token);
   int fd = -1, error = -ESRCH;
-  if (child && child->sources[WATCHED_PIDFD].fd >= 0) {
+  if (child && !child->reaped && child->sources[WATCHED_PIDFD].fd >= 0) {
     fd = fcntl(child->sources[WATCHED_PIDFD].fd, F_DUPFD_CLOEXEC, 3);
     error = -errno;
   }

@@ -25,6 +25,7 @@ struct source {
   uint8_t index;                   /* enum watched; below WATCHED_STATUS the stream */
   uint8_t added;                   /* in the epoll set */
   uint8_t disowned;                /* the owner closes it */
+  uint8_t terminal;                /* the parent's end of a pseudo terminal */
   uint8_t parked;                  /* ready before its child is known to have started: back in the set then */
   uint32_t mask;
 };
@@ -37,9 +38,11 @@ struct child {
   uint8_t state;                   /* enum launch_state; UNSURE: the status pipe ended with the child gone */
   uint8_t reaped;
   uint8_t private_memory;          /* cloned without CLONE_VM */
+  uint8_t via_launcher;
+  uint8_t keep_pidfd;              /* open until it is taken or the child is dropped */
   struct slot *slot;               /* while the child is in our memory */
   struct failure failure;          /* while FAILING */
-  int32_t far[AIOSPAWN_STREAMS + 1]; /* the child's ends of the pipes, last the status pipe's: until they are its own */
+  int32_t far[AIOSPAWN_ENDS];      /* the child's ends, until they are its own */
   struct source sources[WATCHED];
 };
 

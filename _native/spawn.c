@@ -5,13 +5,16 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clone.h"
 #include "probe.h"
 #include "reactor.h"
 #include "status.h"
 #include "sys.h"
+#include "via_launcher.h"
 
 /* ---- the request --------------------------------------------------------------------------------------------------- */
 
@@ -20,6 +23,13 @@ struct layout {                    /* where the parts of a request lie, and what
   size_t steps, data, strings, size;
   size_t pointers;                 /* candidates, arguments, variables, a NULL behind each */
 };
+
+static int is_operand(const struct aiospawn_request *head, int fd) {
+  if (fd >= 0) return 1;
+  if (fd <= AIOSPAWN_REGISTER) return AIOSPAWN_REGISTER - fd < AIOSPAWN_MAX_SAVED;
+  if (fd < -AIOSPAWN_ENDS) return 0;
+  return fd < -AIOSPAWN_STREAMS || head->pipes[-1 - fd] != AIOSPAWN_NO_PIPE;
+}
 
 static int request_read(const unsigned char *request, size_t size, struct layout *layout) {
   if (size < sizeof layout->head) return -EINVAL;
@@ -32,10 +42,13 @@ static int request_read(const unsigned char *request, size_t size, struct layout
   layout->strings = layout->data + head->data_size;
   layout->size = size;
   layout->pointers = (strings + 3) * sizeof(char *);
-  if (!head->candidates || layout->strings > size || strings > size - layout->strings) return -EINVAL;
+  if (head->prelude > head->steps || (!head->candidates && head->program == AIOSPAWN_NO_FD)) return -EINVAL;
+  if (head->program != AIOSPAWN_NO_FD && !is_operand(head, head->program)) return -EINVAL;
+  if (layout->strings > size || strings > size - layout->strings) return -EINVAL;
   if (strings && request[size - 1] != 0) return -EINVAL;
   for (int i = 0; i < AIOSPAWN_STREAMS; i++)
-    if (head->pipes[i] > AIOSPAWN_CHILD_WRITES) return -EINVAL;
+    if (head->pipes[i] > (i ? AIOSPAWN_CHILD_WRITES : AIOSPAWN_PTY)) return -EINVAL;
+  if (head->pipes[0] == AIOSPAWN_PTY && (head->pipes[1] || head->pipes[2])) return -EINVAL;
   return head->top < -1 || head->pipe_size < 0 ? -EINVAL : 0;
 }
 
@@ -44,25 +57,35 @@ static int is_string(const struct aiospawn_step *step, const unsigned char *data
 }
 
 /* What the child trusts without looking: the kinds, the registers, the offsets, the terminated strings. */
-static int step_check(const struct aiospawn_request *head, const struct aiospawn_step *step, const unsigned char *data) {
-  if (step->kind == AIOSPAWN_STEP_EXECVE || step->kind >= AIOSPAWN_STEP_KINDS) return -EINVAL;
-  if (step->data > head->data_size || step->size > head->data_size - step->data) return -EINVAL;
-  if (step->fd < -AIOSPAWN_STREAMS || (step->fd < 0 && head->pipes[-1 - step->fd] == AIOSPAWN_NO_PIPE)) return -EINVAL;
+static int step_is_sound(const struct aiospawn_request *head, const struct aiospawn_step *step, const unsigned char *data) {
+  if (step->kind <= AIOSPAWN_STEP_LAUNCHER || step->kind >= AIOSPAWN_STEP_KINDS) return 0;
+  if (step->data > head->data_size || step->size > head->data_size - step->data) return 0;
+  if (!is_operand(head, step->fd)) return 0;
   switch (step->kind) {
     case AIOSPAWN_STEP_SAVE:
-      return step->value < 0 || step->value >= AIOSPAWN_MAX_SAVED ? -EINVAL : 0;
+      return step->value >= 0 && step->value < AIOSPAWN_MAX_SAVED;
     case AIOSPAWN_STEP_DUP_SAVED:
-      return step->fd < 0 || step->fd >= AIOSPAWN_MAX_SAVED || step->value > head->top ? -EINVAL : 0;
+      return step->fd >= 0 && step->fd < AIOSPAWN_MAX_SAVED && step->value <= head->top;
     case AIOSPAWN_STEP_DUP:
-      return step->value > head->top ? -EINVAL : 0;
+      return step->value <= head->top || step->value == step->fd;
     case AIOSPAWN_STEP_OPEN:
-      return step->fd > head->top || !is_string(step, data) ? -EINVAL : 0;
-    case AIOSPAWN_STEP_SETGROUPS:
-      return step->value < 0 || (uint64_t)step->value * 4 != step->size ? -EINVAL : 0;
+      return step->fd <= head->top && is_string(step, data);
+    case AIOSPAWN_STEP_CHROOT:
     case AIOSPAWN_STEP_CHDIR:
-      return is_string(step, data) ? 0 : -EINVAL;
+      return is_string(step, data);
+    case AIOSPAWN_STEP_CGROUP:
+      return !step->size || is_string(step, data);
+    case AIOSPAWN_STEP_UNSHARE:
+      return !step->size || (is_string(step, data) && memchr(data + step->data, 0, step->size - 1));
+    case AIOSPAWN_STEP_SETGROUPS:
+      return step->value >= 0 && (uint64_t)step->value * 4 == step->size;
+    case AIOSPAWN_STEP_RLIMIT:
+    case AIOSPAWN_STEP_HOOK:
+      return step->size == 16;
+    case AIOSPAWN_STEP_SECCOMP:
+      return step->size % 8 == 0 && step->size / 8 <= UINT16_MAX;
     default:
-      return 0;
+      return 1;
   }
 }
 
@@ -87,12 +110,15 @@ static int request_place(const struct layout *layout, const unsigned char *reque
   flight->step_count = layout->head.steps;
   flight->data = copy + layout->data;
   flight->top = layout->head.top;
+  flight->program = layout->head.program;
+  flight->execve_kind = AIOSPAWN_STEP_EXECVE;
+  flight->first_index = 0;
   flight->candidates = point(&next, &string, end, layout->head.candidates);
   flight->arguments = flight->candidates ? point(&next, &string, end, layout->head.arguments) : NULL;
   flight->variables = flight->arguments ? point(&next, &string, end, layout->head.variables) : NULL;
   if (!flight->variables || string != end) return -EINVAL;
   for (uint32_t i = 0; i < flight->step_count; i++)
-    if (step_check(&layout->head, &flight->steps[i], flight->data) < 0) return -EINVAL;
+    if (!step_is_sound(&layout->head, &flight->steps[i], flight->data)) return -EINVAL;
   return 0;
 }
 
@@ -125,25 +151,50 @@ static int pipe_open(int reads_near, int lowest, struct source *near, int32_t *f
   return error;
 }
 
+/* The parent reads and writes the same end, by two descriptors: each is watched for its own side. */
+static int pty_open(const struct aiospawn_request *head, struct child *child, int lowest) {
+  struct source *input = &child->sources[0], *output = &child->sources[1];
+  struct winsize size = {.ws_row = head->rows, .ws_col = head->columns};
+  int error = 0, unlocked = 0;
+  state_lock();
+  int end = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+  if (end == -1) error = -errno;
+  if (!error) error = lift(&end, lowest);
+  if (!error) {
+    output->fd = end;
+    if (ioctl(end, TIOCSPTLCK, &unlocked) == -1) error = -errno;
+  }
+  if (!error && (input->fd = fcntl(end, F_DUPFD_CLOEXEC, lowest)) == -1) error = -errno;
+  if (!error && head->rows && ioctl(end, TIOCSWINSZ, &size) == -1) error = -errno;
+  if (!error) { /* not by path: it may be another mount's */
+    int far = ioctl(end, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    error = far == -1 ? -errno : lift(&far, lowest);
+    child->far[0] = error ? -1 : far;
+  }
+  input->terminal = output->terminal = 1;
+  state_unlock();
+  return error;
+}
+
 static int pipes_open(struct aiospawn_reactor *reactor, struct child *child, const struct aiospawn_request *head) {
-  int lowest = head->top < 2 ? 3 : head->top + 1;
-  for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) {
-    if (head->pipes[stream] == AIOSPAWN_NO_PIPE) continue;
+  int lowest = head->top < 2 ? 3 : head->top + 1, result = 0;
+  if (head->pipes[0] == AIOSPAWN_PTY) result = pty_open(head, child, lowest);
+  for (int stream = 0; stream < AIOSPAWN_STREAMS && result == 0; stream++) {
     struct source *near = &child->sources[stream];
     int child_writes = head->pipes[stream] == AIOSPAWN_CHILD_WRITES;
-    int result = pipe_open(child_writes, lowest, near, &child->far[stream]);
-    if (result < 0) return result;
-    if (head->pipe_size && fcntl(near->fd, F_SETPIPE_SZ, head->pipe_size) == -1) return -errno;
-    result = source_watch(reactor, near, child_writes ? EPOLLIN : 0);
-    if (result < 0) return result;
+    if (head->pipes[stream] == AIOSPAWN_NO_PIPE || head->pipes[stream] == AIOSPAWN_PTY) continue;
+    result = pipe_open(child_writes, lowest, near, &child->far[stream]);
+    if (result == 0 && head->pipe_size && fcntl(near->fd, F_SETPIPE_SZ, head->pipe_size) == -1) result = -errno;
   }
-  int result = pipe_open(1, lowest, &child->sources[WATCHED_STATUS], &child->far[AIOSPAWN_STREAMS]);
-  return result < 0 ? result : source_watch(reactor, &child->sources[WATCHED_STATUS], EPOLLIN);
+  if (result == 0) result = pipe_open(1, lowest, &child->sources[WATCHED_STATUS], &child->far[AIOSPAWN_END_STATUS]);
+  for (int i = 0; i < WATCHED_PIDFD && result == 0; i++)
+    if (child->sources[i].fd >= 0) result = source_watch(reactor, &child->sources[i], i ? EPOLLIN : 0);
+  return result;
 }
 
 static void far_close(struct child *child) {
   state_lock();
-  for (int i = 0; i <= AIOSPAWN_STREAMS; i++) {
+  for (int i = 0; i < AIOSPAWN_ENDS; i++) {
     if (child->far[i] >= 0) close(child->far[i]);
     child->far[i] = -1;
   }
@@ -152,7 +203,19 @@ static void far_close(struct child *child) {
 
 /* ---- the clone ----------------------------------------------------------------------------------------------------- */
 
-static long clone_child(const struct aiospawn_reactor *reactor, struct child *child) {
+static void flight_finish(struct flight *flight, const struct child *child, const struct aiospawn_request *head) {
+  uint32_t features = probed_features();
+  flight->status = child->far[AIOSPAWN_END_STATUS];
+  memcpy(flight->ends, child->far, sizeof flight->ends);
+  flight->clear_handlers = !(features & AIOSPAWN_HAS_CLONE3);
+  flight->has_close_range = (features & AIOSPAWN_HAS_CLOSE_RANGE) != 0;
+  if (child->via_launcher) return;
+  flight->steps += head->prelude;
+  flight->step_count -= head->prelude;
+  flight->first_index = head->prelude;
+}
+
+static long clone_child(const struct aiospawn_reactor *reactor, struct child *child, const struct aiospawn_request *head) {
   uint32_t features = probed_features();
   struct slot *slot = child->slot;
   struct flight *flight = &slot->flight;
@@ -165,18 +228,24 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
       .pidfd = &child->sources[WATCHED_PIDFD].fd,
       .alive = &flight->alive,
   };
-  flight->status = child->far[AIOSPAWN_STREAMS];
-  memcpy(flight->ends, child->far, sizeof flight->ends);
-  flight->clear_handlers = !plan.use_clone3;
-  flight->has_close_range = (features & AIOSPAWN_HAS_CLOSE_RANGE) != 0;
+  uint64_t all = ~(uint64_t)0, mask;
   __atomic_store_n(&flight->alive, 1, __ATOMIC_RELEASE);
-  uint64_t all = ~(uint64_t)0;
-  sys_sigmask(&all, &flight->mask);
-  long pid = child_clone(&plan, child_run, flight);
-  sys_sigmask(&flight->mask, NULL);
+  sys_sigmask(&all, &mask);
+  flight->mask = head->flags & AIOSPAWN_SET_SIGMASK ? head->sigmask : mask;
+  int prepared = child->via_launcher ? launcher_prepare(flight, head, &child->far[AIOSPAWN_END_MEMFD]) : 0;
+  long pid = prepared < 0 ? prepared : child_clone(&plan, child_run, flight);
+  sys_sigmask(&mask, NULL);
   /* The child has a copy of the memory that holds the word: it will never be cleared here. */
   if (pid < 0 || child->private_memory) __atomic_store_n(&flight->alive, 0, __ATOMIC_RELEASE);
   return pid;
+}
+
+/* Where the steps run that must not run in shared memory. */
+static void choose_memory(struct child *child, const struct aiospawn_request *head) {
+  int launcher = (head->flags & AIOSPAWN_VIA_LAUNCHER) != 0;
+  child->via_launcher = launcher && aiospawn_launcher_usable() && launcher_keeps_privileges();
+  child->private_memory = (head->flags & AIOSPAWN_PRIVATE_MEMORY) || (launcher && !child->via_launcher);
+  child->keep_pidfd = (head->flags & AIOSPAWN_KEEP_PIDFD) != 0;
 }
 
 /* The child exists, but its exit could not be watched. */
@@ -195,8 +264,9 @@ static int launch(struct aiospawn_reactor *reactor, struct child *child, const s
   int result = request_place(layout, request, memory, &child->slot->flight);
   if (result == 0) result = pipes_open(reactor, child, &layout->head);
   if (result < 0) return result;
-  child->private_memory = (layout->head.flags & AIOSPAWN_PRIVATE_MEMORY) != 0;
-  long pid = clone_child(reactor, child);
+  choose_memory(child, &layout->head);
+  flight_finish(&child->slot->flight, child, &layout->head);
+  long pid = clone_child(reactor, child, &layout->head);
   if (pid < 0) return (int)pid;
   child->pid = (int32_t)pid;
   far_close(child);

@@ -44,7 +44,7 @@ int status_of_reaped(int pidfd, int *status) {
   return 1;
 }
 
-int died_before_exec(int pid) {
+int died_before_exec(int pid, const char *launcher) {
   char path[32], line[512];
   snprintf(path, sizeof path, "/proc/%d/stat", pid);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -54,7 +54,11 @@ int died_before_exec(int pid) {
   if (length <= 0) return 0;
   line[length] = 0;
   char *after_name = strrchr(line, ')'); /* the name may hold anything */
+  char *name = strchr(line, '(');
   unsigned flags = 0;
+  if (launcher && name && after_name && (size_t)(after_name - name - 1) == strlen(launcher) &&
+      memcmp(name + 1, launcher, strlen(launcher)) == 0)
+    return 1;
   if (!after_name || sscanf(after_name + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1) return 0;
   return (flags & FORKED_NO_EXEC) != 0;
 }

@@ -7,6 +7,7 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 
 from ._clib import Support, supported
 from ._loops import EventLoop, install, new_event_loop, new_uvloop_event_loop, uninstall
+from ._options import NativeHook
 from ._process import Process, create_subprocess_exec, create_subprocess_shell
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "PIPE",
     "STDOUT",
     "EventLoop",
+    "NativeHook",
     "Process",
     "Support",
     "__version__",

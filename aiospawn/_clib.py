@@ -71,40 +71,56 @@ class Launched(NamedTuple):
 
 # ---- requests ---------------------------------------------------------------------------------------------------------
 
-_HEADER: Final = struct.Struct("=7I2i4B")
+_HEADER: Final = struct.Struct("=8I3i2HQ4B4x")
 _STEP: Final = struct.Struct("=Iiq2I")
-NO_PIPE, CHILD_READS, CHILD_WRITES = 0, 1, 2
+NO_PIPE, CHILD_READS, CHILD_WRITES, PTY = 0, 1, 2, 3
+NO_FD: Final[int] = getattr(lib, "AIOSPAWN_NO_FD", -1)
+REGISTER: Final[int] = getattr(lib, "AIOSPAWN_REGISTER", -1)
+MAX_SAVED: Final[int] = getattr(lib, "AIOSPAWN_MAX_SAVED", 0)
+END_STATUS: Final[int] = getattr(lib, "AIOSPAWN_END_STATUS", 0)
+END_MEMFD: Final[int] = getattr(lib, "AIOSPAWN_END_MEMFD", 0)
 
 
 def request_header(
     *,
     private_memory: bool,
+    via_launcher: bool,
+    keep_pidfd: bool,
     steps: int,
+    prelude: int,
     candidates: int,
     arguments: int,
     variables: int,
     data_size: int,
     top: int,
     pipe_size: int,
+    program: int,
+    rows: int,
+    columns: int,
+    sigmask: int | None,
     pipes: tuple[int, int, int],
 ) -> bytes:
     """struct aiospawn_request."""
-    return _HEADER.pack(
-        lib.AIOSPAWN_REQUEST_VERSION,
-        lib.AIOSPAWN_PRIVATE_MEMORY if private_memory else 0,
-        steps,
-        candidates,
-        arguments,
-        variables,
-        data_size,
-        top,
-        pipe_size,
-        *pipes,
-        0,
-    )
+    flags = private_memory * lib.AIOSPAWN_PRIVATE_MEMORY | via_launcher * lib.AIOSPAWN_VIA_LAUNCHER
+    flags |= keep_pidfd * lib.AIOSPAWN_KEEP_PIDFD | (sigmask is not None) * lib.AIOSPAWN_SET_SIGMASK
+    sizes = (steps, prelude, candidates, arguments, variables, data_size)
+    numbers = (top, pipe_size, program, rows, columns, sigmask or 0)
+    return _HEADER.pack(lib.AIOSPAWN_REQUEST_VERSION, flags, *sizes, *numbers, *pipes, 0)
 
 
 pack_step = _STEP.pack  # kind, descriptor, value, offset of the data, its size
+
+
+def address(pointer: Any) -> int:
+    """Of a function or object of cffi's, or an address already."""
+    return pointer if isinstance(pointer, int) else int(ffi.cast("uintptr_t", pointer))
+
+
+@functools.cache
+def hooks_may_share_memory() -> bool:
+    """A child that crashed dumped core for every sharer of its memory before Linux 5.16."""
+    release = os.uname().release.split(".")
+    return (int(release[0]), int("".join(filter(str.isdigit, release[1].split("-")[0])))) >= (5, 16)
 
 
 # ---- the environment --------------------------------------------------------------------------------------------------
@@ -214,6 +230,9 @@ def _examine() -> Support:
     bits = lib.aiospawn_probe(_bits(os.environ.get("AIOSPAWN_WITHOUT", "")))
     features = {name: bool(bits & getattr(lib, f"AIOSPAWN_{bit}")) for bit, name, _ in _FEATURES}
     missing = {name: cost for _, name, cost in _FEATURES if not features[name]}
+    features["launcher"] = bool(features["pidfd"] and lib.aiospawn_launcher_usable())
+    if not features["launcher"]:
+        missing["launcher"] = "options that change privileges copy the page tables: the launcher can't be executed"
     valgrind = bool(bits & lib.AIOSPAWN_UNDER_VALGRIND)
     needed = [name for name in _NEEDED if not (valgrind and name == "shared_memory")]
     reasons = tuple(f"no {name}: {missing[name]}" for name in needed if name in missing)
@@ -227,6 +246,15 @@ def generation() -> int:
     """Changes in the child of a fork, by whomever: what was made under another number is dead here."""
     return _generation[0]  # type: ignore[no-any-return]
 
+
+def _open_launcher() -> None:
+    """At import: the program that belongs to this library, also when the package is upgraded under a running process."""
+    path = os.path.join(os.path.dirname(_ffi.__file__), "_launcher")
+    lib.aiospawn_launcher_open(os.fsencode(path))  # where it can't be: launcher_usable() is false
+
+
+if lib is not None:
+    _open_launcher()
 
 _generation: Any = ffi.addressof(lib, "aiospawn_generation") if lib else None
 
@@ -266,6 +294,11 @@ class Native:
     def dead(self) -> bool:
         """Is it closed, or is this process the child of a fork, in which the reactor is the parent's?"""
         return self.generation != _generation[0]  # type: ignore[no-any-return]
+
+    @property
+    def forked(self) -> bool:
+        """Is this process the child of a fork? Then the children are the parent's."""
+        return self.generation not in (CLOSED, _generation[0])
 
     def close(self) -> None:
         """Closes every descriptor; children live on. The memory goes with the object: another thread may be in a call."""
@@ -330,9 +363,14 @@ class Native:
         """Forgets a child: what it still holds is closed. Nothing happens if it is forgotten."""
         lib.aiospawn_release(self._reactor, token)
 
-    def signal(self, token: int, signum: int) -> None:
-        """From any thread. Raises ProcessLookupError once the child is reaped."""
-        _check(lib.aiospawn_signal(self._reactor, token, signum))
+    def signal(self, token: int, signum: int, *, group: bool = False) -> None:
+        """From any thread. Raises ProcessLookupError once the child is reaped, or its group is empty."""
+        _check(lib.aiospawn_signal(self._reactor, token, signum, group))
+
+    def take_pidfd(self, token: int) -> int | None:
+        """The pidfd of a reaped group leader, from now on the caller's to close."""
+        fd = lib.aiospawn_take_pidfd(self._reactor, token)
+        return fd if fd >= 0 else None
 
     def peek(self, token: int) -> int | None:
         """From any thread: the exit status (negated signal) of a child that has exited, which is not reaped by this."""

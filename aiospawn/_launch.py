@@ -12,7 +12,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from . import _clib, _options, _request, _stdio
+from . import _clib, _errors, _options, _request, _stdio, _steps
 from ._reactor import reactor_of
 from ._transport import SubprocessTransport
 
@@ -90,10 +90,17 @@ async def subprocess_shell(
 
 def _must_hand_over(options: dict[str, Any]) -> bool:
     preexec_fn = options.get("preexec_fn")
-    if preexec_fn not in _STEPS:
+    by_preexec_fn = preexec_fn not in _STEPS
+    support = _clib.supported()
+    if not by_preexec_fn and support:
+        return False
+    for name in _options.only_native(options):
+        if not support:
+            raise _errors.unsupported(name, support.reasons)
+        raise ValueError(f"{name} cannot be combined with preexec_fn={preexec_fn!r}, which needs a fork")
+    if by_preexec_fn:
         _logger.debug("preexec_fn=%r: handed over to the event loop's own implementation, which forks", preexec_fn)
-        return True
-    return not _clib.supported()
+    return True
 
 
 def _named(streams: tuple[Any, Any, Any]) -> dict[str, Any]:
@@ -113,7 +120,7 @@ async def _launched(
     options = _options.validated(keywords)
     if options.pass_fds and not options.close_fds:
         warnings.warn("pass_fds overriding close_fds.", RuntimeWarning, stacklevel=4)
-    plan = _stdio.planned(*streams)
+    plan = _stdio.planned(streams, options, _steps.needed_descriptors(options))
     protocol = protocol_factory()
     if loop.get_debug():
         _logger.debug(message, arguments[0] if shown is arguments else shown)

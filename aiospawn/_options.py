@@ -1,31 +1,48 @@
 """Keyword arguments of a launch, checked: what can be refused without making anything is refused here.
 
-The options and their defaults are `subprocess.Popen`'s; so are the exceptions, word for word where the stdlib promises
-nothing else (https://docs.python.org/3/library/subprocess.html#popen-constructor).
+The first options and their defaults are `subprocess.Popen`'s
+(https://docs.python.org/3/library/subprocess.html#popen-constructor); docs/options.md has a row for each.
 """
 
 from __future__ import annotations
 
-import os
+import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from . import _errors
+from ._checks import CHECKS
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["Options", "Path", "refuse_text", "validated"]
+__all__ = ["DEFAULTS", "NativeHook", "Options", "Path", "only_native", "refuse_text", "validated"]
 
 Path: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
+_NEW_USER = 0x10000000  # CLONE_NEWUSER
+
+
+@dataclass(frozen=True, slots=True)
+class NativeHook:
+    """A C function that runs in the child, just before the program: `int function(void *argument)`.
+
+    `function` and `argument` are addresses: ints, or cffi pointers. Zero means success, anything else is the errno of the
+    failure. The function must not be one of libc's or call any but for raw system calls, write memory other than its own
+    stack (64 KiB, a guard page below), take a lock, or return by other means than `return`: the child shares the memory and
+    the thread-local storage of a thread that goes on running. docs/options.md has the whole contract.
+    """
+
+    function: Any
+    argument: Any = 0
 
 
 class Options(NamedTuple):
     """How the child is set up, besides its standard streams. Built by `validated`."""
 
-    executable: Path | None = None
+    executable: Path | int | None = None
     preexec_fn: Callable[[], Any] | None = None
     close_fds: bool = True
-    cwd: Path | None = None
+    cwd: Path | int | None = None
     env: Mapping[Any, Any] | None = None
     startupinfo: Any = None
     creationflags: int = 0
@@ -38,10 +55,39 @@ class Options(NamedTuple):
     umask: int = -1
     pipesize: int = -1
     process_group: int | None = None
+    # From here on aiospawn's own.
+    fds: Mapping[int, int] | None = None
+    open_fds: Mapping[int, tuple[bytes, int, int]] | None = None
+    pty: bool | tuple[int, int] = False
+    chroot: Path | None = None
+    controlling_terminal: int | None = None
+    foreground: int | None = None
+    sigmask: int | None = None
+    sigdefault: int | None = None
+    sigignore: int | None = None
+    rlimits: Mapping[int, tuple[int, int]] | None = None
+    nice: int | None = None
+    scheduler: tuple[int, int] | None = None
+    affinity: frozenset[int] | None = None
+    ioprio: tuple[int, int] | None = None
+    oom_score_adj: int | None = None
+    timer_slack_ns: int | None = None
+    pdeathsig: int | None = None
+    cgroup: Path | int | None = None
+    setns: tuple[int, ...] | None = None
+    unshare: int | None = None
+    uid_map: bytes | None = None
+    gid_map: bytes | None = None
+    capabilities: Mapping[str, int] | None = None
+    no_new_privs: bool = False
+    landlock: int | None = None
+    seccomp: bytes | None = None
+    hook: NativeHook | None = None
+    via: str | None = None
 
 
-_DEFAULTS = Options()
-_ID_LIMIT = 2**32 - 1
+DEFAULTS = Options()
+_POPENS = frozenset(Options._fields[: Options._fields.index("fds")])
 
 
 def refuse_text(universal_newlines: Any, bufsize: Any, encoding: Any, errors: Any, text: Any) -> None:
@@ -58,132 +104,74 @@ def refuse_text(universal_newlines: Any, bufsize: Any, encoding: Any, errors: An
         raise ValueError("errors must be None")
 
 
-def validated(keywords: dict[str, Any]) -> Options:
-    """The options of a launch, with user and group names turned into ids.
+def only_native(keywords: Mapping[str, Any]) -> list[str]:
+    """The options among these that no other launcher has."""
+    return sorted(name for name in keywords if name in Options._fields and name not in _POPENS)
 
-    Raises TypeError for an unknown option or a wrong type, ValueError for a wrong value, KeyError for an unknown user or
-    group, OSError (EBADF) for a closed descriptor.
+
+def validated(keywords: dict[str, Any]) -> Options:
+    """The options of a launch, each in its final form: names turned into ids, collections into masks.
+
+    Raises TypeError for an unknown option or a wrong type, ValueError for a wrong value or options that contradict each
+    other, KeyError for an unknown user or group, OSError (EBADF) for a closed descriptor.
     """
     if not keywords:
-        return _DEFAULTS
-    unknown = keywords.keys() - _DEFAULTS._fields
+        return DEFAULTS
+    unknown = keywords.keys() - DEFAULTS._fields
     if unknown:
         name = min(unknown)
         raise TypeError(f"Popen.__init__() got an unexpected keyword argument {name!r}")
-    checked = {name: _CHECKS[name](value) for name, value in keywords.items() if name in _CHECKS}
-    return Options(**{**keywords, **checked})
+    checked = {name: CHECKS[name](value) for name, value in keywords.items() if name in CHECKS}
+    options = Options(**{**keywords, **checked})
+    for contradicts in _CONTRADICTIONS:
+        contradicts(options)
+    return options
 
 
-def _windows_only(name: str, unset: object) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if value != unset:
-            raise ValueError(f"{name} is only supported on Windows platforms")
-        return value
-
-    return check
+# ---- options that contradict each other -------------------------------------------------------------------------------
 
 
-def _integer(name: str, lowest: int, highest: int) -> Callable[[Any], int]:
-    def check(value: Any) -> int:
-        if not isinstance(value, int):
-            raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
-        if not lowest <= value <= highest:
-            raise ValueError(f"{name} must be between {lowest} and {highest}, got {value}")
-        return value
-
-    return check
+def _twice(options: Options) -> None:
+    numbers: dict[int, str] = {}
+    for name, given in (("fds", options.fds or ()), ("open_fds", options.open_fds or ()), ("pass_fds", options.pass_fds)):
+        for number in given:
+            other = numbers.setdefault(number, name)
+            if other != name and not (name == "pass_fds" and options.fds and options.fds.get(number) == number):
+                raise ValueError(f"descriptor {number} is in both {other} and {name}")
 
 
-def _path(value: Any) -> Any:
-    return None if value is None else os.fspath(value) if not isinstance(value, (str, bytes)) else value
+def _maps(options: Options) -> None:
+    for name in ("uid_map", "gid_map"):
+        if getattr(options, name) is not None and not (options.unshare or 0) & _NEW_USER:
+            raise ValueError(f"{name} needs unshare with CLONE_NEWUSER, got unshare={options.unshare!r}")
 
 
-def _descriptors(value: Any) -> tuple[int, ...]:
-    """Each must be open: the child could only tell later."""
-    descriptors = tuple(sorted({int(fd) for fd in value}))
-    for fd in descriptors:
-        if fd < 0:
-            raise ValueError("bad value(s) in fds_to_keep")
-        try:
-            os.fstat(fd)
-        except OSError:
-            raise _errors.bad_descriptor("pass_fds", fd) from None
-    return descriptors
+def _sessions(options: Options) -> None:
+    if options.pty and options.controlling_terminal is not None:
+        raise ValueError(f"pty and controlling_terminal={options.controlling_terminal!r}: a session has one terminal")
+    if options.pty and options.process_group is not None:
+        raise ValueError(f"pty makes a new session, whose leader cannot join process_group={options.process_group!r}")
 
 
-def _user(value: Any) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        import pwd
-
-        return pwd.getpwnam(value).pw_uid
-    if not isinstance(value, int):
-        raise TypeError("User must be a string or an integer")
-    return _identity("User", value)
+def _hooks(options: Options) -> None:
+    if options.hook is None:
+        return
+    if not isinstance(options.hook, NativeHook):
+        raise TypeError(f"hook must be a NativeHook, not {options.hook!r}")
+    if options.via is not None:
+        raise ValueError(f"hook is a function of this program, it cannot run via={options.via!r}")
 
 
-def _group_id(value: Any, what: str) -> int:
-    if isinstance(value, str):
-        import grp
-
-        return grp.getgrnam(value).gr_gid
-    if not isinstance(value, int):
-        raise TypeError(f"{what} must be a string or an integer, not {type(value)}")
-    return _identity("Group", value)
+def _signal_plans(options: Options) -> None:
+    both = (options.sigdefault or 0) & (options.sigignore or 0)
+    if both:
+        raise ValueError(f"signal {both.bit_length()} is in both sigdefault and sigignore")
 
 
-def _group(value: Any) -> int | None:
-    return None if value is None else _group_id(value, "Group")
+def _death(options: Options) -> None:
+    # The kernel ties the signal to the launching thread: its end would count as the parent's (prctl(2)).
+    if options.pdeathsig is not None and threading.current_thread() is not threading.main_thread():
+        raise ValueError(f"pdeathsig={options.pdeathsig} works from the main thread only: it is sent when the thread ends")
 
 
-def _identity(what: str, value: int) -> int:
-    if value < 0:
-        raise ValueError(f"{what} ID cannot be negative, got {value}")
-    if value >= _ID_LIMIT:  # (uid_t)-1 means "leave as it is" to the kernel
-        raise ValueError(f"{what} ID must be below {_ID_LIMIT}, got {value}")
-    return value
-
-
-def _extra_groups(value: Any) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        raise TypeError("Groups must be a list, not a string")
-    return tuple(_group_id(item, "Items in extra_groups") for item in value)
-
-
-def _process_group(value: Any) -> int | None:
-    if value is None or value == -1:
-        return None
-    return _integer("process_group", 0, 2**31 - 1)(value)
-
-
-def _pipesize(value: Any) -> int:
-    return value if value == -1 else _integer("pipesize", 0, 2**31 - 1)(value)
-
-
-def _umask(value: Any) -> int:
-    return value if value == -1 else _integer("umask", 0, 0o7777)(value)
-
-
-def _preexec_fn(value: Any) -> Any:
-    if value is not None and not callable(value):
-        raise TypeError(f"preexec_fn must be callable, not {type(value).__name__}")
-    return value
-
-
-_CHECKS: dict[str, Callable[[Any], Any]] = {
-    "preexec_fn": _preexec_fn,
-    "startupinfo": _windows_only("startupinfo", None),
-    "creationflags": _windows_only("creationflags", 0),
-    "executable": _path,
-    "cwd": _path,
-    "pass_fds": _descriptors,
-    "user": _user,
-    "group": _group,
-    "extra_groups": _extra_groups,
-    "umask": _umask,
-    "pipesize": _pipesize,
-    "process_group": _process_group,
-}
+_CONTRADICTIONS = (_twice, _maps, _sessions, _hooks, _signal_plans, _death)

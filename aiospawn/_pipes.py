@@ -11,6 +11,7 @@ import asyncio
 import collections
 import io
 import os
+import termios
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ._clib import Event, Watch
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from ._clib import Native
 
-__all__ = ["Owner", "ReadPipe", "WritePipe"]
+__all__ = ["Owner", "ReadPipe", "TerminalInput", "WritePipe"]
 
 _OFF, _IDLE, _READ, _WRITE = int(Watch.OFF), int(Watch.IDLE), int(Watch.READ), int(Watch.WRITE)
 _WRITE_SIZE = 256 * 1024
@@ -383,3 +384,32 @@ class WritePipe(_Pipe, asyncio.WriteTransport):
         raise NotImplementedError
 
     resume_reading = pause_reading
+
+
+class TerminalInput(WritePipe):
+    """The writing side of a pseudo terminal. It cannot be closed alone: its end is a character."""
+
+    _MODE = "wb"
+
+    def __init__(self, owner: Owner, stream: int) -> None:
+        super().__init__(owner, stream)
+        self._line_begins = True
+
+    def write(self, data: Any) -> None:
+        super().write(data)
+        if len(data):
+            self._line_begins = bytes(data[-1:]) == b"\n"
+
+    def write_eof(self) -> None:
+        """Writes the terminal's end-of-file character, if it reads by lines; twice within one, as a user would type it."""
+        if not self._closing and not self._eof:
+            self.write(self._end_of_file() * (1 if self._line_begins else 2))
+        super().write_eof()
+
+    def _end_of_file(self) -> bytes:
+        try:
+            attributes = termios.tcgetattr(self._owner.native.stream(self._owner.token, self._stream))
+        except (OSError, termios.error):  # the other side is closed
+            return b""
+        by_lines = attributes[3] & termios.ICANON
+        return bytes(attributes[6][termios.VEOF]) if by_lines else b""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.subprocess
+import contextlib
+import signal
+import termios
 from typing import TYPE_CHECKING, Any
 
 from . import _launch
+from ._pipes import TerminalInput
 from ._transport import SubprocessTransport
 
 if TYPE_CHECKING:
@@ -37,31 +41,56 @@ class Process(asyncio.subprocess.Process):
         """The child's resource use as of getrusage(2); None before it has exited, or if somebody else reaped it."""
         return self._transport.rusage if isinstance(self._transport, SubprocessTransport) else None
 
+    def send_signal(self, signal: int, *, group: bool = False) -> None:
+        """Through the pidfd, never to a recycled pid. Raises ProcessLookupError once the exit was seen.
+
+        `group=True` signals the process group that the child leads (`start_new_session`, `process_group=0` or `pty`), also
+        what is left of it when the child is gone (Linux 6.9; before that until the child is reaped). Raises ValueError if
+        the child leads none, ProcessLookupError when the group is empty.
+        """
+        if not group:
+            super().send_signal(signal)
+        elif isinstance(self._transport, SubprocessTransport):
+            self._transport.signal_group(signal)
+        else:
+            raise NotImplementedError("group=True needs a child that was launched natively")
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Sets the terminal's size; the foreground group gets SIGWINCH. Raises ValueError for a child without `pty`."""
+        if not isinstance(self.stdin and self.stdin.transport, TerminalInput):
+            raise ValueError("resize() needs a child launched with pty")
+        assert self.stdin is not None
+        termios.tcsetwinsize(self.stdin.get_extra_info("pipe").fileno(), (rows, columns))
+
     async def stop(self, grace: float = 5.0) -> int:
         """Ends the child: SIGTERM, after `grace` seconds SIGKILL. Returns the return code, when it is reaped.
 
+        Where the child leads a process group the signals go to the group, and what is left of it when the child is gone is
+        killed; where it was launched into a `cgroup`, everything in that is killed in the end (`cgroup.kill`, Linux 5.14).
         Cancelled meanwhile, it kills at once, reaps, and passes the cancellation on. Raises ValueError for a negative
         `grace`, PermissionError for a program that is not ours to signal.
         """
         if grace < 0:
             raise ValueError(f"grace must not be negative, got {grace!r}")
-        if self.returncode is not None:
-            return self.returncode
         exited = asyncio.ensure_future(self.wait())
         try:
-            self._signal("terminate")
-            await asyncio.wait([exited], timeout=grace)
+            if self.returncode is None:
+                self._signal_tree(signal.SIGTERM)
+                await asyncio.wait([exited], timeout=grace)
         finally:
-            if not exited.done():
-                self._signal("kill")
-                await _uncancelled(exited)
+            self._signal_tree(signal.SIGKILL)
+            await _uncancelled(exited)
         return exited.result()
 
-    def _signal(self, method: str) -> None:
-        try:
-            getattr(self, method)()
-        except ProcessLookupError:
-            return
+    def _signal_tree(self, signum: int) -> None:
+        ours = self._transport if isinstance(self._transport, SubprocessTransport) else None
+        with contextlib.suppress(ProcessLookupError):
+            if ours is not None and ours.leads_group:
+                ours.signal_group(signum)
+            elif self.returncode is None:
+                self.send_signal(signum)
+        if ours is not None and signum == signal.SIGKILL:
+            ours.kill_cgroup()
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,100 +1,160 @@
-"""Standard streams and passed descriptors: what the child's numbers become, as a plan of steps. Nothing is opened here."""
+"""Descriptors of the child: what its numbers become, as a plan of steps. Nothing is opened here."""
 
 from __future__ import annotations
 
 import asyncio.subprocess
+import functools
 import os
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from . import _errors
-from ._clib import CHILD_READS, CHILD_WRITES, NO_PIPE, Step
+from . import _checks, _errors
+from ._clib import CHILD_READS, CHILD_WRITES, MAX_SAVED, NO_PIPE, PTY, REGISTER, Step
+from ._options import DEFAULTS
 
-__all__ = ["Plan", "planned"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ._options import Options
+
+__all__ = ["Plan", "StepTuple", "closing", "planned"]
+
+StepTuple: TypeAlias = "tuple[int, int, int, bytes]"  # kind, descriptor, value, data
 
 PIPE, STDOUT, DEVNULL = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT, asyncio.subprocess.DEVNULL
 _NAMES = ("stdin", "stdout", "stderr")
-_NULL_DEVICE = os.fsencode(os.devnull) + b"\0"
+_NULL_DEVICE = (os.fsencode(os.devnull) + b"\0", os.O_RDWR, 0)
 _LAST = 2**31 - 1
+
+# Where a number of the child comes from: a descriptor of the parent, an end of a pipe (-1 - stream), or what the child
+# opens itself (path, flags, mode).
+_Source: TypeAlias = "int | tuple[bytes, int, int]"
 
 
 class Plan(NamedTuple):
-    """Pipes by stream, and the steps that give the child its descriptors: kind, descriptor, value, data."""
+    """Pipes by stream, and the steps that give the child its descriptors."""
 
     pipes: tuple[int, int, int]
-    steps: tuple[tuple[int, int, int, bytes], ...]
+    steps: tuple[StepTuple, ...]
     top: int
     """The highest descriptor number that the steps write to."""
+    sources: frozenset[int]
+    """The descriptors and ends that the steps read."""
+    kept: frozenset[int]
+    """The child's numbers."""
+    moved: dict[int, int]
+    """Descriptors that later steps need and these overwrite, and the operand that means them from then on."""
+
+    def operand(self, fd: int) -> int:
+        return self.moved.get(fd, fd)
 
 
-def planned(stdin: Any, stdout: Any, stderr: Any) -> Plan:
-    """The plan for what the three arguments may be: None, PIPE, DEVNULL, a descriptor, a file; STDOUT for stderr.
+def planned(streams: tuple[Any, Any, Any], options: Options, needed: Iterable[int]) -> Plan:
+    """The plan for the standard streams, `pass_fds`, `fds`, `open_fds` and `pty`.
 
-    Raises ValueError for a misplaced STDOUT, OSError (EBADF) for a closed descriptor, and what `fileno()` raises.
+    A stream is None, PIPE, DEVNULL, a descriptor or a file; stderr may be STDOUT. `needed` are the descriptors that later
+    steps refer to. Raises ValueError for a misplaced STDOUT or a stream that is given twice, OSError (EBADF) for a closed
+    descriptor, and what `fileno()` raises.
     """
-    arguments = (stdin, stdout, stderr)
-    pipes = tuple(
-        NO_PIPE if argument != PIPE else CHILD_READS if stream == 0 else CHILD_WRITES
-        for stream, argument in enumerate(arguments)
+    if not (options.pass_fds or options.fds or options.open_fds or options.pty or needed):
+        stdin, stdout, stderr = streams
+        # The three symbols and None: most launches. Their plan never changes.
+        if stdin in _SYMBOLS and stdout in _SYMBOLS and stderr in _SYMBOLS:
+            return _symbolic(stdin, stdout, stderr)
+    return _plan(streams, options, tuple(needed))
+
+
+_SYMBOLS = (None, PIPE, STDOUT, DEVNULL)
+
+
+@functools.cache
+def _symbolic(stdin: Any, stdout: Any, stderr: Any) -> Plan:
+    return _plan((stdin, stdout, stderr), DEFAULTS, ())
+
+
+def _plan(streams: tuple[Any, Any, Any], options: Options, needed: tuple[int, ...]) -> Plan:
+    sources: dict[int, _Source] = {}
+    pipes = (PTY, NO_PIPE, NO_PIPE) if options.pty else _pipes(streams)
+    for stream, argument in enumerate(streams):
+        if options.pty:
+            if argument is not None:
+                raise ValueError(f"pty and {_NAMES[stream]}={argument!r}: the terminal is all three streams")
+            sources[stream] = -1
+        elif argument is not None and not (argument == STDOUT and stream == 2):
+            sources[stream] = _source(stream, argument)
+    for number in options.pass_fds:
+        sources.setdefault(number, number)
+    for name, given in (("fds", options.fds), ("open_fds", options.open_fds)):
+        for number, source in (given or {}).items():
+            if number in sources and sources[number] != source and (number < 3 or name == "open_fds"):
+                raise ValueError(f"{name}[{number}] and {_NAMES[number] if number < 3 else 'pass_fds'} are both given")
+            sources[number] = source
+    return _finished(pipes, sources, needed, errors_follow_output=streams[2] == STDOUT and not options.pty)
+
+
+def _finished(
+    pipes: tuple[int, int, int], sources: dict[int, _Source], needed: tuple[int, ...], *, errors_follow_output: bool
+) -> Plan:
+    registers: dict[int, int] = {}
+    steps = list(_steps(sources, needed, registers))
+    kept = set(sources)
+    if errors_follow_output:
+        steps.append((int(Step.DUP), 1, 2, b""))
+        kept.add(2)
+    return Plan(
+        pipes=pipes,
+        steps=tuple(steps),
+        top=max(kept, default=-1),
+        sources=frozenset(source for source in sources.values() if isinstance(source, int)),
+        kept=frozenset(kept),
+        moved={fd: REGISTER - registers[fd] for fd in needed if fd in registers and sources.get(fd) != fd},
     )
-    sources: dict[int, int | None] = {}
-    for stream, argument in enumerate(arguments):
-        if argument is None or (argument == STDOUT and stream == 2):
-            continue
-        sources[stream] = _source(stream, argument)
-    steps = list(_steps(sources))
-    if stderr == STDOUT:
-        steps.append((Step.DUP, 1, 2, b""))
-        sources[2] = 1
-    return Plan(pipes, tuple(steps), max(sources, default=-1))  # type: ignore[arg-type]
 
 
-def _source(stream: int, argument: Any) -> int | None:
-    """A descriptor of the parent, the child's end of a pipe as -1 - stream, or None: the null device."""
+def _pipes(streams: tuple[Any, Any, Any]) -> tuple[int, int, int]:
+    stdin, stdout, stderr = streams
+    return (
+        CHILD_READS if stdin == PIPE else NO_PIPE,
+        CHILD_WRITES if stdout == PIPE else NO_PIPE,
+        CHILD_WRITES if stderr == PIPE else NO_PIPE,
+    )
+
+
+def _source(stream: int, argument: Any) -> _Source:
     if argument == PIPE:
         return -1 - stream
     if argument == DEVNULL:
-        return None
+        return _NULL_DEVICE
     if argument == STDOUT:
         if stream == 1:
             raise ValueError("STDOUT can only be used for stderr")
         raise _errors.bad_descriptor(_NAMES[stream], argument)
-    descriptor = argument if isinstance(argument, int) else argument.fileno()
-    if not _is_open(descriptor):
-        raise _errors.bad_descriptor(_NAMES[stream], descriptor)
-    return int(descriptor)
+    return _checks.descriptor(_NAMES[stream], argument)
 
 
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
-
-
-def _steps(sources: dict[int, int | None]) -> Any:
+def _steps(sources: dict[int, _Source], needed: tuple[int, ...], registers: dict[int, int]) -> Iterator[StepTuple]:
     """Two passes: descriptors that would be overwritten before they are used are set aside first."""
-    registers: dict[int, int] = {}
+    wanted = [source for number, source in sources.items() if isinstance(source, int) and source != number]
+    for fd in (*wanted, *needed):
+        if fd < 0 or fd not in sources or fd in registers or (fd in needed and fd not in wanted and sources[fd] == fd):
+            continue
+        registers[fd] = len(registers)
+        if len(registers) > MAX_SAVED:
+            raise ValueError(f"more than {MAX_SAVED} descriptors change places")
+        yield Step.SAVE, fd, registers[fd], b""
     for number, source in sources.items():
-        if source is not None and source >= 0 and source != number and source in sources and source not in registers:
-            registers[source] = len(registers)
-            yield Step.SAVE, source, registers[source], b""
-    for number, source in sources.items():
-        if source is None:
-            yield Step.OPEN, number, os.O_RDWR, _NULL_DEVICE
+        if isinstance(source, tuple):
+            path, flags, mode = source
+            yield Step.OPEN, number, flags | mode << 32, path
         elif source in registers and source != number:
             yield Step.DUP_SAVED, registers[source], number, b""
         else:
             yield Step.DUP, source, number, b""
 
 
-def closing(keep: tuple[int, ...], *, close_others: bool) -> list[tuple[int, int, int, bytes]]:
-    """The steps that pass the descriptors in `keep` on and close the others from 3 up; `keep` is sorted."""
-    steps = [(int(Step.DUP), fd, fd, b"") for fd in keep]
-    if close_others:
-        first = 3
-        for fd in (*(fd for fd in keep if fd >= 3), _LAST):
-            if first < fd:
-                steps.append((int(Step.CLOSE), first, fd - 1 if fd != _LAST else _LAST, b""))
-            first = fd + 1
-    return steps
+def closing(kept: Iterable[int]) -> Iterator[StepTuple]:
+    """The steps that close the descriptors from 3 up but those of the child."""
+    first = 3
+    for fd in (*sorted(fd for fd in kept if fd >= 3), _LAST + 1):
+        if first < fd:
+            yield Step.CLOSE, first, fd - 1, b""
+        first = fd + 1

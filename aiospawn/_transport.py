@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import os
 import signal
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from . import _clib, _errors, _lifecycle
-from ._clib import CHILD_READS, CLOSED, NO_PIPE, Event
+from ._clib import CHILD_READS, NO_PIPE, PTY, Event
 from ._lifecycle import Call, Happening, State
-from ._pipes import ReadPipe, WritePipe
+from ._pipes import ReadPipe, TerminalInput, WritePipe
 from ._view import ProcessView
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ __all__ = ["SubprocessTransport"]
 _logger = asyncio.log.logger  # type: ignore[attr-defined]
 _ENDED = (State.EXITED, State.FINISHED, State.FAILED)
 _LOST = 255
+_PROCESS_GROUP = 4  # PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9
 
 
 class SubprocessTransport(asyncio.SubprocessTransport):
@@ -56,6 +58,9 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._exit_waiters: list[asyncio.Future[int]] = []
         self._launch_waiter: asyncio.Future[None] | None = None
         self._request: _request.Request | None = None
+        self._leads_group = False
+        self._cgroup: Any = None
+        self._group: GroupHandle | None = None  # once the child, its leader, is gone
         self._arguments = arguments  # as Popen.args: a list, or a shell's command
 
     def __repr__(self) -> str:
@@ -79,12 +84,17 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         """Clones the child and waits until its program runs. Cancelled meanwhile: kills and reaps it first."""
         self._request = request
         self._launch_waiter = waiter = self.loop.create_future()
-        self._open_pipes = sum(kind != NO_PIPE for kind in plan.pipes)
+        self._open_pipes = 2 if plan.pipes[0] == PTY else sum(kind != NO_PIPE for kind in plan.pipes)
         self.token, self._pid, self._pidfd = self._reactor.launch(request.data, self)
         self._closed = False
-        for stream, kind in enumerate(plan.pipes):
-            if kind != NO_PIPE:
-                self._pipes[stream] = (WritePipe if kind == CHILD_READS else ReadPipe)(self, stream)
+        self._leads_group = request.leads_group
+        self._cgroup = request.options.cgroup
+        if plan.pipes[0] == PTY:
+            self._pipes = {0: TerminalInput(self, 0), 1: ReadPipe(self, 1)}
+        else:
+            for stream, kind in enumerate(plan.pipes):
+                if kind != NO_PIPE:
+                    self._pipes[stream] = (WritePipe if kind == CHILD_READS else ReadPipe)(self, stream)
         try:
             await waiter
         except BaseException:
@@ -213,6 +223,9 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         try:
             self._protocol.connection_lost(None)
         finally:
+            if self._leads_group:
+                pidfd = self.native.take_pidfd(self.token)
+                self._group = None if pidfd is None else GroupHandle(pidfd, self.native)
             self._reactor.done(self.token)
 
     # ---- the process --------------------------------------------------------------------------------------------------
@@ -282,12 +295,47 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         Raises ProcessLookupError after `connection_lost` and in a forked process, RuntimeError once the loop is closed,
         PermissionError for a set-user-id program. A child that exited a moment ago is not an error. From any thread.
         """
-        if self._state in (State.FINISHED, State.FAILED) or self.native.generation not in (_clib.generation(), CLOSED):
+        if self._state in (State.FINISHED, State.FAILED) or self.native.forked:
             raise ProcessLookupError
         if self.native.dead:
             raise RuntimeError("Event loop is closed")
         with contextlib.suppress(ProcessLookupError):
             self.native.signal(self.token, signal)
+
+    def signal_group(self, signal: int) -> None:
+        """To the process group that the child leads, also when the child is gone (Linux 6.9; before: until it is reaped).
+
+        Raises ValueError if it leads none, ProcessLookupError when the group is empty. From any thread.
+        """
+        if not self._leads_group:
+            raise ValueError(
+                "group=True needs a child that leads a process group: start_new_session, process_group=0 or pty"
+            )
+        if self._group is not None:
+            self._group.signal(signal)
+        elif self.native.dead:
+            raise ProcessLookupError
+        else:
+            self.native.signal(self.token, signal, group=True)
+
+    @property
+    def leads_group(self) -> bool:
+        return self._leads_group
+
+    def kill_cgroup(self) -> None:
+        """Kills everything in the cgroup that the child was launched into; nothing happens without one."""
+        if self._cgroup is None or self.native.forked:
+            return
+        directory = self._cgroup if isinstance(self._cgroup, int) else os.open(self._cgroup, os.O_PATH | os.O_CLOEXEC)
+        try:
+            kill = os.open("cgroup.kill", os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
+            try:
+                os.write(kill, b"1")
+            finally:
+                os.close(kill)
+        finally:
+            if directory != self._cgroup:
+                os.close(directory)
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
@@ -315,6 +363,24 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         # Only after the loop is closed or gone: the reactor holds what it still reports to.
         if not self._closed and not self.native.dead:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+
+
+class GroupHandle:
+    """The pidfd of a group's leader that is gone: by it the group can still be signalled, and no other."""
+
+    __slots__ = ("_native", "_pidfd")
+
+    def __init__(self, pidfd: int, native: _clib.Native) -> None:
+        self._pidfd = pidfd
+        self._native = native
+
+    def signal(self, signum: int) -> None:
+        if self._native.forked:
+            raise ProcessLookupError
+        signal.pidfd_send_signal(self._pidfd, signum, None, _PROCESS_GROUP)
+
+    def __del__(self) -> None:
+        os.close(self._pidfd)
 
 
 _CALLS = {

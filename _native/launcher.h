@@ -1,0 +1,28 @@
+/* What the launcher is handed in a sealed memfd. The status descriptor and the version keep their places for good: an older
+ * launcher must be able to refuse a newer request. */
+#ifndef AIOSPAWN_LAUNCHER_H
+#define AIOSPAWN_LAUNCHER_H
+
+#include <stdint.h>
+
+#include "aiospawn.h"
+
+enum { LAUNCHER_VERSION = 1, LAUNCHER_ANSWER = 42 };
+#define LAUNCHER_NAME "aiospawn:launch"
+
+struct launcher_request {
+  uint32_t version;
+  int32_t status;
+  uint32_t size;                   /* of the memfd */
+  uint32_t steps, steps_at;        /* how many, and the offset of the first */
+  uint32_t data_at;
+  uint32_t candidates, candidates_at;
+  uint32_t first_index;            /* of the steps within the request */
+  int32_t ends[AIOSPAWN_STREAMS];
+  int32_t top;
+  int32_t program;
+  uint32_t has_close_range;
+  uint64_t mask;
+};
+
+#endif

@@ -1,0 +1,91 @@
+/* Steps on descriptors. Under the contract of child.c. */
+#include <fcntl.h>
+#include <stddef.h>
+
+#include "steps.h"
+
+static long become(int from, int number) {
+  if (from != number) return sys3(SYS_dup3, from, number, 0);
+  long flags = sys2(SYS_fcntl, from, F_GETFD);
+  return flags < 0 ? flags : sys3(SYS_fcntl, from, F_SETFD, flags & ~FD_CLOEXEC);
+}
+
+long step_save(struct walk *walk, const struct aiospawn_step *step) {
+  long fd = sys3(SYS_fcntl, operand(walk, step->fd), F_DUPFD_CLOEXEC, walk->flight->top + 1);
+  if (fd >= 0) walk->saved[step->value] = (int)fd;
+  return fd;
+}
+
+long step_dup(struct walk *walk, const struct aiospawn_step *step) {
+  return become(operand(walk, step->fd), (int)step->value);
+}
+
+long step_dup_saved(struct walk *walk, const struct aiospawn_step *step) {
+  return become(walk->saved[step->fd], (int)step->value);
+}
+
+/* A launcher must find across its own execve what the program is to get; it puts the flag back first. */
+long step_cloexec(struct walk *walk, const struct aiospawn_step *step) {
+  int fd = operand(walk, step->fd);
+  long flags = sys2(SYS_fcntl, fd, F_GETFD);
+  if (flags < 0) return flags;
+  return sys3(SYS_fcntl, fd, F_SETFD, step->value ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC);
+}
+
+long step_open(struct walk *walk, const struct aiospawn_step *step) {
+  long fd = sys4(SYS_openat, AT_FDCWD, (long)data_of(walk, step), step->value & 0xffffffff, step->value >> 32);
+  if (fd < 0 || fd == step->fd) return fd;
+  long result = sys3(SYS_dup3, fd, step->fd, 0);
+  sys1(SYS_close, fd);
+  return result;
+}
+
+static long close_each(int first, int last) {
+  for (int fd = first; fd <= last; fd++) sys1(SYS_close, fd);
+  return 0;
+}
+
+/* Linux < 5.9. Without /proc the highest number is unknown: as far as the limit goes, as CPython does. */
+static long close_listed(int first, int last) {
+  struct {
+    uint64_t inode;
+    int64_t offset;
+    unsigned short length;
+    unsigned char type;
+    char name[];
+  } *entry;
+  char listing[4096] __attribute__((aligned(8)));
+  long directory = sys4(SYS_openat, AT_FDCWD, (long)"/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  if (directory < 0) {
+    uint64_t limit[2] = {1024, 1024};
+    sys4(SYS_prlimit64, 0, 7 /* RLIMIT_NOFILE */, 0, (long)limit);
+    return close_each(first, (uint64_t)last < limit[0] ? last : (int)limit[0] - 1);
+  }
+  long length;
+  while ((length = sys3(SYS_getdents64, directory, (long)listing, sizeof listing)) > 0) {
+    for (long at = 0; at < length; at += entry->length) {
+      entry = (void *)(listing + at);
+      int fd = 0;
+      const char *digit = entry->name;
+      if (*digit < '0' || *digit > '9') continue;
+      for (; *digit >= '0' && *digit <= '9'; digit++) fd = fd * 10 + (*digit - '0');
+      if (fd >= first && fd <= last && fd != directory) sys1(SYS_close, fd);
+    }
+  }
+  sys1(SYS_close, directory);
+  return 0;
+}
+
+static long close_between(const struct walk *walk, int first, int last) {
+  if (first > last) return 0;
+  if (walk->flight->has_close_range) return sys3(SYS_close_range, first, last, 0);
+  return close_listed(first, last);
+}
+
+long step_close(struct walk *walk, const struct aiospawn_step *step) {
+  int first = step->fd, last = (int)step->value;
+  if (walk->flight->status < first || walk->flight->status > last) return close_between(walk, first, last);
+  long below = close_between(walk, first, walk->flight->status - 1);
+  long above = close_between(walk, walk->flight->status + 1, last);
+  return below < 0 ? below : above;
+}

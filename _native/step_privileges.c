@@ -1,0 +1,189 @@
+/* Steps on credentials, capabilities, namespaces and filters. Under the contract of child.c; never in memory that is shared
+ * where they change credentials. */
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stddef.h>
+
+#include "steps.h"
+
+enum {
+  /* <sys/prctl.h> would drag libc's prctl in */
+  SET_KEEPCAPS = 8, DROP_BOUNDING = 24, SET_NO_NEW_PRIVS = 38, AMBIENT = 47, AMBIENT_RAISE = 2,
+  SECCOMP_FILTER = 1,
+  CAPABILITIES = 64,
+  NO_SUCH_CAPABILITY = -22 /* EINVAL */
+};
+#ifndef SYS_landlock_restrict_self
+#define SYS_landlock_restrict_self 446
+#endif
+
+/* ---- ids ----------------------------------------------------------------------------------------------------------- */
+
+long step_setgroups(struct walk *walk, const struct aiospawn_step *step) {
+  return sys2(SYS_setgroups, step->value, (long)data_of(walk, step));
+}
+
+long step_setgid(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk;
+  return sys3(SYS_setresgid, step->value, step->value, step->value);
+}
+
+long step_setuid(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk;
+  return sys3(SYS_setresuid, step->value, step->value, step->value);
+}
+
+/* ---- capabilities -------------------------------------------------------------------------------------------------- */
+
+static long each_capability(uint64_t mask, long operation, long argument) {
+  for (long capability = 0; capability < CAPABILITIES; capability++) {
+    if (!(mask >> capability & 1)) continue;
+    long result = argument ? sys5(SYS_prctl, operation, argument, capability, 0, 0)
+                           : sys5(SYS_prctl, operation, capability, 0, 0, 0);
+    if (result < 0) return result;
+  }
+  return 0;
+}
+
+/* Dropping "all" names capabilities that this kernel may not have. */
+long step_bounding(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk;
+  long result = each_capability((uint64_t)step->value, DROP_BOUNDING, 0);
+  return result == NO_SUCH_CAPABILITY && step->value == -1 ? 0 : result;
+}
+
+long step_keepcaps(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk, (void)step;
+  return sys5(SYS_prctl, SET_KEEPCAPS, 1, 0, 0, 0);
+}
+
+struct capability_sets {
+  struct __user_cap_header_struct header;
+  struct __user_cap_data_struct data[2];
+};
+
+static long sets_get(struct capability_sets *sets) {
+  sets->header.version = _LINUX_CAPABILITY_VERSION_3;
+  sets->header.pid = 0;
+  return sys2(SYS_capget, (long)&sets->header, (long)sets->data);
+}
+
+/* Takes the capabilities of the mask away. */
+long step_capset(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk;
+  struct capability_sets sets;
+  long result = sets_get(&sets);
+  if (result < 0) return result;
+  for (int half = 0; half < 2; half++) {
+    uint32_t keep = ~(uint32_t)((uint64_t)step->value >> 32 * half);
+    sets.data[half].permitted &= keep;
+    sets.data[half].inheritable &= keep;
+    sets.data[half].effective &= keep;
+  }
+  return sys2(SYS_capset, (long)&sets.header, (long)sets.data);
+}
+
+/* Ambient: what a program without file capabilities keeps across its execve. */
+long step_ambient(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk;
+  struct capability_sets sets;
+  long result = sets_get(&sets);
+  if (result < 0) return result;
+  for (int half = 0; half < 2; half++) sets.data[half].inheritable |= (uint32_t)((uint64_t)step->value >> 32 * half);
+  result = sys2(SYS_capset, (long)&sets.header, (long)sets.data);
+  return result < 0 ? result : each_capability((uint64_t)step->value, AMBIENT, AMBIENT_RAISE);
+}
+
+/* ---- filters ------------------------------------------------------------------------------------------------------- */
+
+long step_no_new_privs(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk, (void)step;
+  return sys5(SYS_prctl, SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+long step_landlock(struct walk *walk, const struct aiospawn_step *step) {
+  return sys2(SYS_landlock_restrict_self, operand(walk, step->fd), 0);
+}
+
+long step_seccomp(struct walk *walk, const struct aiospawn_step *step) {
+  struct {
+    unsigned short length;
+    const void *filter;
+  } program = {(unsigned short)(step->size / 8), data_of(walk, step)};
+  return sys3(SYS_seccomp, SECCOMP_FILTER, 0, (long)&program);
+}
+
+/* ---- namespaces ---------------------------------------------------------------------------------------------------- */
+
+long step_setns(struct walk *walk, const struct aiospawn_step *step) {
+  return sys2(SYS_setns, operand(walk, step->fd), step->value);
+}
+
+static char *append(char *end, const char *text) {
+  while (*text) *end++ = *text++;
+  return end;
+}
+
+static char *append_number(char *end, long number) {
+  char digits[20];
+  int count = 0;
+  do digits[count++] = (char)('0' + number % 10);
+  while (number /= 10);
+  while (count) *end++ = digits[--count];
+  return end;
+}
+
+static long length_of(const char *text) {
+  long length = 0;
+  while (text[length]) length++;
+  return length;
+}
+
+static long write_map(long pid, const char *file, const char *text, long length) {
+  char path[48];
+  char *end = append_number(append(path, "/proc/"), pid);
+  end = append(append(end, "/"), file);
+  *end = 0;
+  return write_file(AT_FDCWD, path, text, length);
+}
+
+/* Without CAP_SETGID in the parent namespace a group map needs setgroups to be given up first (user_namespaces(7)). */
+static long write_maps(long pid, const char *uid_map, const char *gid_map) {
+  long result = *uid_map ? write_map(pid, "uid_map", uid_map, length_of(uid_map)) : 0;
+  if (result < 0 || !*gid_map) return result;
+  result = write_map(pid, "gid_map", gid_map, length_of(gid_map));
+  if (result >= 0) return result;
+  write_map(pid, "setgroups", "deny", 4);
+  return write_map(pid, "gid_map", gid_map, length_of(gid_map));
+}
+
+/* Once unshared, the child has no rights in the old namespace, and more than its own id can only be mapped from there: a
+ * helper stays behind, waits for a byte and writes the maps. Data: both maps, each terminated. */
+static long unshare_mapped(const struct walk *walk, const struct aiospawn_step *step) {
+  const char *uid_map = data_of(walk, step), *gid_map = uid_map + length_of(uid_map) + 1;
+  int go[2], status = 0;
+  char byte = 0;
+  long self = sys0(SYS_getpid), result = sys2(SYS_pipe2, (long)go, O_CLOEXEC);
+  if (result < 0) return result;
+  long helper = sys5(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+  if (helper == 0) {
+    sys1(SYS_close, go[1]);
+    if (sys3(SYS_read, go[0], (long)&byte, 1) != 1) sys1(SYS_exit_group, 0);
+    result = write_maps(self, uid_map, gid_map);
+    sys1(SYS_exit_group, result < 0 ? -result : 0);
+  }
+  sys1(SYS_close, go[0]);
+  if (helper < 0) result = helper;
+  else result = sys1(SYS_unshare, step->value);
+  if (result >= 0) sys3(SYS_write, go[1], (long)&byte, 1);
+  sys1(SYS_close, go[1]);
+  if (helper > 0) sys4(SYS_wait4, helper, (long)&status, 0, 0);
+  if (result < 0) return result;
+  return status & 0x7f ? -10 /* ECHILD: it was killed */ : -(status >> 8 & 0xff);
+}
+
+long step_unshare(struct walk *walk, const struct aiospawn_step *step) {
+  return step->size ? unshare_mapped(walk, step) : sys1(SYS_unshare, step->value);
+}

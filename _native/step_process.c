@@ -1,0 +1,175 @@
+/* Steps on the process itself: place, session, terminal, signals, limits, scheduling. Under the contract of child.c. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+
+#include "steps.h"
+
+enum {
+  SIGNALS = 64,
+  /* <sys/prctl.h> would drag libc's prctl in */
+  SET_PDEATHSIG = 1, SET_TIMERSLACK = 29,
+  /* <asm/termios.h> */
+  SET_CONTROLLING_TERMINAL = 0x540e, SET_FOREGROUND_GROUP = 0x5410,
+  IOPRIO_PROCESS = 1,
+  PRIORITY_PROCESS = 0,
+  PARENT_GONE = -3 /* ESRCH */
+};
+
+long write_file(int directory, const char *path, const char *text, long length) {
+  long fd = sys4(SYS_openat, directory, (long)path, O_WRONLY | O_CLOEXEC, 0);
+  if (fd < 0) return fd;
+  long result = sys3(SYS_write, fd, (long)text, length);
+  sys1(SYS_close, fd);
+  return result;
+}
+
+/* ---- place --------------------------------------------------------------------------------------------------------- */
+
+long step_chroot(struct walk *walk, const struct aiospawn_step *step) {
+  return sys1(SYS_chroot, (long)data_of(walk, step));
+}
+
+long step_chdir(struct walk *walk, const struct aiospawn_step *step) {
+  return sys1(SYS_chdir, (long)data_of(walk, step));
+}
+
+long step_fchdir(struct walk *walk, const struct aiospawn_step *step) {
+  return sys1(SYS_fchdir, operand(walk, step->fd));
+}
+
+long step_umask(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk;
+  return sys1(SYS_umask, step->value);
+}
+
+long step_cgroup(struct walk *walk, const struct aiospawn_step *step) {
+  if (step->size) return write_file(AT_FDCWD, data_of(walk, step), "0", 1);
+  return write_file(operand(walk, step->fd), "cgroup.procs", "0", 1);
+}
+
+/* ---- session and terminal ------------------------------------------------------------------------------------------ */
+
+long step_setsid(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk, (void)step;
+  return sys0(SYS_setsid);
+}
+
+long step_setpgid(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk;
+  return sys2(SYS_setpgid, 0, step->value);
+}
+
+long step_tiocsctty(struct walk *walk, const struct aiospawn_step *step) {
+  return sys3(SYS_ioctl, operand(walk, step->fd), SET_CONTROLLING_TERMINAL, 0);
+}
+
+/* SIGTTOU, which stops a background process that does this, is blocked like every signal. */
+long step_tcsetpgrp(struct walk *walk, const struct aiospawn_step *step) {
+  int group = (int)sys1(SYS_getpgid, 0);
+  return sys3(SYS_ioctl, operand(walk, step->fd), SET_FOREGROUND_GROUP, (long)&group);
+}
+
+/* ---- signals ------------------------------------------------------------------------------------------------------- */
+
+struct kernel_sigaction {
+  void (*handler)(int);
+  unsigned long flags;
+#ifdef SA_RESTORER
+  void (*restorer)(void);
+#endif
+  uint64_t mask;
+};
+
+long signal_set(int number, void (*handler)(int)) {
+  struct kernel_sigaction action;
+  action.handler = handler;
+  action.flags = 0;
+#ifdef SA_RESTORER
+  action.restorer = NULL;
+#endif
+  action.mask = 0;
+  return sys4(SYS_rt_sigaction, number, (long)&action, 0, sizeof action.mask);
+}
+
+void signal_clear_handlers(void) {
+  for (int number = 1; number <= SIGNALS; number++) {
+    struct kernel_sigaction action;
+    if (sys4(SYS_rt_sigaction, number, 0, (long)&action, sizeof action.mask) < 0) continue;
+    if (action.handler != SIG_DFL && action.handler != SIG_IGN) signal_set(number, SIG_DFL);
+  }
+}
+
+static long set_all(uint64_t mask, void (*handler)(int)) {
+  for (int number = 1; number <= SIGNALS; number++) {
+    if (!(mask >> (number - 1) & 1)) continue;
+    long result = signal_set(number, handler);
+    if (result < 0) return result;
+  }
+  return 0;
+}
+
+long step_sigdefault(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk;
+  return set_all((uint64_t)step->value, SIG_DFL);
+}
+
+long step_sigignore(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk;
+  return set_all((uint64_t)step->value, SIG_IGN);
+}
+
+/* The low half is the signal, the high half the parent. A parent that is gone already will send no signal. */
+long step_pdeathsig(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk;
+  long result = sys5(SYS_prctl, SET_PDEATHSIG, step->value & 0xffffffff, 0, 0, 0);
+  if (result < 0) return result;
+  return sys0(SYS_getppid) == step->value >> 32 ? 0 : PARENT_GONE;
+}
+
+/* ---- limits and scheduling ----------------------------------------------------------------------------------------- */
+
+long step_rlimit(struct walk *walk, const struct aiospawn_step *step) {
+  return sys4(SYS_prlimit64, 0, step->value, (long)data_of(walk, step), 0);
+}
+
+long step_nice(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk;
+  long current = sys2(SYS_getpriority, PRIORITY_PROCESS, 0); /* the raw call gives 20 - nice */
+  if (current < 0) return current;
+  return sys3(SYS_setpriority, PRIORITY_PROCESS, 0, 20 - current + step->value);
+}
+
+long step_scheduler(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk;
+  int priority = (int)(step->value >> 32);
+  return sys3(SYS_sched_setscheduler, 0, step->value & 0xffffffff, (long)&priority);
+}
+
+long step_affinity(struct walk *walk, const struct aiospawn_step *step) {
+  return sys3(SYS_sched_setaffinity, 0, step->size, (long)data_of(walk, step));
+}
+
+long step_ioprio(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk;
+  return sys3(SYS_ioprio_set, IOPRIO_PROCESS, 0, step->value);
+}
+
+long step_oom_score_adj(struct walk *walk, const struct aiospawn_step *step) {
+  return write_file(AT_FDCWD, "/proc/self/oom_score_adj", data_of(walk, step), step->size);
+}
+
+long step_timer_slack(struct walk *walk, const struct aiospawn_step *step) {
+  (void)walk;
+  return sys5(SYS_prctl, SET_TIMERSLACK, step->value, 0, 0, 0);
+}
+
+/* ---- a function of the program's own ------------------------------------------------------------------------------- */
+
+long step_hook(struct walk *walk, const struct aiospawn_step *step) {
+  void *const *call = data_of(walk, step); /* function, argument */
+  int (*function)(void *);
+  *(void **)&function = call[0];
+  int error = function(call[1]);
+  return error < 0 ? error : -error;
+}

@@ -1,0 +1,44 @@
+/* The steps: one function a kind, 0 or more on success, a negated errno otherwise. Compiled like child.c, under the same
+ * contract; the launcher is built of them too. */
+#ifndef AIOSPAWN_STEPS_H
+#define AIOSPAWN_STEPS_H
+
+#include "child.h"
+#include "sys.h"
+
+struct walk {
+  const struct flight *flight;
+  int saved[AIOSPAWN_MAX_SAVED];   /* descriptors set aside */
+};
+
+typedef long step_function(struct walk *walk, const struct aiospawn_step *step);
+
+/* What a step's descriptor operand means (see aiospawn.h). */
+static inline int operand(const struct walk *walk, int fd) {
+  if (fd >= 0) return fd;
+  return fd <= AIOSPAWN_REGISTER ? walk->saved[AIOSPAWN_REGISTER - fd] : walk->flight->ends[-1 - fd];
+}
+
+static inline const void *data_of(const struct walk *walk, const struct aiospawn_step *step) {
+  return walk->flight->data + step->data;
+}
+
+/* Writes a short text to a file of the kernel's, relative to a directory descriptor. */
+long write_file(int directory, const char *path, const char *text, long length);
+
+/* As the kernel has it; libc's struct sigaction is laid out otherwise. */
+long signal_set(int number, void (*handler)(int));
+/* Handlers to default, ignored signals stay ignored: what CLONE_CLEAR_SIGHAND does. */
+void signal_clear_handlers(void);
+
+/* step_descriptors.c */
+step_function step_save, step_dup, step_dup_saved, step_cloexec, step_open, step_close;
+/* step_process.c */
+step_function step_chdir, step_fchdir, step_chroot, step_umask, step_setsid, step_setpgid, step_tiocsctty, step_tcsetpgrp,
+    step_sigdefault, step_sigignore, step_rlimit, step_nice, step_scheduler, step_affinity, step_ioprio, step_oom_score_adj,
+    step_timer_slack, step_pdeathsig, step_cgroup, step_hook;
+/* step_privileges.c */
+step_function step_setgroups, step_setgid, step_setuid, step_bounding, step_keepcaps, step_capset, step_ambient,
+    step_no_new_privs, step_seccomp, step_landlock, step_unshare, step_setns;
+
+#endif

@@ -1,0 +1,143 @@
+#include "via_launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "launcher.h"
+#include "probe.h"
+#include "status.h"
+#include "sys.h"
+
+/* ---- the program --------------------------------------------------------------------------------------------------- */
+
+static int program = -1;
+static struct stat identity;
+
+int aiospawn_launcher_open(const char *path) {
+  int fd = open(path, O_PATH | O_CLOEXEC);
+  if (fd == -1) return -errno;
+  program = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  int error = program == -1 ? -errno : 0;
+  close(fd);
+  if (error == 0 && fstat(program, &identity) == -1) error = -errno;
+  return error;
+}
+
+/* Programs close descriptors that they do not know: the number may mean another file by now. */
+static int is_still_ours(void) {
+  struct stat now;
+  return program >= 0 && fstat(program, &now) == 0 && now.st_dev == identity.st_dev && now.st_ino == identity.st_ino;
+}
+
+static void try_launcher(void *argument) {
+  static const char *const question[] = {"?", NULL}, *const nothing[] = {NULL};
+  sys5(SYS_execveat, *(int *)argument, (long)"", (long)question, (long)nothing, AT_EMPTY_PATH);
+  for (;;) sys1(SYS_exit_group, 127);
+}
+
+/* A noexec mount, a lost bit, a seccomp filter: tried, in a suspended child as in probe.c. */
+static int answers(void) {
+  int pidfd, status = -1;
+  if (run_suspended(try_launcher, &program, (probed_features() & AIOSPAWN_HAS_CLONE3) != 0, &pidfd) < 0) return 0;
+  if (status_of(pidfd, WEXITED, &status, NULL) == -ECHILD) status_of_reaped(pidfd, &status);
+  close(pidfd);
+  return status == LAUNCHER_ANSWER;
+}
+
+static int usable;
+static void try_once(void) { usable = is_still_ours() && answers(); }
+
+int aiospawn_launcher_usable(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, try_once);
+  return usable && is_still_ours();
+}
+
+/* ---- privileges ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t permitted_capabilities(void) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2];
+  if (sys2(SYS_capget, (long)&header, (long)data) < 0) return ~(uint64_t)0;
+  return data[0].permitted | (uint64_t)data[1].permitted << 32;
+}
+
+static int is_ambient(int capability) { return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0) == 1; }
+
+/* An execve drops what a forked child keeps: capabilities that are not ambient, for everybody but a whole root; a saved
+ * user id that could be gone back to (capabilities(7), credentials(7)). */
+int launcher_keeps_privileges(void) {
+  uid_t real, effective, saved;
+  if (getresuid(&real, &effective, &saved) == -1 || real != effective || effective != saved) return 0;
+  if (real == 0) return prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) == 0;
+  uint64_t permitted = permitted_capabilities();
+  for (int capability = 0; capability < 64; capability++)
+    if ((permitted >> capability & 1) && !is_ambient(capability)) return 0;
+  return 1;
+}
+
+/* ---- the request --------------------------------------------------------------------------------------------------- */
+
+static int write_request(const struct flight *flight, const struct aiospawn_request *head, int memfd) {
+  const struct aiospawn_step *steps = flight->steps + head->prelude;
+  const char *candidates = flight->candidates[0], *arguments = flight->arguments[0];
+  size_t steps_size = (head->steps - head->prelude) * sizeof *steps;
+  size_t candidates_size = head->candidates ? (size_t)(arguments - candidates) : 0;
+  struct launcher_request request = {
+      .version = LAUNCHER_VERSION,
+      .status = flight->status,
+      .steps = head->steps - head->prelude,
+      .steps_at = sizeof request,
+      .data_at = (uint32_t)(sizeof request + steps_size),
+      .candidates = head->candidates,
+      .candidates_at = (uint32_t)(sizeof request + steps_size + head->data_size),
+      .size = (uint32_t)(sizeof request + steps_size + head->data_size + candidates_size),
+      .first_index = head->prelude,
+      .ends = {flight->ends[0], flight->ends[1], flight->ends[2]},
+      .top = head->top,
+      .program = head->program,
+      .has_close_range = (uint32_t)flight->has_close_range,
+      .mask = flight->mask,
+  };
+  struct iovec parts[] = {
+      {&request, sizeof request},
+      {(void *)steps, steps_size},
+      {(void *)flight->data, head->data_size},
+      {(void *)candidates, candidates_size},
+  };
+  ssize_t written = writev(memfd, parts, 4);
+  if (written != (ssize_t)request.size) return written == -1 ? -errno : -EIO;
+  if (fcntl(memfd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == -1) return -errno;
+  return 0;
+}
+
+int launcher_prepare(struct flight *flight, const struct aiospawn_request *head, int32_t *memfd) {
+  if (!flight->arguments[0]) return -EINVAL;
+  int fd = memfd_create("aiospawn", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd == -1) return -errno;
+  *memfd = fcntl(fd, F_DUPFD_CLOEXEC, head->top < 2 ? 3 : head->top + 1);
+  int error = *memfd == -1 ? -errno : 0;
+  close(fd);
+  if (error == 0) error = write_request(flight, head, *memfd);
+  if (error < 0) return error;
+  snprintf(flight->number, sizeof flight->number, "%d", *memfd);
+  flight->arguments[-1] = flight->number; /* the NULL behind the candidates, which are in the memfd now */
+  flight->arguments--;
+  flight->ends[AIOSPAWN_END_MEMFD] = *memfd;
+  flight->step_count = head->prelude;
+  flight->program = program;
+  flight->execve_kind = AIOSPAWN_STEP_LAUNCHER;
+  flight->mask = ~(uint64_t)0;
+  return 0;
+}

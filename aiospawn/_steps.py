@@ -1,0 +1,329 @@
+"""Options into steps, in the order in which the child takes them: the table at the end.
+
+The order is CPython's where programs have come to rely on it (directory, umask, signals, session, ids, and the closing of
+descriptors last), and otherwise the one that lets each step have what it needs: what takes privileges comes before they
+go, a filter that could forbid the rest comes last. docs/options.md gives the reasons.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import sys
+from typing import TYPE_CHECKING, Any
+
+from . import _clib
+from ._clib import END_MEMFD, END_STATUS, Step
+from ._options import DEFAULTS
+from ._stdio import closing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ._options import Options
+    from ._stdio import Plan, StepTuple
+
+__all__ = ["TOLD", "needed_descriptors", "option_steps", "prelude", "runs_alone"]
+
+_PYTHON_IGNORES = 1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)  # what restore_signals puts back
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+
+# Steps that would act on the parent through shared memory (design.md): they run in the launcher.
+_ALONE = frozenset(
+    {
+        Step.CGROUP,
+        Step.OOM_SCORE_ADJ,
+        Step.SETNS,
+        Step.UNSHARE,
+        Step.BOUNDING,
+        Step.KEEPCAPS,
+        Step.SETGROUPS,
+        Step.SETGID,
+        Step.SETUID,
+        Step.CAPSET,
+        Step.AMBIENT,
+    }
+)
+
+
+def runs_alone(steps: list[StepTuple]) -> bool:
+    """Is there a step that must not run in memory shared with the parent?"""
+    return not _ALONE.isdisjoint([step[0] for step in steps])
+
+
+def needed_descriptors(options: Options) -> tuple[int, ...]:
+    """The descriptors that steps other than the plan's refer to."""
+    single = (
+        options.cwd,
+        options.cgroup,
+        options.controlling_terminal,
+        options.foreground,
+        options.landlock,
+        options.executable,
+    )
+    return tuple(fd for fd in (*single, *(options.setns or ())) if isinstance(fd, int))
+
+
+def option_steps(options: Options, plan: Plan) -> list[StepTuple]:
+    """The steps behind the plan's."""
+    steps: list[StepTuple] = []
+    for name, build in _TABLE:
+        value = getattr(options, name)
+        if value != getattr(DEFAULTS, name) or name in _ALWAYS:
+            steps += build(value, options, plan)
+    return steps
+
+
+def prelude(options: Options, plan: Plan) -> tuple[list[StepTuple], list[StepTuple]]:
+    """For the way to the launcher: what must survive its execve, and how it puts the flags back."""
+    through = {fd for fd in (*plan.sources, *needed_descriptors(options)) if fd < 0 or not os.get_inheritable(fd)}
+    opened = [(int(Step.CLOEXEC), fd, 0, b"") for fd in (-1 - END_STATUS, -1 - END_MEMFD, *through)]
+    return opened, [(int(Step.CLOEXEC), fd, 1, b"") for fd in through]
+
+
+# ---- one builder an option --------------------------------------------------------------------------------------------
+
+
+def _text(path: Any, *, suffix: bytes = b"") -> bytes:
+    encoded = path.encode(_ENCODING, _ERRORS) if isinstance(path, str) else os.fsencode(path)
+    if b"\0" in encoded:
+        raise ValueError("embedded null byte")
+    return encoded + suffix + b"\0"
+
+
+def _plain(kind: int) -> Callable[[Any, Options, Plan], Iterator[StepTuple]]:
+    def build(value: Any, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
+        yield kind, 0, int(value), b""
+
+    return build
+
+
+def _on_descriptor(kind: int) -> Callable[[Any, Options, Plan], Iterator[StepTuple]]:
+    def build(value: Any, _options: Options, plan: Plan) -> Iterator[StepTuple]:
+        yield kind, plan.operand(value), 0, b""
+
+    return build
+
+
+def _session(value: Any, options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    if value or options.pty or options.preexec_fn is os.setsid:
+        yield Step.SETSID, 0, 0, b""
+    if options.process_group not in (None, -1) or options.preexec_fn is os.setpgrp:
+        yield Step.SETPGID, 0, options.process_group or 0, b""
+    if options.pty:
+        yield Step.TIOCSCTTY, 0, 0, b""
+
+
+def _cgroup(value: Any, _options: Options, plan: Plan) -> Iterator[StepTuple]:
+    if isinstance(value, int):
+        yield Step.CGROUP, plan.operand(value), 0, b""
+    else:
+        yield Step.CGROUP, 0, 0, _text(value, suffix=b"/cgroup.procs")
+
+
+def _oom_score_adj(value: int, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    yield Step.OOM_SCORE_ADJ, 0, value, str(value).encode()
+
+
+def _setns(value: tuple[int, ...], _options: Options, plan: Plan) -> Iterator[StepTuple]:
+    for fd in value:
+        yield Step.SETNS, plan.operand(fd), 0, b""
+
+
+def _unshare(value: int, options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    mapped = options.uid_map is not None or options.gid_map is not None
+    maps = (options.uid_map or b"") + b"\0" + (options.gid_map or b"") + b"\0"
+    yield Step.UNSHARE, 0, value, maps if mapped else b""
+
+
+def _chroot(value: Any, options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    yield Step.CHROOT, 0, 0, _text(value)
+    if options.cwd is None:  # a directory outside the new root is a way out of it
+        yield Step.CHDIR, 0, 0, b"/\0"
+
+
+def _cwd(value: Any, _options: Options, plan: Plan) -> Iterator[StepTuple]:
+    if isinstance(value, int):
+        yield Step.FCHDIR, plan.operand(value), 0, b""
+    else:
+        yield Step.CHDIR, 0, 0, _text(value)
+
+
+def _signals(value: bool, options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    to_default = (_PYTHON_IGNORES if value else 0) | (options.sigdefault or 0)
+    to_default &= ~(options.sigignore or 0)
+    if to_default:
+        yield Step.SIGDEFAULT, 0, _signed(to_default), b""
+    if options.sigignore:
+        yield Step.SIGIGNORE, 0, _signed(options.sigignore), b""
+
+
+def _signed(mask: int) -> int:
+    return mask - 2**64 if mask >= 2**63 else mask
+
+
+def _rlimits(value: Any, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    for number, (soft, hard) in value.items():
+        yield Step.RLIMIT, 0, number, struct.pack("=QQ", soft, hard)
+
+
+def _scheduler(value: tuple[int, int], _options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    yield Step.SCHEDULER, 0, value[0] | value[1] << 32, b""
+
+
+def _affinity(value: frozenset[int], _options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    size = 8 * (max(value) // 64 + 1)
+    yield Step.AFFINITY, 0, 0, sum(1 << cpu for cpu in value).to_bytes(size, sys.byteorder)
+
+
+def _ioprio(value: tuple[int, int], _options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    yield Step.IOPRIO, 0, value[0] << 13 | value[1], b""
+
+
+def _bounding(value: Any, options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    if value.get("drop"):
+        yield Step.BOUNDING, 0, value["drop"], b""
+    if value.get("ambient") and options.user is not None:
+        yield Step.KEEPCAPS, 0, 0, b""
+
+
+def _extra_groups(value: tuple[int, ...], _options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    yield Step.SETGROUPS, 0, len(value), struct.pack(f"={len(value)}I", *value)
+
+
+def _capabilities(value: Any, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    if value.get("drop"):
+        yield Step.CAPSET, 0, value["drop"], b""
+    if value.get("ambient"):
+        yield Step.AMBIENT, 0, value["ambient"], b""
+
+
+def _pdeathsig(value: int, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    yield Step.PDEATHSIG, 0, value | os.getpid() << 32, b""
+
+
+def _hook(value: Any, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    yield Step.HOOK, 0, 0, struct.pack("=QQ", _clib.address(value.function), _clib.address(value.argument))
+
+
+def _close(value: bool, options: Options, plan: Plan) -> Iterator[StepTuple]:
+    if value or options.pass_fds:
+        program = options.executable if isinstance(options.executable, int) else -1
+        yield from closing({*plan.kept, plan.operand(program)})
+
+
+def _seccomp(value: bytes, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    yield Step.SECCOMP, 0, 0, value
+
+
+_ALWAYS = frozenset({"start_new_session", "restore_signals", "close_fds"})  # they look at other options, too
+
+_TABLE: tuple[tuple[str, Callable[[Any, Options, Plan], Iterator[StepTuple]]], ...] = (
+    ("cgroup", _cgroup),
+    ("oom_score_adj", _oom_score_adj),
+    ("setns", _setns),
+    ("unshare", _unshare),
+    ("chroot", _chroot),
+    ("cwd", _cwd),
+    ("umask", _plain(Step.UMASK)),
+    ("restore_signals", _signals),
+    ("start_new_session", _session),
+    ("controlling_terminal", _on_descriptor(Step.TIOCSCTTY)),
+    ("foreground", _on_descriptor(Step.TCSETPGRP)),
+    ("rlimits", _rlimits),
+    ("nice", _plain(Step.NICE)),
+    ("scheduler", _scheduler),
+    ("affinity", _affinity),
+    ("ioprio", _ioprio),
+    ("timer_slack_ns", _plain(Step.TIMER_SLACK)),
+    ("capabilities", _bounding),
+    ("extra_groups", _extra_groups),
+    ("group", _plain(Step.SETGID)),
+    ("user", _plain(Step.SETUID)),
+    ("capabilities", _capabilities),
+    ("pdeathsig", _pdeathsig),
+    ("no_new_privs", _plain(Step.NO_NEW_PRIVS)),
+    ("landlock", _on_descriptor(Step.LANDLOCK)),
+    ("hook", _hook),
+    ("close_fds", _close),
+    ("seccomp", _seccomp),
+)
+
+
+# ---- how an error names a step ----------------------------------------------------------------------------------------
+
+
+def _value(step: StepTuple) -> str:
+    return str(step[2])
+
+
+def _two(step: StepTuple) -> str:
+    return f"{step[1]}, {step[2]}"
+
+
+def _fd(step: StepTuple) -> str:
+    return str(step[1])
+
+
+def _path(step: StepTuple) -> str:
+    return os.fsdecode(step[3].rstrip(b"\0"))
+
+
+def _nothing(_step: StepTuple) -> str:
+    return ""
+
+
+def _halves(step: StepTuple) -> str:
+    return f"{step[2] & 0xFFFFFFFF}, {step[2] >> 32}"
+
+
+def _limits(step: StepTuple) -> str:
+    soft, hard = struct.unpack("=QQ", step[3])
+    return f"{step[2]}, soft {soft}, hard {hard}"
+
+
+def _mask(step: StepTuple) -> str:
+    return f"{step[2] & (2**64 - 1):#x}"
+
+
+TOLD: dict[int, tuple[str, Callable[[StepTuple], str]]] = {
+    Step.SAVE: ("dup", _fd),
+    Step.DUP: ("dup2", _two),
+    Step.DUP_SAVED: ("dup2", _two),
+    Step.CLOEXEC: ("fcntl", _two),
+    Step.OPEN: ("open", _path),
+    Step.CLOSE: ("close_range", _two),
+    Step.CHROOT: ("chroot", _path),
+    Step.FCHDIR: ("fchdir", _fd),
+    Step.UMASK: ("umask", _value),
+    Step.SETSID: ("setsid", _nothing),
+    Step.SETPGID: ("setpgid", _value),
+    Step.TIOCSCTTY: ("controlling_terminal", _fd),
+    Step.TCSETPGRP: ("tcsetpgrp", _fd),
+    Step.SIGDEFAULT: ("sigaction", _mask),
+    Step.SIGIGNORE: ("sigaction", _mask),
+    Step.RLIMIT: ("rlimit", _limits),
+    Step.NICE: ("nice", _value),
+    Step.SCHEDULER: ("sched_setscheduler", _halves),
+    Step.AFFINITY: ("sched_setaffinity", lambda step: f"{int.from_bytes(step[3], sys.byteorder):#x}"),
+    Step.IOPRIO: ("ioprio_set", lambda step: f"{step[2] >> 13}, {step[2] & 0x1FFF}"),
+    Step.OOM_SCORE_ADJ: ("oom_score_adj", _value),
+    Step.TIMER_SLACK: ("timer_slack", _value),
+    Step.PDEATHSIG: ("pdeathsig", lambda step: str(step[2] & 0xFFFFFFFF)),
+    Step.CGROUP: ("cgroup", lambda step: _path(step).removesuffix("/cgroup.procs") or _fd(step)),
+    Step.SETNS: ("setns", _fd),
+    Step.UNSHARE: ("unshare", _mask),
+    Step.BOUNDING: ("capbset_drop", _mask),
+    Step.KEEPCAPS: ("keepcaps", _nothing),
+    Step.SETGROUPS: ("setgroups", lambda step: str([*struct.unpack(f"={step[2]}I", step[3])])),
+    Step.SETGID: ("setresgid", _value),
+    Step.SETUID: ("setresuid", _value),
+    Step.CAPSET: ("capset", _mask),
+    Step.AMBIENT: ("cap_ambient", _mask),
+    Step.NO_NEW_PRIVS: ("no_new_privs", _nothing),
+    Step.LANDLOCK: ("landlock_restrict_self", _fd),
+    Step.SECCOMP: ("seccomp", lambda step: f"{len(step[3]) // 8} instructions"),
+    Step.HOOK: ("hook", lambda step: "{:#x}, {:#x}".format(*struct.unpack("=QQ", step[3]))),
+    Step.LAUNCHER: ("launcher", _nothing),
+}
