@@ -12,7 +12,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from . import _clib, _errors, _options, _request, _stdio, _steps
+from . import _clib, _errors, _options, _request
 from ._reactor import reactor_of
 from ._transport import SubprocessTransport
 
@@ -120,12 +120,12 @@ async def _launched(
     options = _options.validated(keywords)
     if options.pass_fds and not options.close_fds:
         warnings.warn("pass_fds overriding close_fds.", RuntimeWarning, stacklevel=4)
-    plan = _stdio.planned(streams, options, _steps.needed_descriptors(options))
+    program = _request.program(streams, options)
     protocol = protocol_factory()
     if loop.get_debug():
         _logger.debug(message, arguments[0] if shown is arguments else shown)
-    request = _request.compiled(arguments, plan, options)
-    sys.audit("subprocess.Popen", request.program, arguments, options.cwd, options.env)
+    request = _request.compiled(arguments, program, options)
+    sys.audit("subprocess.Popen", request.executable, arguments, options.cwd, options.env)
     transport = SubprocessTransport(reactor_of(loop), loop, protocol, shown)
-    await transport.start(request, plan)
+    await transport.start(request)
     return transport, protocol

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from . import _clib, _errors, _steps
+from . import _clib, _errors, _stdio, _steps
 from ._clib import NO_FD, Step
+from ._options import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ._options import Options
     from ._stdio import Plan, StepTuple
 
-__all__ = ["Request", "compiled"]
+__all__ = ["Program", "Request", "compiled", "program"]
 
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
@@ -24,23 +25,23 @@ _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors(
 class Request:
     """A launch as the native part reads it, and what its errors are to name."""
 
-    __slots__ = ("data", "leads_group", "options", "program", "steps")
+    __slots__ = ("data", "executable", "leads_group", "options", "program")
 
-    def __init__(self, data: bytes, program: Any, options: Options, steps: list[StepTuple]) -> None:
+    def __init__(self, data: bytes, executable: Any, options: Options, program: Program) -> None:
         self.data = data
-        self.program = program
+        self.executable = executable
         self.options = options  # kept alive for the memory that a hook points to
-        self.steps = steps
+        self.program = program
         self.leads_group = leads_group(options)
 
     def failure(self, errno: int, kind: int, index: int) -> OSError:
         """The exception for a child that reported this error at this step."""
         if kind == Step.EXECVE:
-            return _errors.step_failed(errno, "execve", "", self.program)
+            return _errors.step_failed(errno, "execve", "", self.executable)
         if kind == Step.CHDIR:
             return _errors.step_failed(errno, "chdir", "", cast("str | bytes", self.options.cwd))
         name, operand = _steps.TOLD[kind]
-        told = operand(self.steps[index]) if kind != Step.LAUNCHER else ""
+        told = operand(self.program.steps[index]) if kind != Step.LAUNCHER else ""
         return _errors.step_failed(errno, name, told, None)
 
 
@@ -54,21 +55,39 @@ def leads_group(options: Options) -> bool:
     )
 
 
-def compiled(arguments: Iterable[Any], plan: Plan, options: Options) -> Request:
-    """The request for a program with its arguments, the first of which is its name.
+class Program(NamedTuple):
+    """What the child is to do: everything of a request that does not depend on the arguments and the environment."""
 
-    Raises TypeError for what is no string, bytes or path, ValueError for a NUL byte or a bad variable name.
-    """
-    given = [*arguments]
-    argv = [_encoded(argument) for argument in given]
-    executable = options.executable
-    by_descriptor = isinstance(executable, int)
-    program = argv[0] if executable is None or by_descriptor else _encoded(executable)
-    paths = [] if by_descriptor else _candidates(program, options.env)
-    count, environment = _clib.inherited_environment() if options.env is None else _environment(options.env)
-    strings = b"\0".join([*paths, *argv, b""])
-    if strings.count(b"\0") != len(paths) + len(argv):
-        raise ValueError("embedded null byte")
+    plan: Plan
+    steps: list[StepTuple]
+    packed: bytes
+    """The steps and their data, as the native part reads them."""
+    data_size: int
+    prelude: int
+    private_memory: bool
+    via_launcher: bool
+
+
+def program(streams: tuple[Any, Any, Any], options: Options) -> Program:
+    """The program for these standard streams and options. Raises what `_stdio.planned` raises."""
+    if options is DEFAULTS:
+        stdin, stdout, stderr = streams
+        if stdin in _SYMBOLS and stdout in _SYMBOLS and stderr in _SYMBOLS:
+            return _usual_program(stdin, stdout, stderr)
+    return _program(streams, options)
+
+
+_SYMBOLS = (None, _stdio.PIPE, _stdio.STDOUT, _stdio.DEVNULL)
+
+
+@functools.cache
+def _usual_program(stdin: Any, stdout: Any, stderr: Any) -> Program:
+    """Most launches are one of these few."""
+    return _program((stdin, stdout, stderr), DEFAULTS)
+
+
+def _program(streams: tuple[Any, Any, Any], options: Options) -> Program:
+    plan = _stdio.planned(streams, options, _steps.needed_descriptors(options))
     steps = [*plan.steps, *_steps.option_steps(options, plan)]
     alone = _steps.runs_alone(steps)
     via_launcher = (alone and options.hook is None) or options.via == "launcher"
@@ -80,27 +99,53 @@ def compiled(arguments: Iterable[Any], plan: Plan, options: Options) -> Request:
     for kind, fd, value, operand in steps:
         packed.append(_clib.pack_step(kind, fd, value, len(data), len(operand)))
         data += operand
-    rows, columns = options.pty if isinstance(options.pty, tuple) else (0, 0)
-    header = _clib.request_header(
+    return Program(
+        plan=plan,
+        steps=steps,
+        packed=b"".join([*packed, data]),
+        data_size=len(data),
+        prelude=len(before),
         private_memory=options.hook is not None and (alone or not _clib.hooks_may_share_memory()),
         via_launcher=via_launcher,
+    )
+
+
+def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Request:
+    """The request for a program with its arguments, the first of which is its name.
+
+    Raises TypeError for what is no string, bytes or path, ValueError for a NUL byte or a bad variable name.
+    """
+    given = [*arguments]
+    argv = [_encoded(argument) for argument in given]
+    executable = options.executable
+    by_descriptor = isinstance(executable, int)
+    path = argv[0] if executable is None or by_descriptor else _encoded(executable)
+    paths = [] if by_descriptor else _candidates(path, options.env)
+    count, environment = _clib.inherited_environment() if options.env is None else _environment(options.env)
+    strings = b"\0".join([*paths, *argv, b""])
+    if strings.count(b"\0") != len(paths) + len(argv):
+        raise ValueError("embedded null byte")
+    rows, columns = options.pty if isinstance(options.pty, tuple) else (0, 0)
+    header = _clib.request_header(
+        private_memory=program.private_memory,
+        via_launcher=program.via_launcher,
         keep_pidfd=leads_group(options),
-        steps=len(steps),
-        prelude=len(before),
+        steps=len(program.steps),
+        prelude=program.prelude,
         candidates=len(paths),
         arguments=len(argv),
         variables=count,
-        data_size=len(data),
-        top=plan.top,
+        data_size=program.data_size,
+        top=program.plan.top,
         pipe_size=max(options.pipesize, 0),
-        program=plan.operand(executable) if isinstance(executable, int) else NO_FD,
+        program=program.plan.operand(executable) if isinstance(executable, int) else NO_FD,
         rows=rows,
         columns=columns,
         sigmask=options.sigmask,
-        pipes=plan.pipes,
+        pipes=program.plan.pipes,
     )
     shown = given[0] if executable is None or by_descriptor else executable  # as given: the errors' filename
-    return Request(b"".join([header, *packed, data, strings, environment]), shown, options, steps)
+    return Request(header + program.packed + strings + environment, shown, options, program)
 
 
 # ---- strings ----------------------------------------------------------------------------------------------------------

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio.subprocess
-import functools
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from . import _checks, _errors
 from ._clib import CHILD_READS, CHILD_WRITES, MAX_SAVED, NO_PIPE, PTY, REGISTER, Step
-from ._options import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,23 +53,6 @@ def planned(streams: tuple[Any, Any, Any], options: Options, needed: Iterable[in
     steps refer to. Raises ValueError for a misplaced STDOUT or a stream that is given twice, OSError (EBADF) for a closed
     descriptor, and what `fileno()` raises.
     """
-    if not (options.pass_fds or options.fds or options.open_fds or options.pty or needed):
-        stdin, stdout, stderr = streams
-        # The three symbols and None: most launches. Their plan never changes.
-        if stdin in _SYMBOLS and stdout in _SYMBOLS and stderr in _SYMBOLS:
-            return _symbolic(stdin, stdout, stderr)
-    return _plan(streams, options, tuple(needed))
-
-
-_SYMBOLS = (None, PIPE, STDOUT, DEVNULL)
-
-
-@functools.cache
-def _symbolic(stdin: Any, stdout: Any, stderr: Any) -> Plan:
-    return _plan((stdin, stdout, stderr), DEFAULTS, ())
-
-
-def _plan(streams: tuple[Any, Any, Any], options: Options, needed: tuple[int, ...]) -> Plan:
     sources: dict[int, _Source] = {}
     pipes = (PTY, NO_PIPE, NO_PIPE) if options.pty else _pipes(streams)
     for stream, argument in enumerate(streams):
@@ -88,7 +69,7 @@ def _plan(streams: tuple[Any, Any, Any], options: Options, needed: tuple[int, ..
             if number in sources and sources[number] != source and (number < 3 or name == "open_fds"):
                 raise ValueError(f"{name}[{number}] and {_NAMES[number] if number < 3 else 'pass_fds'} are both given")
             sources[number] = source
-    return _finished(pipes, sources, needed, errors_follow_output=streams[2] == STDOUT and not options.pty)
+    return _finished(pipes, sources, tuple(needed), errors_follow_output=streams[2] == STDOUT and not options.pty)
 
 
 def _finished(

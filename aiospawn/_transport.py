@@ -19,7 +19,7 @@ from ._view import ProcessView
 if TYPE_CHECKING:
     import resource
 
-    from . import _request, _stdio
+    from . import _request
     from ._reactor import Reactor
 
 __all__ = ["SubprocessTransport"]
@@ -80,9 +80,10 @@ class SubprocessTransport(asyncio.SubprocessTransport):
 
     # ---- the launch ---------------------------------------------------------------------------------------------------
 
-    async def start(self, request: _request.Request, plan: _stdio.Plan) -> None:
+    async def start(self, request: _request.Request) -> None:
         """Clones the child and waits until its program runs. Cancelled meanwhile: kills and reaps it first."""
         self._request = request
+        plan = request.program.plan
         self._launch_waiter = waiter = self.loop.create_future()
         self._open_pipes = 2 if plan.pipes[0] == PTY else sum(kind != NO_PIPE for kind in plan.pipes)
         self.token, self._pid, self._pidfd = self._reactor.launch(request.data, self)
