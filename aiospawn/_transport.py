@@ -362,7 +362,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
         # Only after the loop is closed or gone: the reactor holds what it still reports to.
-        if not self._closed and not self.native.dead:
+        if not self._closed and not self.native.forked:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
 
 
