@@ -7,7 +7,6 @@ options they are the stdlib's, word for word.
 from __future__ import annotations
 
 import os
-import resource
 import signal
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -19,6 +18,7 @@ __all__ = ["CHECKS", "descriptor", "is_open"]
 _ID_LIMIT = 2**32 - 1
 _INT_MAX = 2**31 - 1
 _SIGNALS = 64
+_INFINITY = 2**64 - 1  # RLIM_INFINITY, which the resource module has as -1
 _CAPABILITIES = (  # <linux/capability.h>, by number
     "chown",
     "dac_override",
@@ -303,7 +303,7 @@ def _rlimits(value: Any) -> dict[int, tuple[int, int]] | None:
 
 
 def _limit(name: str, value: Any) -> int:
-    return 2**64 - 1 if value == resource.RLIM_INFINITY else _number(name, value, 0, 2**64 - 1)
+    return _INFINITY if value in (-1, _INFINITY) else _number(name, value, 0, _INFINITY)
 
 
 def _pair(name: str, parts: str, ranges: tuple[tuple[int, int], tuple[int, int]]) -> Callable[[Any], tuple[int, int] | None]:

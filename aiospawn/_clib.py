@@ -5,13 +5,13 @@ from __future__ import annotations
 import enum
 import functools
 import os
-import resource
 import struct
 import sys
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
+    import resource
     from collections.abc import Mapping
 
 try:
@@ -38,8 +38,17 @@ __all__ = [
 ]
 
 
+class _Absent:
+    """Numbers of a native part that is not there: nothing is ever launched with them."""
+
+    def __getattr__(self, name: str) -> int:
+        return -1
+
+
 def _numbered(name: str, prefix: str) -> Any:
     """The header's enumerators of that prefix."""
+    if lib is None:
+        return _Absent()
     numbers = {member.removeprefix(prefix): getattr(lib, member) for member in dir(lib) if member.startswith(prefix)}
     return enum.IntEnum(name, numbers)
 
@@ -390,5 +399,7 @@ _USAGE: Final = struct.Struct("=18q")  # struct rusage of a 64-bit kernel: two t
 
 def rusage(usage: bytes) -> resource.struct_rusage:
     """The raw struct rusage as the `resource` module has it: seconds, KiB, counts (getrusage(2))."""
+    import resource
+
     user, user_us, system, system_us, *counters = _USAGE.unpack(usage)
     return resource.struct_rusage((user + user_us / 1e6, system + system_us / 1e6, *counters))

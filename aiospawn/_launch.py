@@ -7,7 +7,6 @@ What the native spawner cannot do is handed over to the loop's own implementatio
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ __all__ = ["subprocess_exec", "subprocess_shell"]
 
 _logger = asyncio.log.logger  # type: ignore[attr-defined]
 _PIPE = asyncio.subprocess.PIPE
-_STEPS = (None, os.setsid, os.setpgrp)  # a preexec_fn that becomes a step
+_STEPS = (None, _options.SETSID, _options.SETPGRP)  # a preexec_fn that becomes a step
 
 
 async def subprocess_exec(

@@ -6,6 +6,7 @@ The first options and their defaults are `subprocess.Popen`'s
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -13,12 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from ._checks import CHECKS
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["DEFAULTS", "NativeHook", "Options", "Path", "only_native", "refuse_text", "validated"]
+__all__ = ["DEFAULTS", "SETPGRP", "SETSID", "NativeHook", "Options", "Path", "only_native", "refuse_text", "validated"]
 
 Path: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
+SETSID, SETPGRP = getattr(os, "setsid", None), getattr(os, "setpgrp", None)  # as preexec_fn they are steps
 _NEW_USER = 0x10000000  # CLONE_NEWUSER
 
 

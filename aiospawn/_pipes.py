@@ -11,7 +11,6 @@ import asyncio
 import collections
 import io
 import os
-import termios
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ._clib import Event, Watch
@@ -407,6 +406,8 @@ class TerminalInput(WritePipe):
         super().write_eof()
 
     def _end_of_file(self) -> bytes:
+        import termios
+
         try:
             attributes = termios.tcgetattr(self._owner.native.stream(self._owner.token, self._stream))
         except (OSError, termios.error):  # the other side is closed

@@ -6,7 +6,6 @@ import asyncio
 import asyncio.subprocess
 import contextlib
 import signal
-import termios
 from typing import TYPE_CHECKING, Any
 
 from . import _launch
@@ -59,6 +58,8 @@ class Process(asyncio.subprocess.Process):
         """Sets the terminal's size; the foreground group gets SIGWINCH. Raises ValueError for a child without `pty`."""
         if not isinstance(self.stdin and self.stdin.transport, TerminalInput):
             raise ValueError("resize() needs a child launched with pty")
+        import termios
+
         assert self.stdin is not None
         termios.tcsetwinsize(self.stdin.get_extra_info("pipe").fileno(), (rows, columns))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from . import _clib, _errors, _stdio, _steps
 from ._clib import NO_FD, Step
-from ._options import DEFAULTS
+from ._options import DEFAULTS, SETPGRP, SETSID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,7 +51,7 @@ def leads_group(options: Options) -> bool:
         options.start_new_session
         or options.pty
         or options.process_group == 0
-        or options.preexec_fn in (os.setsid, os.setpgrp)
+        or (options.preexec_fn is not None and options.preexec_fn in (SETSID, SETPGRP))
     )
 
 

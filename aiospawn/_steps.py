@@ -8,14 +8,13 @@ go, a filter that could forbid the rest comes last. docs/options.md gives the re
 from __future__ import annotations
 
 import os
-import signal
 import struct
 import sys
 from typing import TYPE_CHECKING, Any
 
 from . import _clib
 from ._clib import END_MEMFD, END_STATUS, Step
-from ._options import DEFAULTS
+from ._options import DEFAULTS, SETPGRP, SETSID
 from ._stdio import closing
 
 if TYPE_CHECKING:
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TOLD", "needed_descriptors", "option_steps", "prelude", "runs_alone"]
 
-_PYTHON_IGNORES = 1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)  # what restore_signals puts back
+_SIGPIPE, _SIGXFSZ = 13, 25
+_PYTHON_IGNORES = 1 << (_SIGPIPE - 1) | 1 << (_SIGXFSZ - 1)  # what restore_signals puts back
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 # Steps that would act on the parent through shared memory (design.md): they run in the launcher.
@@ -107,9 +107,9 @@ def _on_descriptor(kind: int) -> Callable[[Any, Options, Plan], Iterator[StepTup
 
 
 def _session(value: Any, options: Options, _plan: Plan) -> Iterator[StepTuple]:
-    if value or options.pty or options.preexec_fn is os.setsid:
+    if value or options.pty or options.preexec_fn is SETSID:
         yield Step.SETSID, 0, 0, b""
-    if options.process_group not in (None, -1) or options.preexec_fn is os.setpgrp:
+    if options.process_group not in (None, -1) or options.preexec_fn is SETPGRP:
         yield Step.SETPGID, 0, options.process_group or 0, b""
     if options.pty:
         yield Step.TIOCSCTTY, 0, 0, b""
