@@ -74,7 +74,7 @@ long run_suspended(void (*run)(void *), void *argument, int use_clone3, int *pid
   return pid;
 }
 
-static uint32_t examine(int pid, int pidfd, const struct trial *trial) {
+static uint32_t examine(int pid, int pidfd, const struct trial *trial, int valgrind) {
   uint32_t found = 0;
   int status;
   if (pidfd < 0) { /* a kernel that does not know the flag leaves the number alone */
@@ -85,7 +85,7 @@ static uint32_t examine(int pid, int pidfd, const struct trial *trial) {
   /* CLONE_VFORK ends with the child's memory, a moment before its life: only a death that was waited for must be readable. */
   status_of(pidfd, WEXITED | WNOWAIT, &status, NULL);
   int pollable = epoll_takes(pidfd);
-  int signalled = sys4(SYS_pidfd_send_signal, pidfd, 0, 0, 0) == 0;
+  int signalled = sys4(SYS_pidfd_send_signal, pidfd, 0, 0, 0) == 0 || valgrind; /* some do not know the call: signal_child() */
   int reaped = status_of(pidfd, WEXITED, &status, NULL);
   int stolen = reaped == -ECHILD; /* SIGCHLD is ignored, or somebody waits for everything: no fault of the kernel */
   if (reaped < 0 && !stolen)
@@ -114,7 +114,7 @@ static uint32_t probe(uint32_t without) {
   if (pid >= 0 && use_clone3) found |= AIOSPAWN_HAS_CLONE3;
   /* ENOSYS, EPERM by a seccomp filter, EINVAL for a flag: the older call may be there. */
   if (pid < 0 && use_clone3) pid = run_suspended(try_in_child, &trial, 0, &pidfd);
-  if (pid >= 0) found |= examine((int)pid, pidfd, &trial);
+  if (pid >= 0) found |= examine((int)pid, pidfd, &trial, (found & AIOSPAWN_UNDER_VALGRIND) != 0);
   return found & ~without;
 }
 

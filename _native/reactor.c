@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "probe.h"
 #include "status.h"
 #include "sys.h"
 
@@ -314,6 +315,13 @@ static long signal_group(const struct child *child, int signal) {
   return sys2(SYS_kill, -child->pid, signal);
 }
 
+/* valgrind 3.19 does not know pidfd_send_signal; the number is safe there while the child is not reaped. */
+static long signal_child(const struct child *child, int signal) {
+  long result = sys4(SYS_pidfd_send_signal, child->sources[WATCHED_PIDFD].fd, signal, 0, 0);
+  if (result != -ENOSYS || !(probed_features() & AIOSPAWN_UNDER_VALGRIND)) return result;
+  return sys2(SYS_kill, child->pid, signal);
+}
+
 int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal, int group) {
   if (reactor->dead) return -EOWNERDEAD;
   state_lock(); /* the pidfd must not be closed, and its number reused, under the call */
@@ -321,7 +329,7 @@ int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal
   long result = -ESRCH;
   if (child && child->sources[WATCHED_PIDFD].fd >= 0) {
     if (group) result = signal_group(child, signal);
-    else if (!child->reaped) result = sys4(SYS_pidfd_send_signal, child->sources[WATCHED_PIDFD].fd, signal, 0, 0);
+    else if (!child->reaped) result = signal_child(child, signal);
   }
   state_unlock();
   return (int)result;

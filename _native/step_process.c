@@ -72,10 +72,17 @@ long step_tcsetpgrp(struct walk *walk, const struct aiospawn_step *step) {
 
 /* ---- signals ------------------------------------------------------------------------------------------------------- */
 
+/* libc's headers do not tell whether a processor's kernel has the restorer (SA_RESTORER of <asm/signal.h>). */
+#if defined(__riscv) || defined(__loongarch__) || defined(__mips__)
+#define HAS_RESTORER 0
+#else
+#define HAS_RESTORER 1
+#endif
+
 struct kernel_sigaction {
   void (*handler)(int);
   unsigned long flags;
-#ifdef SA_RESTORER
+#if HAS_RESTORER
   void (*restorer)(void);
 #endif
   uint64_t mask;
@@ -85,7 +92,7 @@ long signal_set(int number, void (*handler)(int)) {
   struct kernel_sigaction action;
   action.handler = handler;
   action.flags = 0;
-#ifdef SA_RESTORER
+#if HAS_RESTORER
   action.restorer = NULL;
 #endif
   action.mask = 0;
