@@ -22,6 +22,7 @@ struct launcher_request {
   int32_t top;
   int32_t program;
   uint32_t has_close_range;
+  uint32_t unused;                 /* no padding: it would carry what lay on the parent's stack */
   uint64_t mask;
 };
 

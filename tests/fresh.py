@@ -29,8 +29,8 @@ def run(program: str, variant: str = "stdlib", **environment: str) -> str:
         timeout=40,
         check=False,
     )
-    assert completed.stderr == ""
-    assert completed.returncode == 0
+    assert completed.stderr == "", completed.stderr
+    assert completed.returncode == 0, completed
     return completed.stdout
 
 

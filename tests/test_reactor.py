@@ -5,6 +5,7 @@ import contextlib
 import contextvars
 import gc
 import os
+import resource
 import sys
 import weakref
 
@@ -192,6 +193,8 @@ async def test_a_raising_protocol_hurts_nobody():
     _ready_at_once(protocols)
     await _told_everything(protocols)
     _assert_whole(protocols)
+    for error in errors:  # of calls that fall due together, one exception is the other's context
+        errors.extend(filter(None, [error.__context__]))
     assert [type(error) for error in errors] == [ZeroDivisionError] * 2 * len(_WHOLE)
 
 
@@ -313,13 +316,14 @@ async def test_endless_writers_do_not_starve_a_quiet_child(drains):
                 served.append((len(drains), self, len(data)))
 
     size = 256 * 1024  # sixteen times what a drain may give to one pipe of 64
-    endless = f"head -c {size} /dev/zero; echo full >&2; exec yes"
+    endless = f"read line; head -c {size} /dev/zero; echo full >&2; exec yes"
     started = [
-        await loop.subprocess_exec(Paused, "/bin/sh", "-c", program, stdin=None, pipesize=size)
-        for program in [endless] * 64 + ["echo quiet; echo full >&2"]
+        await loop.subprocess_exec(Paused, "/bin/sh", "-c", program, pipesize=size)
+        for program in [endless] * 64 + ["read line; echo quiet; echo full >&2"]
     ]
     writers, quiet = [protocol for _, protocol in started[:-1]], started[-1][1]
-    for _, protocol in started:
+    for transport, protocol in started:
+        transport.get_pipe_transport(0).write(b"go\n")
         await protocol.full
     await quiet.exited
     first = len(drains) + 1
@@ -419,12 +423,13 @@ def test_failed_launches_let_the_reactor_go(foreign):
 
 def test_a_launch_that_made_nothing_lets_the_reactor_go(foreign):
     """An error of the clone itself closes the reactor; another child's stays."""
-    import resource
 
     async def main():
         beside = await aiospawn.create_subprocess_exec("cat", stdin=-1, stdout=-1)
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(fresh.descriptors()) + 1, limits[1]))
+        lowest_free = os.dup(0)
+        os.close(lowest_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free + 3, limits[1]))
         try:
             with pytest.raises(OSError, match="Too many open files"):
                 await aiospawn.create_subprocess_exec("cat", stdin=-1, stdout=-1, stderr=-1)
