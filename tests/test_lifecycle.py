@@ -29,18 +29,18 @@ def diagram() -> str:
     return "\n".join(lines)
 
 
-def test_every_state_is_reached():
+def test_every_state_is_reached() -> None:
     """No state is there for nothing."""
     assert {state for states, _ in walks() for state in states} == set(State)
 
 
-def test_every_walk_ends():
+def test_every_walk_ends() -> None:
     """A process ends finished or failed, and nothing moves it on from there."""
     assert {states[-1] for states, _ in walks()} == LAST
     assert all(len(states) == len(set(states)) for states, _ in walks())
 
 
-def test_each_call_is_made_once():
+def test_each_call_is_made_once() -> None:
     """A process that ran makes each call exactly once: `connection_made` first, `connection_lost` last."""
     ran = [calls for states, calls in walks() if states[-1] is State.FINISHED]
     assert ran
@@ -50,13 +50,13 @@ def test_each_call_is_made_once():
         assert calls[-1] is Call.CONNECTION_LOST
 
 
-def test_a_failed_launch_makes_no_call():
+def test_a_failed_launch_makes_no_call() -> None:
     """The protocol of a program that could not be run never hears of it."""
     assert [calls for states, calls in walks() if states[-1] is State.FAILED] == [[]]
 
 
 @pytest.mark.parametrize("happening", Happening)
-def test_nothing_happens_twice(happening):
+def test_nothing_happens_twice(happening: Happening) -> None:
     """What has happened to a process moves it no second time."""
     for (state, first), (target, _) in TRANSITIONS.items():
         if first is happening:
@@ -64,7 +64,7 @@ def test_nothing_happens_twice(happening):
 
 
 @pytest.mark.parametrize(("state", "happening"), TRANSITIONS)
-def test_the_diagram_has_every_transition(state, happening):
+def test_the_diagram_has_every_transition(state: State, happening: Happening) -> None:
     """The diagram of the documentation is drawn from the table."""
     target, calls = TRANSITIONS[state, happening]
     arrow = f"{state.name} --> {target.name}: {happening.name}"

@@ -1,0 +1,58 @@
+"""Each program of examples/ runs, says what it is to say, and leaves no warning behind."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def run(name: str, *arguments: str) -> str:
+    """What the example prints. Development mode: every warning is an error, and asyncio tells what it dislikes."""
+    completed = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", EXAMPLES / name, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert completed.stderr == ""
+    assert completed.returncode == 0
+    return completed.stdout
+
+
+def test_dropin() -> None:
+    """asyncio's own functions launch, on our loop."""
+    system = os.uname()
+    assert run("dropin.py").startswith(f"{system.sysname} {system.release}, {len(os.sched_getaffinity(0))} processors, ")
+
+
+def test_uvloop_dropin() -> None:
+    """On uvloop the child opens its standard input by name."""
+    pytest.importorskip("uvloop", reason="uvloop is not installed")
+    assert run("uvloop_dropin.py") == "UVLoop: exec fork pipe wait\n"
+
+
+def test_server() -> None:
+    """Each request is answered by a command of its own, and nonsense is refused."""
+    replies = run("server.py", "--self-test").splitlines()
+    assert replies[6] == "2026: 2 1013"
+    assert replies[10] == "not a number"
+    assert len(replies) == 11
+
+
+def test_streaming() -> None:
+    """All of it comes back, and no more than a block ever waits."""
+    sent, received = run("streaming.py").splitlines()
+    assert re.fullmatch(r"sent 32 MiB, at most (0\.\d|1\.0) MiB waiting", sent)
+    assert received.endswith(" MiB packed, 32 MiB unpacked")
+
+
+def test_each_example_has_a_test() -> None:
+    """No example is forgotten here."""
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"dropin", "uvloop_dropin", "server", "streaming"}
