@@ -15,7 +15,7 @@ enum {
   THRESHOLD = 256,                 /* below it the copy costs less than the duplicating */
   LOWEST_START = 64,               /* the numbers below are for programs that know them by heart */
   HIGHEST_START = 4096,
-  USUAL_LIMIT = 1024,              /* a table within it is copied in 5 us */
+  LARGE_LIMIT = 4096,              /* a table below it is copied in 20 us at the most */
   LARGEST_TABLE = 65536
 };
 
@@ -77,7 +77,7 @@ static int reserve(void) {
 void aiospawn_landing_reserve(void) {
   struct rlimit limit;
   landing_lock();
-  if (first == -1 && getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > USUAL_LIMIT) reserve();
+  if (first == -1 && getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= LARGE_LIMIT) reserve();
   landing_unlock();
 }
 

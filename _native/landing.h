@@ -2,7 +2,7 @@
  *
  * Copying the table costs the parent 20 ns a descriptor. A child cloned with CLONE_FILES copies nothing; it leaves the shared
  * table at once, by close_range(top + 1, ~0, CLOSE_RANGE_UNSHARE), which copies only what lies up to `top`. So what the
- * child keeps must have low numbers: a block of 64 is reserved for the process, filled with a placeholder, and a launch
+ * child keeps must have low numbers: a block of 256 is reserved for the process, filled with a placeholder, and a launch
  * duplicates the child's ends, inherited streams too, onto four numbers of it.
  *
  * Rules, each from a break:
@@ -23,7 +23,9 @@
 
 #include "aiospawn.h"
 
-enum { LANDING_NONE = -1, LANDING_WIDTH = 4, LANDING_SLOTS = 16 };
+/* As many slots as launches may wait for a processor at a time: on a busy machine a child has to get one before it can
+ * leave. With 16 a quarter of the launches of 64 at a time found none, and copied. */
+enum { LANDING_NONE = -1, LANDING_WIDTH = 4, LANDING_SLOTS = 64 };
 
 /* A free slot, or LANDING_NONE: the table is small (`lowest_new` is a number the launch was just given), no slot is free,
  * or the block cannot be had. */

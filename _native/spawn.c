@@ -280,7 +280,7 @@ static void land(struct child *child, const struct aiospawn_request *head) {
   int slot = landing_take(child->far[AIOSPAWN_END_STATUS]);
   if (slot == LANDING_NONE) return;
   landing_depart(slot, &flight->left);
-  child->landing = (int8_t)slot;
+  child->landing = (int16_t)slot;
   if (landing_fill(slot, descriptors) < 0) {
     child_leave_table(child);
     return;
