@@ -88,7 +88,8 @@ enum aiospawn_request_flag {
   AIOSPAWN_PRIVATE_MEMORY = 1,   /* a clone without CLONE_VM */
   AIOSPAWN_VIA_LAUNCHER = 2,     /* the steps behind the prelude run in the launcher; where it cannot serve, as above */
   AIOSPAWN_KEEP_PIDFD = 4,       /* the child leads a process group, which can be signalled when it is gone */
-  AIOSPAWN_SET_SIGMASK = 8       /* the program's signal mask is not the caller's, but sigmask */
+  AIOSPAWN_SET_SIGMASK = 8,      /* the program's signal mask is not the caller's, but sigmask */
+  AIOSPAWN_MAY_SHARE_TABLE = 16  /* the child needs no descriptor but its ends and the inherited streams (landing.h) */
 };
 
 enum aiospawn_pipe {             /* struct aiospawn_request.pipes */
@@ -125,7 +126,8 @@ struct aiospawn_request {
   uint16_t rows, columns;        /* of a pseudo terminal; 0: as the kernel gives it */
   uint64_t sigmask;
   uint8_t pipes[4];              /* enum aiospawn_pipe by stream */
-  uint8_t unused[4];
+  uint8_t inherits;              /* bit n: stream n is the parent's */
+  uint8_t unused[3];
 };
 
 struct aiospawn_launched {
@@ -192,6 +194,9 @@ uint32_t aiospawn_probe(uint32_t without);
 int aiospawn_launcher_open(const char *path);
 /* Can it be executed here? Tried once. */
 int aiospawn_launcher_usable(void);
+
+/* Sets low descriptor numbers aside (landing.h) where RLIMIT_NOFILE allows thousands. */
+void aiospawn_landing_reserve(void);
 
 /* NULL with -errno in *error. suspend: every launch waits for its execve (CLONE_VFORK). */
 struct aiospawn_reactor *aiospawn_reactor_open(int suspend, int *error);

@@ -21,7 +21,15 @@
 #include "steps.h"
 #include "sys.h"
 
-enum { EXIT_LOST = 127, NOT_FOUND = -2 /* ENOENT */, NO_DIRECTORY = -20 /* ENOTDIR */, INTERRUPTED = -4 /* EINTR */ };
+enum {
+  EXIT_LOST = 127,
+  NOT_FOUND = -2,     /* ENOENT */
+  NO_DIRECTORY = -20, /* ENOTDIR */
+  INTERRUPTED = -4,   /* EINTR */
+  BROKEN_PIPE = -32,  /* EPIPE */
+  SIGPIPE_NUMBER = 13,
+  UNSHARE_TABLE = 2   /* CLOSE_RANGE_UNSHARE */
+};
 
 static step_function *const steps[AIOSPAWN_STEP_KINDS] = {
     [AIOSPAWN_STEP_SAVE] = step_save,
@@ -90,10 +98,32 @@ static long execute(const struct walk *walk) {
   return found ? found : result;
 }
 
+/* Nobody reads: the parent is gone. The signal that came with it would fire when the mask opens. */
+static void swallow_sigpipe(void) {
+  uint64_t set = 1 << (SIGPIPE_NUMBER - 1);
+  long nothing[2] = {0, 0};
+  sys4(SYS_rt_sigtimedwait, (long)&set, 0, (long)nothing, sizeof set);
+}
+
+/* No descriptor is touched before the table is our own (landing.h); then the siblings' are closed, for a slow execve here
+ * must not hold back the end of another child's status pipe. */
+static void leave_table(struct flight *flight) {
+  long result = sys3(SYS_close_range, flight->landing_beyond, ~0u, UNSHARE_TABLE);
+  if (result < 0) child_fail(flight->status, result, AIOSPAWN_STEP_CLOSE, 0);
+  __atomic_store_n(&flight->left, 1, __ATOMIC_RELEASE);
+  if (sys3(SYS_write, flight->status, (long)"l", 1) == BROKEN_PIPE) swallow_sigpipe();
+  if (flight->landing > flight->landing_block) sys3(SYS_close_range, flight->landing_block, flight->landing - 1, 0);
+  if (flight->status + 1 < flight->landing_beyond)
+    sys3(SYS_close_range, flight->status + 1, flight->landing_beyond - 1, 0);
+  for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++)
+    if (flight->inherits >> stream & 1) sys3(SYS_dup3, flight->landing + stream, stream, 0);
+}
+
 void child_run(void *argument) {
   struct walk walk;
-  const struct flight *flight = argument;
+  struct flight *flight = argument;
   walk.flight = flight;
+  if (flight->landing >= 0) leave_table(flight);
   if (flight->clear_handlers) signal_clear_handlers();
   for (uint32_t index = 0; index < flight->step_count; index++) {
     const struct aiospawn_step *step = &flight->steps[index];

@@ -5,7 +5,7 @@
 #include "aiospawn.h"
 
 /* Everything one child in flight reads. It lies in the slot that the child borrows, beside its stack, and is written by the
- * parent before the clone; the child writes nothing but its stack. */
+ * parent before the clone; the child writes nothing but its stack, and `left`. */
 struct flight {
   const struct aiospawn_step *steps;
   uint32_t step_count;
@@ -19,9 +19,13 @@ struct flight {
   int program;                     /* descriptor of the program, instead of candidates, or AIOSPAWN_NO_FD */
   uint32_t first_index;            /* of the steps within the request */
   uint32_t execve_kind;            /* what a failing execve is told as: STEP_EXECVE, or STEP_LAUNCHER on the way there */
+  int landing;                     /* the first of the child's numbers in a shared table, or -1: it has a table of its own */
+  int landing_block, landing_beyond; /* the block's first number, and the first beyond it */
+  unsigned inherits;               /* with a shared table: the streams to take over, by bit */
   int clear_handlers;              /* the clone could not do it */
   int has_close_range;
   uint64_t mask;                   /* the signal mask for the program */
+  int32_t left;                    /* set by the child when it has left the shared table */
   char number[12];                 /* argv[0] of the launcher */
   int32_t alive;                   /* the kernel clears it (CLONE_CHILD_CLEARTID) when the child has left this memory */
 };

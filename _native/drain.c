@@ -46,11 +46,6 @@ static int gone(const struct child *child) {
   return process_vm_readv(child->pid, &here, 1, &there, 1, 0) == -1 && errno == ESRCH;
 }
 
-static void leave_memory(struct child *child) {
-  if (child->slot) slot_release(child->slot);
-  child->slot = NULL;
-}
-
 static void end_of_stream(struct drain *drain, struct source *source, int error) {
   if (source->disowned) source_watch(drain->reactor, source, NO_MASK);
   else source_shut(drain->reactor, source);
@@ -71,7 +66,7 @@ static void unpark(struct drain *drain, struct source *source) {
 
 static void started(struct drain *drain, struct child *child) {
   child->state = STARTED;
-  leave_memory(child);
+  child_leave_memory(child);
   emit(drain, child, AIOSPAWN_STARTED, 0);
   for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) unpark(drain, &child->sources[stream]);
 }
@@ -82,7 +77,8 @@ static void left_memory(struct drain *drain, struct child *child) {
   else started(drain, child);
 }
 
-/* One byte: the launcher is alive, the program not yet. A record: it never will be. */
+/* One byte: the launcher is alive, or the child has left our descriptor table; the program does not run yet. A record: it
+ * never will. */
 static void read_status(struct drain *drain, struct child *child) {
   struct source *status = &child->sources[WATCHED_STATUS];
   unsigned char said[1 + sizeof child->failure];
@@ -90,7 +86,8 @@ static void read_status(struct drain *drain, struct child *child) {
   do length = read(status->fd, said, sizeof said);
   while (length == -1 && errno == EINTR);
   if (length == -1) return;
-  if (length == 1 || length == sizeof said) leave_memory(child);
+  if (child->via_launcher && length != 0) child_leave_memory(child);
+  child_leave_table(child);
   if (length == 1) return; /* the end may be there already: the pipe stays ready */
   source_shut(drain->reactor, status);
   if (length == 0) {
@@ -182,12 +179,12 @@ static void reap(struct drain *drain, struct child *child) {
   if (child->keep_pidfd) source_watch(drain->reactor, pidfd, NO_MASK);
   else source_shut(drain->reactor, pidfd);
   if (child->state == FAILING) {
-    leave_memory(child);
+    child_leave_memory(child);
     failed(drain, child);
     return;
   }
   if (before_exec) {
-    leave_memory(child);
+    child_leave_memory(child);
     died(drain, child, status);
     return;
   }

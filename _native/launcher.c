@@ -77,6 +77,7 @@ __attribute__((noreturn, used)) static void start(long *stack) {
       .ends = {request.ends[0], request.ends[1], request.ends[2]},
       .top = request.top,
       .program = request.program,
+      .landing = -1,
       .execve_kind = AIOSPAWN_STEP_EXECVE,
       .has_close_range = request.has_close_range,
       .mask = request.mask,

@@ -40,15 +40,18 @@ static void let_go(struct source *source, int placeholder) {
 static void fork_prepare(void) {
   state_lock();
   slots_lock();
+  landing_lock();
 }
 
 static void fork_parent(void) {
+  landing_unlock();
   slots_unlock();
   state_unlock();
 }
 
 static void fork_child(void) {
   slots_reset_lock();
+  landing_forget();
   pthread_mutex_init(&state, NULL);
   __atomic_add_fetch(&aiospawn_generation, 1, __ATOMIC_RELEASE);
   int placeholder = reactors ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
@@ -116,6 +119,7 @@ struct child *child_enter(struct aiospawn_reactor *reactor) {
   if (!child) return NULL;
   for (int i = 0; i < WATCHED; i++) child->sources[i] = (struct source){.child = child, .fd = -1, .index = (uint8_t)i};
   memset(child->far, -1, sizeof child->far);
+  child->landing = LANDING_NONE;
   state_lock();
   if (!reactor->free_count && table_grow(reactor) < 0) {
     state_unlock();
@@ -136,12 +140,23 @@ struct child *child_find(const struct aiospawn_reactor *reactor, uint64_t token)
   return child && child->token == token ? child : NULL;
 }
 
+void child_leave_table(struct child *child) {
+  if (child->landing != LANDING_NONE) landing_give_back(child->landing, &child->slot->flight.left);
+  child->landing = LANDING_NONE;
+}
+
+void child_leave_memory(struct child *child) {
+  if (!child->slot) return;
+  child_leave_table(child);
+  slot_release(child->slot);
+  child->slot = NULL;
+}
+
 static void child_free(struct aiospawn_reactor *reactor, struct child *child) {
-  if (child->slot) {
-    /* In a fork nobody else runs in this copy of the memory. */
-    if (reactor->dead || child->reaped || !child->pid) slot_release(child->slot);
-    else slot_abandon(child->slot);
-  }
+  /* In a fork nobody else runs in this copy of the memory, and the landing block is gone. */
+  if (reactor->dead) child->landing = LANDING_NONE;
+  if (reactor->dead || child->reaped || !child->pid) child_leave_memory(child);
+  else if (child->slot) slot_abandon(child->slot);
   free(child);
 }
 

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "aiospawn.h"
+#include "landing.h"
 #include "slots.h"
 
 enum {
@@ -39,6 +40,7 @@ struct child {
   uint8_t reaped;
   uint8_t private_memory;          /* cloned without CLONE_VM */
   uint8_t via_launcher;
+  int16_t landing;                 /* its landing slot, or LANDING_NONE */
   uint8_t keep_pidfd;              /* open until it is taken or the child is dropped */
   struct slot *slot;               /* while the child is in our memory */
   struct failure failure;          /* while FAILING */
@@ -76,6 +78,9 @@ void state_unlock(void);
 struct child *child_enter(struct aiospawn_reactor *reactor);
 /* The child of a token, or NULL. On the loop's thread, or with the state lock held. */
 struct child *child_find(const struct aiospawn_reactor *reactor, uint64_t token);
+/* It is in our memory, and in our descriptor table, no more. */
+void child_leave_memory(struct child *child);
+void child_leave_table(struct child *child);
 /* Closes what it holds, frees it. The slot is released, or abandoned where the child may still be in it. */
 void child_drop(struct aiospawn_reactor *reactor, struct child *child);
 

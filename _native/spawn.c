@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -209,6 +210,8 @@ static void flight_finish(struct flight *flight, const struct child *child, cons
   memcpy(flight->ends, child->far, sizeof flight->ends);
   flight->clear_handlers = !(features & AIOSPAWN_HAS_CLONE3);
   flight->has_close_range = (features & AIOSPAWN_HAS_CLOSE_RANGE) != 0;
+  flight->landing = LANDING_NONE;
+  flight->left = 0;
   if (child->via_launcher) return;
   flight->steps += head->prelude;
   flight->step_count -= head->prelude;
@@ -221,7 +224,8 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
   struct flight *flight = &slot->flight;
   int suspend = reactor->suspend || !(features & AIOSPAWN_HAS_STUB);
   struct clone_plan plan = {
-      .flags = CLONE_PIDFD | (child->private_memory ? 0 : CLONE_VM | CLONE_CHILD_CLEARTID) | (suspend ? CLONE_VFORK : 0),
+      .flags = CLONE_PIDFD | (child->private_memory ? 0 : CLONE_VM | CLONE_CHILD_CLEARTID) | (suspend ? CLONE_VFORK : 0) |
+               (child->landing == LANDING_NONE ? 0 : CLONE_FILES),
       .use_clone3 = (features & AIOSPAWN_HAS_CLONE3) != 0,
       .stack = slot->stack,
       .stack_size = SLOT_STACK,
@@ -248,6 +252,47 @@ static void choose_memory(struct child *child, const struct aiospawn_request *he
   child->keep_pidfd = (head->flags & AIOSPAWN_KEEP_PIDFD) != 0;
 }
 
+/* An inherited stream that can be duplicated and closed again without a trace: closing a duplicate of a regular file drops
+ * locks, and a close-on-exec stream is not inherited. */
+static int can_land(int stream, int32_t *descriptor) {
+  struct stat about;
+  *descriptor = -1;
+  int flags = fcntl(stream, F_GETFD);
+  if (flags == -1) return 1; /* closed here, closed there */
+  *descriptor = stream;
+  return !(flags & FD_CLOEXEC) && fstat(stream, &about) == 0 && !S_ISREG(about.st_mode);
+}
+
+/* Moves the child's ends into a landing slot, so that the clone need not copy the descriptor table. Nothing happens where
+ * that does not pay or cannot be. */
+static void land(struct child *child, const struct aiospawn_request *head) {
+  int32_t descriptors[LANDING_WIDTH];
+  struct flight *flight = &child->slot->flight;
+  if (!(head->flags & AIOSPAWN_MAY_SHARE_TABLE) || child->private_memory || child->via_launcher) return;
+  if (!flight->has_close_range) return;
+  memcpy(descriptors, child->far, sizeof descriptors);
+  unsigned inherits = 0;
+  for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) {
+    if (!(head->inherits >> stream & 1)) continue;
+    if (!can_land(stream, &descriptors[stream])) return;
+    if (descriptors[stream] >= 0) inherits |= 1u << stream;
+  }
+  int slot = landing_take(child->far[AIOSPAWN_END_STATUS]);
+  if (slot == LANDING_NONE) return;
+  landing_depart(slot, &flight->left);
+  child->landing = (int16_t)slot;
+  if (landing_fill(slot, descriptors) < 0) {
+    child_leave_table(child);
+    return;
+  }
+  far_close(child);
+  flight->landing = landing_first(slot);
+  landing_block(&flight->landing_block, &flight->landing_beyond);
+  flight->inherits = inherits;
+  for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) flight->ends[stream] = flight->landing + stream;
+  flight->status = flight->landing + AIOSPAWN_END_STATUS;
+}
+
 /* The child exists, but its exit could not be watched. */
 static void kill_and_reap(struct child *child) {
   int status;
@@ -266,6 +311,7 @@ static int launch(struct aiospawn_reactor *reactor, struct child *child, const s
   if (result < 0) return result;
   choose_memory(child, &layout->head);
   flight_finish(&child->slot->flight, child, &layout->head);
+  land(child, &layout->head);
   long pid = clone_child(reactor, child, &layout->head);
   if (pid < 0) return (int)pid;
   child->pid = (int32_t)pid;

@@ -80,7 +80,7 @@ class Launched(NamedTuple):
 
 # ---- requests ---------------------------------------------------------------------------------------------------------
 
-_HEADER: Final = struct.Struct("=8I3i2HQ4B4x")
+_HEADER: Final = struct.Struct("=8I3i2HQ5B3x")
 _STEP: Final = struct.Struct("=Iiq2I")
 NO_PIPE, CHILD_READS, CHILD_WRITES, PTY = 0, 1, 2, 3
 NO_FD: Final[int] = getattr(lib, "AIOSPAWN_NO_FD", -1)
@@ -108,13 +108,16 @@ def request_header(
     columns: int,
     sigmask: int | None,
     pipes: tuple[int, int, int],
+    may_share_table: bool,
+    inherits: int,
 ) -> bytes:
     """struct aiospawn_request."""
     flags = private_memory * lib.AIOSPAWN_PRIVATE_MEMORY | via_launcher * lib.AIOSPAWN_VIA_LAUNCHER
     flags |= keep_pidfd * lib.AIOSPAWN_KEEP_PIDFD | (sigmask is not None) * lib.AIOSPAWN_SET_SIGMASK
+    flags |= may_share_table * lib.AIOSPAWN_MAY_SHARE_TABLE
     sizes = (steps, prelude, candidates, arguments, variables, data_size)
     numbers = (top, pipe_size, program, rows, columns, sigmask or 0)
-    return _HEADER.pack(lib.AIOSPAWN_REQUEST_VERSION, flags, *sizes, *numbers, *pipes, 0)
+    return _HEADER.pack(lib.AIOSPAWN_REQUEST_VERSION, flags, *sizes, *numbers, *pipes, 0, inherits)
 
 
 pack_step = _STEP.pack  # kind, descriptor, value, offset of the data, its size
@@ -264,6 +267,7 @@ def _open_launcher() -> None:
 
 if lib is not None:
     _open_launcher()
+    lib.aiospawn_landing_reserve()  # at import: later the low numbers may be taken
 
 _generation: Any = ffi.addressof(lib, "aiospawn_generation") if lib else None
 

@@ -66,6 +66,9 @@ class Program(NamedTuple):
     prelude: int
     private_memory: bool
     via_launcher: bool
+    may_share_table: bool
+    inherits: int
+    """The streams that are the parent's, by bit."""
 
 
 def program(streams: tuple[Any, Any, Any], options: Options) -> Program:
@@ -87,7 +90,8 @@ def _usual_program(stdin: Any, stdout: Any, stderr: Any) -> Program:
 
 
 def _program(streams: tuple[Any, Any, Any], options: Options) -> Program:
-    plan = _stdio.planned(streams, options, _steps.needed_descriptors(options))
+    needed = _steps.needed_descriptors(options)
+    plan = _stdio.planned(streams, options, needed)
     steps = [*plan.steps, *_steps.option_steps(options, plan)]
     alone = _steps.runs_alone(steps)
     via_launcher = (alone and options.hook is None) or options.via == "launcher"
@@ -107,6 +111,8 @@ def _program(streams: tuple[Any, Any, Any], options: Options) -> Program:
         prelude=len(before),
         private_memory=options.hook is not None and (alone or not _clib.hooks_may_share_memory()),
         via_launcher=via_launcher,
+        may_share_table=options.close_fds and not needed and all(source < 0 for source in plan.sources),
+        inherits=sum(1 << stream for stream in range(3) if stream not in plan.kept),
     )
 
 
@@ -143,6 +149,8 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
         columns=columns,
         sigmask=options.sigmask,
         pipes=program.plan.pipes,
+        may_share_table=program.may_share_table,
+        inherits=program.inherits,
     )
     shown = given[0] if executable is None or by_descriptor else executable  # as given: the errors' filename
     return Request(header + program.packed + strings + environment, shown, options, program)

@@ -1,0 +1,48 @@
+/* Landing slots: how a child shares its parent's descriptor table for a moment instead of copying it.
+ *
+ * Copying the table costs the parent 20 ns a descriptor. A child cloned with CLONE_FILES copies nothing; it leaves the shared
+ * table at once, by close_range(top + 1, ~0, CLOSE_RANGE_UNSHARE), which copies only what lies up to `top`. So what the
+ * child keeps must have low numbers: a block of 256 is reserved for the process, filled with a placeholder, and a launch
+ * duplicates the child's ends, inherited streams too, onto four numbers of it.
+ *
+ * Rules, each from a break:
+ *  - until it has left, the child touches no descriptor: it would be the parent's;
+ *  - `top + 1` is a multiple of 64: the copy rounds up, and what lies between would be closed in the child, which flushes
+ *    files of slow file systems while the table is still shared;
+ *  - what the child is to have is duplicated at the launch: the parent runs on and may change its own numbers;
+ *  - putting the placeholder back is a close, and closing any duplicate of a regular file drops the process's POSIX locks on
+ *    it: such streams take the copied table;
+ *  - the numbers can be taken from us (a daemonizing closerange, a lowered RLIMIT_NOFILE): the placeholder has an inode of
+ *    its own, and is looked at before each use;
+ *  - a table that must grow while it is shared makes the parent wait for an RCU grace period, 16 ms: it is grown before.
+ */
+#ifndef AIOSPAWN_LANDING_H
+#define AIOSPAWN_LANDING_H
+
+#include <stdint.h>
+
+#include "aiospawn.h"
+
+/* As many slots as launches may wait for a processor at a time: on a busy machine a child has to get one before it can
+ * leave. With 16 a quarter of the launches of 64 at a time found none, and copied. */
+enum { LANDING_NONE = -1, LANDING_WIDTH = 4, LANDING_SLOTS = 64 };
+
+/* A free slot, or LANDING_NONE: the table is small (`lowest_new` is a number the launch was just given), no slot is free,
+ * or the block cannot be had. */
+int landing_take(int lowest_new);
+/* Duplicates the descriptors (-1: none) onto the slot's numbers. 0 or a negated errno; the slot is to be given back. */
+int landing_fill(int slot, const int32_t *descriptors);
+/* The slot's first number, the block's first, and the first beyond the block. */
+int landing_first(int slot);
+void landing_block(int *first, int *beyond);
+/* `left` is a word that the child sets when it has left the table: its slot can be given back by whoever looks. */
+void landing_depart(int slot, const int32_t *left);
+/* The child has left, or never was. Nothing happens if the slot was given back already. */
+void landing_give_back(int slot, const int32_t *left);
+
+/* Round a fork. The child of a fork lets go of the block. */
+void landing_lock(void);
+void landing_unlock(void);
+void landing_forget(void);
+
+#endif
