@@ -18,14 +18,14 @@ documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path
 
 
 @documents
-def test_links(document) -> None:
+def test_links(document: Path) -> None:
     """A link to a file leads to one."""
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text())
     assert [target for target in targets if not (document.parent / target).exists()] == []
 
 
 @documents
-def test_named_files(document) -> None:
+def test_named_files(document: Path) -> None:
     """A file of the tests that a document names is there."""
     named = set(re.findall(r"tests/\w+\.py", document.read_text()))
     assert [name for name in named if not (ROOT / name).exists()] == []
@@ -52,7 +52,7 @@ def _snippets() -> list[str]:
 
 
 @pytest.mark.parametrize("number", range(len(_snippets())))
-def test_snippets(number, tmp_path) -> None:
+def test_snippets(number: int, tmp_path: Path) -> None:
     """The README's programs run as they stand."""
     snippet = _snippets()[number]
     if "asyncio.run(main(), loop_factory" in snippet and sys.version_info < (3, 12):

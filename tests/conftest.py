@@ -1,0 +1,77 @@
+"""Every async test on four loops, and no test may leave anything behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib.util
+import os
+from typing import TYPE_CHECKING, Any
+
+import fresh
+import pytest
+
+import aiospawn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytest_plugins = ["pytester"]
+
+_HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
+
+
+def _factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    kind, _, spawn = name.partition("-")
+    new_loop = aiospawn.new_uvloop_event_loop if kind == "uvloop" else aiospawn.new_event_loop
+
+    def factory() -> asyncio.AbstractEventLoop:
+        with pytest.MonkeyPatch.context() as patch:  # the variant is read when the loop is made
+            patch.setenv("AIOSPAWN_SPAWN", spawn)
+            return new_loop()
+
+    return factory
+
+
+FACTORIES = {name: _factory(name) for name in fresh.VARIANTS if _HAS_UVLOOP or not name.startswith("uvloop")}
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
+    return FACTORIES
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fails a test that leaves a descriptor, a child or a task. Set up first, so it looks when the test's loop is closed."""
+    unfinished: list[asyncio.Task[Any]] = []
+    cancel = asyncio.runners._cancel_all_tasks  # type: ignore[attr-defined]
+
+    def note_and_cancel(loop: asyncio.AbstractEventLoop) -> None:
+        unfinished.extend(asyncio.all_tasks(loop))
+        cancel(loop)
+
+    monkeypatch.setattr(asyncio.runners, "_cancel_all_tasks", note_and_cancel)
+    gc.collect()
+    descriptors, children = fresh.descriptors(), fresh.children()
+    yield
+    gc.collect()
+    assert not unfinished, f"tasks left: {unfinished}"
+    left = {pid: _state(pid) for pid in fresh.children() if pid not in children}
+    assert not left, f"children left: {left}"
+    now = fresh.descriptors()
+    changed = {fd: (descriptors.get(fd), now.get(fd)) for fd in {*descriptors, *now} if descriptors.get(fd) != now.get(fd)}
+    assert not changed, f"descriptors before and after: {changed}"
+
+
+def _state(pid: int) -> str:
+    with open(f"/proc/{pid}/stat") as stat:
+        name, _, rest = stat.read().partition("(")[2].rpartition(")")
+    return f"{name} {rest.split()[0]}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _opened_once() -> None:
+    """What the process opens once and keeps: uvloop's and the random module's descriptors, a pipe of the wake-up signal."""
+    for factory in FACTORIES.values():
+        factory().close()
+    os.urandom(1)
