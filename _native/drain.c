@@ -172,7 +172,7 @@ static void reap(struct drain *drain, struct child *child) {
   if (result == 0) return;
   if (result < 0) {
     known = 0;
-    lost = status_of_reaped(pidfd->fd, &status) < 0;
+    lost = status_recovered(pidfd->fd, &status) < 0;
   }
   child->reaped = 1;
   source_shut(drain->reactor, &child->sources[WATCHED_STATUS]);

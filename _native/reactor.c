@@ -367,7 +367,7 @@ int aiospawn_take_pidfd(struct aiospawn_reactor *reactor, uint64_t token) {
 static int peek(int pidfd, int *status) {
   int result = status_of(pidfd, WEXITED | WNOHANG | WNOWAIT, status, NULL);
   if (result != -ECHILD) return result;
-  if (status_of_reaped(pidfd, status) < 0) *status = 255;
+  if (status_recovered(pidfd, status) < 0) *status = 255;
   return 1;
 }
 

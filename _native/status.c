@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "aiospawn.h"
+#include "probe.h"
 #include "sys.h"
 
 /* <linux/pidfd.h> as of Linux 6.15, younger than the headers this builds with. */
@@ -42,6 +44,10 @@ int status_of_reaped(int pidfd, int *status) {
   if (!(info.mask & INFO_EXIT)) return -ENODATA;
   *status = WIFSIGNALED(info.exit_code) ? -WTERMSIG(info.exit_code) : WEXITSTATUS(info.exit_code);
   return 1;
+}
+
+int status_recovered(int pidfd, int *status) {
+  return probed_features() & AIOSPAWN_HAS_PIDFD_INFO ? status_of_reaped(pidfd, status) : -ENOSYS;
 }
 
 int died_before_exec(int pid, const char *launcher) {

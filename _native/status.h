@@ -9,6 +9,8 @@ struct rusage;
 int status_of(int pidfd, int flags, int *status, struct rusage *usage);
 /* The same for a child that somebody else reaped: PIDFD_GET_INFO, Linux 6.15. */
 int status_of_reaped(int pidfd, int *status);
+/* The same, where the probe found that the kernel tells. */
+int status_recovered(int pidfd, int *status);
 /* Was this child, not yet reaped, still what was cloned when it died, or the launcher of that name, and not its program? */
 int died_before_exec(int pid, const char *launcher);
 

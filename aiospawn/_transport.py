@@ -98,6 +98,9 @@ class SubprocessTransport(asyncio.SubprocessTransport):
                     self._pipes[stream] = (WritePipe if kind == CHILD_READS else ReadPipe)(self, stream)
         try:
             await waiter
+        except GeneratorExit:  # the coroutine is thrown away, as with a loop closed under it: nothing can be awaited
+            self.close()
+            raise
         except BaseException:
             if waiter.done() and not waiter.cancelled():
                 waiter.exception()  # cancelled at the moment of a failure: that is known now

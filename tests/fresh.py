@@ -16,13 +16,23 @@ VARIANTS = ("stdlib", "uvloop", "stdlib-vfork", "uvloop-vfork")
 CONCURRENT = VARIANTS[:2]
 
 
-def run(program: str, variant: str = "stdlib", **environment: str) -> str:
-    """Runs the program, which finds this module; it must succeed and print no error. Returns what it printed."""
+def run(program: str, variant: str = "stdlib", crowd: int = 0, **environment: str) -> str:
+    """Runs the program, which finds this module; it must succeed and print no error. Returns what it printed.
+
+    `crowd`: so many descriptors are open there. Above 256 or so, launches share the descriptor table for a moment.
+    """
     search = [str(pathlib.Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     loop, _, spawn = variant.partition("-")
     completed = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(program)],
-        env={**os.environ, "PYTHONPATH": ":".join(search), "FRESH_LOOP": loop, "AIOSPAWN_SPAWN": spawn, **environment},
+        env={
+            **os.environ,
+            "PYTHONPATH": ":".join(search),
+            "FRESH_LOOP": loop,
+            "AIOSPAWN_SPAWN": spawn,
+            "FRESH_CROWD": str(crowd),
+            **environment,
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -38,6 +48,8 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     """The loop of the variant that the program was run for."""
     import aiospawn
 
+    for _ in range(int(os.environ["FRESH_CROWD"])):
+        os.dup(0)
     return aiospawn.new_uvloop_event_loop() if os.environ["FRESH_LOOP"] == "uvloop" else aiospawn.new_event_loop()
 
 

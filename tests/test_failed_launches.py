@@ -11,6 +11,7 @@ import pytest
 
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 concurrent = pytest.mark.parametrize("variant", fresh.CONCURRENT)
+crowds = pytest.mark.parametrize("crowd", [0, 300], ids=["few", "crowded"])
 
 # What all programs below begin and end with: `refused` must raise; then nothing is left, and a launch works.
 _FRAME = """
@@ -45,12 +46,13 @@ loop.close()
 """
 
 
-def _refused(definitions: str, variant: str) -> str:
-    return fresh.run(_FRAME.format(definitions=definitions), variant)
+def _refused(definitions: str, variant: str, crowd: int) -> str:
+    return fresh.run(_FRAME.format(definitions=definitions), variant, crowd)
 
 
 @variants
-def test_killed_before_its_program_ran(variant: str) -> None:
+@crowds
+def test_killed_before_its_program_ran(variant: str, crowd: int) -> None:
     """A child that is killed before `execve` raises ChildProcessError, with any number of them in flight."""
     program = """
 gate = seccomp.Gate()
@@ -67,11 +69,12 @@ async def refused():
     await asyncio.gather(*(raised(aiospawn.create_subprocess_exec("/bin/true", **PIPES)) for _ in range(3)))
     threading.Thread(target=let_through).start()
 """
-    assert _refused(program, variant) == "ChildProcessError 10 None execve\n" * 3
+    assert _refused(program, variant, crowd) == "ChildProcessError 10 None execve\n" * 3
 
 
 @variants
-def test_no_descriptor_left(variant: str) -> None:
+@crowds
+def test_no_descriptor_left(variant: str, crowd: int) -> None:
     """EMFILE at whichever descriptor of a launch it strikes."""
     program = """
 async def refused():
@@ -91,14 +94,15 @@ async def refused():
     assert spare >= 8  # both ends of three pipes, the status pipe's end, a pidfd
     print(await process.communicate())
 """
-    *failed, last = _refused(program, variant).splitlines()
+    *failed, last = _refused(program, variant, crowd).splitlines()
     assert len(failed) >= 8
     assert set(failed) == {"OSError 24"}
     assert last == "(b'', b'')"
 
 
 @variants
-def test_no_process_left(variant: str) -> None:
+@crowds
+def test_no_process_left(variant: str, crowd: int) -> None:
     """EAGAIN at the limit of processes raises BlockingIOError, as the stdlib does."""
     program = """
 async def refused():
@@ -113,11 +117,12 @@ async def refused():
     finally:
         resource.setrlimit(resource.RLIMIT_NPROC, limits)
 """
-    assert _refused(program, variant).startswith("BlockingIOError 11 None")
+    assert _refused(program, variant, crowd).startswith("BlockingIOError 11 None")
 
 
 @variants
-def test_no_memory_left(variant: str) -> None:
+@crowds
+def test_no_memory_left(variant: str, crowd: int) -> None:
     """ENOMEM when there is no room for the child's stack."""
     program = """
 async def refused():
@@ -131,11 +136,12 @@ async def refused():
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limits)
 """
-    assert _refused(program, variant).startswith("OSError 12 None")
+    assert _refused(program, variant, crowd).startswith("OSError 12 None")
 
 
 @variants
-def test_no_shell(variant: str, tmp_path: pathlib.Path) -> None:
+@crowds
+def test_no_shell(variant: str, crowd: int, tmp_path: pathlib.Path) -> None:
     """Where there is no /bin/sh, FileNotFoundError names it."""
     program = f"""
 async def refused():
@@ -151,21 +157,23 @@ async def refused():
 """
     if os.getuid() != 0:
         pytest.skip("only root may change its root directory")
-    assert _refused(program, variant) == "FileNotFoundError 2 /bin/sh execve\n"
+    assert _refused(program, variant, crowd) == "FileNotFoundError 2 /bin/sh execve\n"
 
 
 @variants
-def test_no_such_shell(variant: str) -> None:
+@crowds
+def test_no_such_shell(variant: str, crowd: int) -> None:
     """A shell given as `executable` that is not there is named by FileNotFoundError."""
     program = """
 async def refused():
     await raised(aiospawn.create_subprocess_shell("true", executable="/nonexistent/sh", **PIPES))
 """
-    assert _refused(program, variant) == "FileNotFoundError 2 /nonexistent/sh execve\n"
+    assert _refused(program, variant, crowd) == "FileNotFoundError 2 /nonexistent/sh execve\n"
 
 
 @concurrent
-def test_slow_launches_do_not_block_the_loop(variant: str) -> None:
+@crowds
+def test_slow_launches_do_not_block_the_loop(variant: str, crowd: int) -> None:
     """While three children hang in their `execve`, the loop turns, and all three hang at the same time."""
     program = """
 import asyncio, threading
@@ -198,11 +206,12 @@ loop = fresh.new_event_loop()
 loop.run_until_complete(main())
 loop.close()
 """
-    assert fresh.run(program, variant) == "turned: True\n0\n0\n0\n"
+    assert fresh.run(program, variant, crowd) == "turned: True\n0\n0\n0\n"
 
 
 @variants
-def test_a_dawdling_fork_holds_back_neither_output_nor_exit(variant: str) -> None:
+@crowds
+def test_a_dawdling_fork_holds_back_neither_output_nor_exit(variant: str, crowd: int) -> None:
     """While a stranger holds the status pipe's end, the program's output and exit arrive all the same."""
     program = """
 import asyncio, os, threading
@@ -230,4 +239,4 @@ loop = fresh.new_event_loop()
 loop.run_until_complete(main())
 loop.close()
 """
-    assert fresh.run(program, variant) == "(b'text\\n', None) 7\n"
+    assert fresh.run(program, variant, crowd) == "(b'text\\n', None) 7\n"

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import fresh
