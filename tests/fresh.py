@@ -66,5 +66,12 @@ def descriptors() -> dict[int, str]:
 
 def children() -> list[int]:
     """The children of this process, zombies included."""
-    threads = pathlib.Path("/proc/self/task").iterdir()
-    return [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+    tasks = pathlib.Path("/proc/self/task")
+    while True:  # a thread that ends meanwhile hands its children to another
+        threads = sorted(tasks.iterdir())
+        try:
+            found = [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if sorted(tasks.iterdir()) == threads:
+            return found

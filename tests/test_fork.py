@@ -83,6 +83,15 @@ class Strangers:
         return {int(number): target for number, target in listed if target not in own}
 
 
+@pytest.fixture(params=[0, 300], ids=["few", "crowded"])
+def crowd(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Above 256 descriptors or so, launches share the descriptor table for a moment, and keep numbers for it."""
+    descriptors = [os.dup(0) for _ in range(request.param)]
+    yield
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
 def in_fork(body: Callable[[], object]) -> None:
     """Runs it in a forked process, which must end well."""
     pid = os.fork()
@@ -143,10 +152,12 @@ def _assert_holds_none(held: dict[int, str], ours: dict[int, str], files: list[A
     assert {number: held[number] for number in ours.keys() & held.keys()} == {file.fileno(): os.devnull for file in files}
     # Pipes have names of their own; all pidfds and all epoll descriptors are called the same.
     assert [target for target in held.values() if target in ours.values() and target.startswith("pipe:")] == []
+    assert [target for target in held.values() if target.startswith("/memfd:aiospawn")] == []  # the reserved numbers are gone, too
 
 
-async def test_a_stranger_holds_nothing_of_ours(stranger: Any) -> None:
+async def test_a_stranger_holds_nothing_of_ours(stranger: Any, crowd: None) -> None:
     """A fork by a C library keeps no pipe, pidfd or epoll descriptor of ours; files asked for lead nowhere there."""
+    await _assert_alive(*await _cat())  # what the first launch reserves for all is there now
     before = fresh.descriptors()
     pairs = [await _cat() for _ in range(3)]
     files = [pairs[0][0].get_pipe_transport(fd).get_extra_info("pipe") for fd in (0, 1)]
@@ -157,8 +168,9 @@ async def test_a_stranger_holds_nothing_of_ours(stranger: Any) -> None:
             await _assert_alive(*pair)  # an end of file included, though the fork lives
 
 
-async def test_a_python_fork_holds_nothing_of_ours() -> None:
+async def test_a_python_fork_holds_nothing_of_ours(crowd: None) -> None:
     """The same after os.fork."""
+    await _assert_alive(*await _cat())  # what the first launch reserves for all is there now
     before = fresh.descriptors()
     pairs = [await _cat() for _ in range(3)]
     files = [pairs[0][0].get_pipe_transport(1).get_extra_info("pipe")]
@@ -168,7 +180,7 @@ async def test_a_python_fork_holds_nothing_of_ours() -> None:
         await _assert_alive(*pair)
 
 
-async def test_forks_while_launches_are_in_flight(stranger: Any) -> None:
+async def test_forks_while_launches_are_in_flight(stranger: Any, crowd: None) -> None:
     """However a fork falls into a launch, it holds nothing back: every child's output, end and exit arrive."""
     before = fresh.descriptors()
     stop, held = threading.Event(), []
@@ -192,7 +204,7 @@ async def test_forks_while_launches_are_in_flight(stranger: Any) -> None:
     assert [target for listing in held for number, target in listing.items() if number not in before] == []
 
 
-async def test_a_fork_between_clone_and_program() -> None:
+async def test_a_fork_between_clone_and_program(crowd: None) -> None:
     """A fork while launches wait for their programs changes nothing for them."""
     creations = [asyncio.create_task(_cat()) for _ in range(5)]
     await asyncio.sleep(0)  # every child is cloned
@@ -272,7 +284,7 @@ def test_a_loop_is_closed_in_a_fork() -> None:
     loop.close()
 
 
-async def test_a_loop_of_its_own_works_in_a_fork() -> None:
+async def test_a_loop_of_its_own_works_in_a_fork(crowd: None) -> None:
     """A loop that is started in the fork launches, also in a fork of the fork, beside the parent's children."""
     pair = await _cat()
     kind = type(asyncio.get_running_loop())
