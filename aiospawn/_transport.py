@@ -352,8 +352,14 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         if self._closed:
             return
         self._closed = True
-        for pipe in self._pipes.values():
-            pipe.close()
+        try:
+            self._kill_if_running()
+        finally:
+            # After the signal: a child that ends when its input does would else be seen to end by itself.
+            for pipe in self._pipes.values():
+                pipe.close()
+
+    def _kill_if_running(self) -> None:
         if self._returncode is not None or self.native.dead:
             return
         if self._view is not None and self._view.poll() is not None:

@@ -176,7 +176,7 @@ def test_closed_with_children_alive(variant: str) -> None:
         import aiospawn, fresh
 
         async def main():
-            return [await aiospawn.create_subprocess_exec("sleep", "1000", stdin=-1, stdout=-1) for _ in range(2)]
+            return [await aiospawn.create_subprocess_exec("sleep", "1000", stdin=-1, stdout=-1, stderr=-3) for _ in range(2)]
 
         fresh.new_event_loop().close()
         before = fresh.descriptors()

@@ -1,51 +1,95 @@
 """Every option does what docs/options.md says, and the child itself shows it."""
 
 import pathlib
-import sys
+from collections.abc import Iterator
 
 import every_option
 import fresh
 import pytest
-from every_option import ROWS, Place, Row, bits, limit, stat, status
+from every_option import ROWS, Row
+from place import ALL_CAPABILITIES, Place, lacks
+from together import shown_together
 
-import aiospawn
 from aiospawn._options import Options
 
-_CAPABILITIES = {"setgid": 6, "setuid": 7, "setpcap": 8, "sys_chroot": 18, "sys_admin": 21, "sys_nice": 23}
-
 rows = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+ways = pytest.mark.parametrize("via", [{}, {"via": "launcher"}], ids=["direct", "launcher"])
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 
 
 @pytest.fixture
-def place(tmp_path: pathlib.Path):
+def place(tmp_path: pathlib.Path) -> Iterator[Place]:
     with Place(tmp_path) as place:
         yield place
 
 
-def require(capability: str) -> None:
-    held = int(status("CapEff")(pathlib.Path("/proc/self/status").read_text()), 16)
-    if capability and not held >> _CAPABILITIES[capability] & 1:
-        pytest.skip(f"needs CAP_{capability.upper()}")
+def require(*capabilities: str) -> None:
+    if missing := lacks(*capabilities):
+        pytest.skip(f"needs {', '.join(missing)}")
 
 
 def test_the_table_has_every_option() -> None:
     """No option is forgotten; hooks and `via` have tests of their own."""
-    named = {row.name.partition(":")[0] for row in ROWS}
-    assert named == {*Options._fields} - {"hook", "via"}
+    assert {row.name.partition(":")[0] for row in ROWS} == {*Options._fields} - {"hook", "via"}
 
 
+@ways
 @rows
-async def test_shown(row: Row, place: Place) -> None:
-    """The child shows what was asked for."""
+async def test_shown(row: Row, via: dict[str, str], place: Place) -> None:
+    """The child shows what was asked for, whether it was made directly or by the launcher."""
     require(row.needs)
-    shown, expected = await every_option.shown(row, place)
+    shown, expected = await every_option.shown(row, place, **via)
     assert shown == expected
 
 
-@rows
-async def test_shown_through_the_launcher(row: Row, place: Place) -> None:
-    """The same in a child that was made by the launcher."""
-    require(row.needs)
-    shown, expected = await every_option.shown(row, place, via="launcher")
-    assert shown == expected
+@ways
+async def test_together(via: dict[str, str], place: Place) -> None:
+    """All options in one launch: none hinders another."""
+    require(*ALL_CAPABILITIES)
+    for name, shown, expected in await shown_together(place, **via):
+        assert (name, shown) == (name, expected)
+
+
+# ---- where the kernel or the machine offers less ----------------------------------------------------------------------
+
+_ALL_ROWS = """
+import asyncio, os, pathlib, tempfile
+import fresh, every_option, place
+
+async def main():
+    for row in every_option.ROWS:
+        if place.lacks(row.needs):
+            continue
+        with tempfile.TemporaryDirectory() as directory, place.Place(pathlib.Path(directory)) as here:
+            shown, expected = await every_option.shown(row, here)
+            assert shown == expected, (row.name, shown, expected)
+
+{first}
+loop = fresh.new_event_loop()
+loop.run_until_complete(main())
+loop.close()
+"""
+
+_WITHOUT_THE_LAUNCHER = """
+for fd, target in fresh.descriptors().items():
+    if target.endswith("/_launcher"):
+        os.close(fd)
+"""
+
+
+@variants
+def test_shown_without_the_launcher(variant: str) -> None:
+    """Where the launcher cannot be executed, the same steps run in a child that shares no memory."""
+    fresh.run(_ALL_ROWS.format(first=_WITHOUT_THE_LAUNCHER), variant)
+
+
+@variants
+def test_shown_on_an_old_kernel(variant: str) -> None:
+    """Without clone3 and close_range every option does the same."""
+    fresh.run(_ALL_ROWS.format(first=""), variant, AIOSPAWN_WITHOUT="clone3,close_range")
+
+
+@variants
+def test_shown_with_a_shared_descriptor_table(variant: str) -> None:
+    """With so many descriptors open that launches share the table, every option does the same."""
+    fresh.run(_ALL_ROWS.format(first=""), variant, crowd=400)

@@ -170,32 +170,47 @@ def test_an_event_that_could_not_be_posted_is_not_lost(
         _assert_whole(protocols)
 
 
+class _Raising(Recorder):
+    def told(self, *call: object) -> Never:
+        super().told(*call)
+        raise ZeroDivisionError
+
+    def process_exited(self) -> None:
+        self.exited.set_result(None)
+        super().process_exited()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set_result(None)
+        super().connection_lost(exc)
+
+
 async def test_a_raising_protocol_hurts_nobody() -> None:
     """A protocol that raises in every call still gets all of them, and so does the child beside it."""
     loop, errors = asyncio.get_running_loop(), []
     loop.set_exception_handler(lambda loop, context: errors.append(context["exception"]))
-
-    class Raising(Recorder):
-        def told(self, *call: object) -> Never:
-            super().told(*call)
-            raise ZeroDivisionError
-
-        def process_exited(self) -> None:
-            self.exited.set_result(None)
-            super().process_exited()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self.lost.set_result(None)
-            super().connection_lost(exc)
-
     program = "read line; echo $line; echo $line >&2; exit 5"
-    protocols = [(await loop.subprocess_exec(kind, "/bin/sh", "-c", program))[1] for kind in (Raising, Recorder, Raising)]
+    protocols = [(await loop.subprocess_exec(kind, "/bin/sh", "-c", program))[1] for kind in (_Raising, Recorder, _Raising)]
     _ready_at_once(protocols)
     await _told_everything(protocols)
     _assert_whole(protocols)
     for error in errors:  # of calls that fall due together, one exception is the other's context
         errors.extend(filter(None, [error.__context__]))
     assert [type(error) for error in errors] == [ZeroDivisionError] * 2 * len(_WHOLE)
+
+
+async def test_calls_that_fall_due_together_are_made_though_one_raises() -> None:
+    """The exit of a child whose pipes have all ended makes two calls at once: the second does not need the first."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: None)
+    program = "exec <&- >&- 2>&-; exec sleep 1000"
+    transport, protocol = await loop.subprocess_exec(_Raising, "/bin/sh", "-c", program)
+    while sum(call[0] == "pipe lost" for call in protocol.calls) < 3:  # noqa: ASYNC110 - a list of calls is no event
+        await asyncio.sleep(0)
+    transport.kill()
+    await protocol.exited
+    assert protocol.lost.done()
+    assert protocol.calls[-2:] == [("exited",), ("lost",)]
+    transport.close()
 
 
 # ---- fairness and order -----------------------------------------------------------------------------------------------
