@@ -1,0 +1,50 @@
+"""The order of the rooms: a lower one never knows a higher one."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+
+import aiospawn
+import pytest
+
+ORDER = (
+    "_errors _checks _options _clib _stdio _steps _request _lifecycle _reactor _pipes _view _transport _launch _process _loops"
+).split()
+PACKAGE = pathlib.Path(aiospawn.__file__).parent
+ROOMS = {path.stem: path for path in PACKAGE.glob("_*.py") if not path.stem.startswith("__")}
+
+
+def _imported(path: pathlib.Path) -> set[str]:
+    """The package's modules that a file imports, at whatever place in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            names |= {alias.name for alias in node.names} if node.module is None else {node.module.partition(".")[0]}
+    return names
+
+
+def test_every_room_has_a_place() -> None:
+    """The order names every module of the package."""
+    assert set(ORDER) == set(ROOMS)
+
+
+@pytest.mark.parametrize("room", ORDER)
+def test_order(room: str) -> None:
+    """A module imports only what stands before it; the extension is _clib's alone."""
+    allowed = {*ORDER[: ORDER.index(room)], *({"_ffi"} if room == "_clib" else ())}
+    assert _imported(ROOMS[room]) <= allowed
+
+
+def test_command_line_uses_public_names() -> None:
+    """The command line is written on what every user has."""
+    for path in [*(PACKAGE / "cli").glob("*.py"), PACKAGE / "__main__.py"]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.level > 1 or (node.module or "").startswith("aiospawn._")):
+                raise AssertionError(f"{path.name}:{node.lineno} reaches into the package")
+
+
+def test_exports() -> None:
+    """`__all__` is what the package defines, no more and no less."""
+    public = {name for name in vars(aiospawn) if not name.startswith("_")} - {"annotations", "cli"}
+    assert public | {"__version__"} == set(aiospawn.__all__)
