@@ -79,6 +79,8 @@ def new_uvloop_event_loop() -> asyncio.AbstractEventLoop:
     try:
         loop_class = _uvloop_class()
     except ImportError as error:
+        if error.name != "uvloop":
+            raise
         raise ImportError(
             "new_uvloop_event_loop() needs uvloop, which is not installed: pip install 'aiospawn[uvloop]'"
         ) from error

@@ -228,9 +228,18 @@ class SubprocessTransport(asyncio.SubprocessTransport):
             self._protocol.connection_lost(None)
         finally:
             if self._leads_group:
-                pidfd = self.native.take_pidfd(self.token)
-                self._group = None if pidfd is None else GroupHandle(pidfd, self.native)
+                self._keep_group()
             self._reactor.done(self.token)
+
+    def _keep_group(self) -> None:
+        """Holds the pidfd of a leader that is gone for as long as there may be somebody left to signal."""
+        pidfd = self.native.take_pidfd(self.token)
+        if pidfd is None:
+            return
+        group = GroupHandle(pidfd, self.native)
+        with contextlib.suppress(OSError):  # the group is empty; or before Linux 6.9
+            group.signal(0)
+            self._group = group
 
     # ---- the process --------------------------------------------------------------------------------------------------
 

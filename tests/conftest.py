@@ -72,6 +72,8 @@ def _state(pid: int) -> str:
 @pytest.fixture(scope="session", autouse=True)
 def _opened_once() -> None:
     """What the process opens once and keeps: uvloop's and the random module's descriptors, a pipe of the wake-up signal."""
+    support = aiospawn.supported()
+    assert support, support.reasons  # else every test would pass on asyncio's own implementation
     for factory in FACTORIES.values():
         factory().close()
     os.urandom(1)

@@ -1,81 +1,152 @@
-"""Runs CPython's own subprocess tests for asyncio on our loops, as a program: prints the outcomes as JSON.
+"""CPython's own tests of asyncio's subprocesses, as they are, on a loop class of your choice; prints the outcomes as JSON.
 
-    python cpython_suite.py stdlib|uvloop|stock
-
-`stock` is asyncio's own loop, for comparison.
+    python tests/cpython_suite.py aiospawn:new_event_loop
+    python tests/cpython_suite.py asyncio:new_event_loop
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import faulthandler
+import gc
+import io
 import json
+import os
+import pkgutil
+import signal
 import sys
 import unittest
 import warnings
-from typing import Any
-
+from test import support
 from test.test_asyncio import test_events, test_subprocess
 from test.test_asyncio import utils as test_utils
+from typing import Any
+
+import fresh
+
+PATIENCE = 30.0  # seconds for one test, then the stacks are printed
+
+# Those that not every version has: tests of child watchers, among them some that any launcher should pass.
+_SOURCES = {
+    test_subprocess: ("SubprocessMixin", "SubprocessWatcherMixin", "SubprocessThreadedWatcherTests", "GenericWatcherTests"),
+    test_events: ("SubprocessTestsMixin",),
+}
 
 
-def _factory(kind: str) -> Any:
-    if kind == "stock":
-        return asyncio.new_event_loop
-    import aiospawn
-
-    assert aiospawn.supported(), aiospawn.supported().reasons
-    return aiospawn.new_uvloop_event_loop if kind == "uvloop" else aiospawn.new_event_loop
-
-
-class _OnOurLoop(test_utils.TestCase):  # type: ignore[misc]
-    """What the test classes of CPython do themselves for each loop and watcher."""
-
-    new_event_loop: Any
+class _OnTheLoop(test_utils.TestCase):  # type: ignore[misc]
+    """What CPython's classes do for each kind of child watcher, without one."""
 
     def setUp(self) -> None:
-        super().setUp()
-        self.loop = type(self).new_event_loop()
+        test_utils.TestCase.setUp(self)
+        self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(None)
-        self.addCleanup(self.loop.close)
+        self.addCleanup(self._close, self.loop)
+
+    def tearDown(self) -> None:
+        test_utils.TestCase.tearDown(self)
+
+    @staticmethod
+    def _close(loop: asyncio.AbstractEventLoop) -> None:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
 
 
-def _cases(factory: Any) -> list[type[unittest.TestCase]]:
-    attributes = {"new_event_loop": staticmethod(factory)}
-    return [
-        type("SubprocessMixin", (test_subprocess.SubprocessMixin, _OnOurLoop), dict(attributes)),
-        type("SubprocessTestsMixin", (test_events.SubprocessTestsMixin, _OnOurLoop), dict(attributes)),
-    ]
+def _tests() -> unittest.TestSuite:
+    """Each test once, from the class that defines it."""
+    suite = unittest.TestSuite()
+    for module, names in _SOURCES.items():
+        for source in filter(None, (getattr(module, name, None) for name in names)):
+            case = type(source.__name__, (_OnTheLoop, source), {})
+            suite.addTests(case(name) for name in vars(source) if name.startswith("test"))
+    return suite
 
 
 class _Outcomes(unittest.TestResult):
-    def __init__(self) -> None:
+    """By name: "passed", "skipped: why", "launched nothing", or "failed: why", also by what was left behind or printed."""
+
+    def __init__(self, loop_class: type[Any]) -> None:
         super().__init__()
         self.outcomes: dict[str, str] = {}
+        self._launches: list[str] = []
+        self._complaints = io.StringIO()
+        for name in ("subprocess_exec", "subprocess_shell"):
+            setattr(loop_class, name, self._noting(getattr(loop_class, name)))
+
+    def _noting(self, original: Any) -> Any:
+        async def launch(loop: Any, *args: Any, **keywords: Any) -> Any:
+            self._launches.append("a launch")
+            return await original(loop, *args, **keywords)
+
+        return launch
+
+    def startTest(self, test: unittest.TestCase) -> None:
+        super().startTest(test)
+        faulthandler.dump_traceback_later(PATIENCE, exit=True)
+        self._launches.clear()
+        self._complaints = io.StringIO()
+        self._stderr, sys.stderr = sys.stderr, self._complaints
+        support.print_warning.orig_stderr = self._complaints  # type: ignore[attr-defined]
+        self._descriptors, self._children = fresh.descriptors(), fresh.children()
+
+    def stopTest(self, test: unittest.TestCase) -> None:
+        gc.collect()
+        left = [f"a child: {pid}" for pid in self._kill_children()]
+        left += [f"a descriptor: {item}" for item in fresh.descriptors().items() - self._descriptors.items()]
+        sys.stderr = self._stderr
+        faulthandler.cancel_dump_traceback_later()
+        if self.outcomes[_name(test)] == "passed":
+            if left:
+                self._note(test, f"failed: left {left}")
+            elif self._complaints.getvalue():
+                self._note(test, f"failed: printed {self._complaints.getvalue()}")
+            elif not self._launches:
+                self._note(test, "launched nothing")
+        super().stopTest(test)
+
+    def _kill_children(self) -> list[int]:
+        """A test that fails may leave a child that would run for an hour."""
+        left = [pid for pid in fresh.children() if pid not in self._children]
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        return left
 
     def _note(self, test: unittest.TestCase, outcome: str) -> None:
-        self.outcomes[f"{type(test).__name__}.{test._testMethodName}"] = outcome
+        self.outcomes[_name(test)] = outcome
 
-    def addSuccess(self, test: Any) -> None:
+    def addSuccess(self, test: unittest.TestCase) -> None:
         self._note(test, "passed")
 
-    def addSkip(self, test: Any, reason: str) -> None:
+    def addSkip(self, test: unittest.TestCase, reason: str) -> None:
         self._note(test, f"skipped: {reason}")
 
-    def addFailure(self, test: Any, err: Any) -> None:
+    def addError(self, test: unittest.TestCase, err: Any) -> None:
         self._note(test, "failed: " + self._exc_info_to_string(err, test))  # type: ignore[attr-defined]
 
-    addError = addFailure  # type: ignore[assignment]  # noqa: N815 - unittest's name
+    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any) -> None:
+        if err is not None:
+            self.addError(test, err)
+
+    addFailure = addError  # noqa: N815 - unittest's name
 
 
-def main(kind: str) -> None:
-    warnings.simplefilter("ignore", DeprecationWarning)
-    suite = unittest.TestSuite()
-    for case in _cases(_factory(kind)):
-        suite.addTests(unittest.defaultTestLoader.loadTestsFromTestCase(case))
-    result = _Outcomes()
-    suite.run(result)
+def _name(test: unittest.TestCase) -> str:
+    return f"{type(test).__name__}.{test._testMethodName}"
+
+
+def main(loop_class: type[Any]) -> None:
+    """Every loop that a test makes, by whatever way, is of this class."""
+    warnings.simplefilter("error")
+    warnings.simplefilter("ignore", DeprecationWarning)  # child watchers and policies, in the tests themselves
+    asyncio.new_event_loop = asyncio.events.new_event_loop = loop_class
+    loop_class().close()  # opens what uvloop opens once and keeps
+    result = _Outcomes(loop_class)
+    _tests().run(result)
     print(json.dumps(result.outcomes))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    with contextlib.closing(pkgutil.resolve_name(sys.argv[1])()) as loop:
+        chosen = type(loop)
+    main(chosen)

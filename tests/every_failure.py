@@ -22,7 +22,7 @@ import aiospawn
 from aiospawn._clib import Step
 from aiospawn._request import Request
 
-__all__ = ["FAILURES", "PREPARATIONS", "Failure", "expected", "raised"]
+__all__ = ["FAILURES", "PREPARATIONS", "Failure", "expected", "filtered", "raised"]
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_SECUREBITS, _PR_SET_SECCOMP, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 28, 22, 4, 38
@@ -111,7 +111,7 @@ def expected(row: Failure, place: Place) -> tuple[Any, ...]:
 # ---- processes in which a step fails ----------------------------------------------------------------------------------
 
 
-def _filtered(program: bytes) -> None:
+def filtered(program: bytes) -> None:
     buffer = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
     _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -131,8 +131,8 @@ def refused(_place: Place) -> None:
         refusing(prctl, errno.EPERM, 29),
         refusing(prctl, errno.EPERM, 1),
     ):
-        _filtered(program)
-    _filtered(refusing(prctl, errno.EPERM, _PR_SET_NO_NEW_PRIVS))
+        filtered(program)
+    filtered(refusing(prctl, errno.EPERM, _PR_SET_NO_NEW_PRIVS))
 
 
 def unprivileged(_place: Place) -> None:
@@ -149,13 +149,15 @@ def locked(_place: Place) -> None:
 
 def launcherless(_place: Place) -> None:
     """The launcher could be executed when it was tried, and no more."""
-    _filtered(refusing(_NUMBERS["execveat"], errno.EPERM))
+    filtered(refusing(_NUMBERS["execveat"], errno.EPERM))
 
 
 def crowded(place: Place) -> None:
     """Above the descriptors that change places there is room for the two ends of the status pipe only."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(place.reader, place.other_reader) + 3, hard))
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (max(place.reader, place.other_reader, place.namespace, place.ruleset) + 3, hard)
+    )
 
 
 PREPARATIONS = {prepare.__name__: prepare for prepare in (refused, unprivileged, locked, launcherless, crowded)}
@@ -282,7 +284,7 @@ failure(
     "SAVE",
     errno.EMFILE,
     "dup",
-    lambda place: str(place.reader),
+    lambda place: str(place.other_reader),
     fds=lambda place: {place.reader: place.other_reader, place.other_reader: place.reader},
     when="crowded",
 )

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -70,8 +71,9 @@ async def _() -> Any:
     grandchild = int(await process.stdout.readline())
     waiting = asyncio.ensure_future(process.wait())
     await asyncio.sleep(0)
-    process.stdin.write(b"\n")
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - no callback may run meanwhile
+    with os.fdopen(os.pidfd_open(process.pid)) as pidfd:  # no callback runs meanwhile; who reaps does not matter
+        process.stdin.write(b"\n")
+        select.select([pidfd], [], [])
     # Turns are counted, not time: what the exit alone makes due comes in the first ones.
     for _ in range(100):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Every kind of step fails as it should: the stdlib's exception, with the step and what it was given; and nothing is left."""
+"""Every kind of step, made to fail: the stdlib's exception, with the step and what it was given; and nothing is left."""
 
 import pathlib
 

@@ -134,7 +134,7 @@ async def test_resuming_for_a_moment_only() -> None:
 async def test_a_closed_file_hurts_no_other_child(asked: bool) -> None:
     """A user may close the pipe itself: the next child gets its number, and keeps its output when the first is closed."""
     source, sink = os.pipe()
-    first, first_protocol = await _launched(Recorder, "sleep 1000")
+    first, first_protocol = await _launched(Recorder, "exec sleep 1000")
     file = first.get_pipe_transport(1).get_extra_info("pipe")
     number = file.fileno()
     lower = []

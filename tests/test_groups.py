@@ -1,0 +1,227 @@
+"""Signals to a process group: to everybody in it, also when its leader is gone, and never to anybody else."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+from typing import Any
+
+import fresh
+import pytest
+from place import lacks
+
+import aiospawn
+from aiospawn import PIPE
+
+leaders = pytest.mark.parametrize("options", [{"start_new_session": True}, {"process_group": 0}], ids=["session", "group"])
+variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
+
+_MEMBERS = "sleep 1000 & sleep 1000 & echo ready; "  # they hold the pipe: its end is theirs
+
+
+def _has_group_signals() -> bool:
+    pidfd = os.pidfd_open(os.getpid())
+    try:
+        signal.pidfd_send_signal(pidfd, 0, None, 4)
+    except ProcessLookupError:  # this process leads no group
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(pidfd)
+    return True
+
+
+needs_group_signals = pytest.mark.skipif(not _has_group_signals(), reason="PIDFD_SIGNAL_PROCESS_GROUP needs Linux 6.9")
+
+
+async def _launched(program: str, **options: Any) -> Any:
+    process = await aiospawn.create_subprocess_exec("/bin/sh", "-c", program, stdout=PIPE, **options)
+    assert await process.stdout.readline() == b"ready\n"
+    return process
+
+
+@leaders
+async def test_live_group(options: dict[str, Any]) -> None:
+    """Everybody in the group gets the signal."""
+    process = await _launched(_MEMBERS + "wait", **options)
+    process.send_signal(signal.SIGKILL, group=True)
+    assert await process.stdout.read() == b""
+    assert await process.wait() == -signal.SIGKILL
+
+
+async def test_group_of_a_terminal() -> None:
+    """A child with a terminal leads a session."""
+    process = await aiospawn.create_subprocess_exec("/bin/sh", "-c", _MEMBERS + "wait", pty=True)
+    assert await process.stdout.readline() == b"ready\r\n"
+    process.send_signal(signal.SIGKILL, group=True)
+    assert await process.stdout.read() == b""
+    assert await process.wait() == -signal.SIGKILL
+
+
+@needs_group_signals
+@leaders
+async def test_leader_gone(options: dict[str, Any]) -> None:
+    """Who is left of a group gets the signal when the child has exited and is reaped, with its pipe still open or closed."""
+    process = await _launched(_MEMBERS, **options)
+    assert await process.wait() == 0
+    process.send_signal(0, group=True)
+    process.send_signal(signal.SIGKILL, group=True)
+    assert await process.stdout.read() == b""
+
+
+@needs_group_signals
+async def test_leader_gone_and_its_transport_finished() -> None:
+    """The same when nothing of the child is left to be told."""
+    process = await _launched("sleep 1000 >/dev/null & echo ready; echo $!", start_new_session=True)
+    output, _ = await process.communicate()
+    member = os.pidfd_open(int(output))
+    try:
+        process.send_signal(signal.SIGKILL, group=True)
+        await _exit_of(member)
+    finally:
+        os.close(member)
+
+
+async def _exit_of(pidfd: int) -> None:
+    loop = asyncio.get_running_loop()
+    exited = loop.create_future()
+    loop.add_reader(pidfd, exited.set_result, None)
+    try:
+        await exited
+    finally:
+        loop.remove_reader(pidfd)
+
+
+@leaders
+async def test_empty_group(options: dict[str, Any]) -> None:
+    """A group that nobody is in any more is told as ProcessLookupError, however often it is asked."""
+    process = await aiospawn.create_subprocess_exec("true", **options)
+    await process.wait()
+    for number in (0, signal.SIGTERM, signal.SIGKILL):
+        with pytest.raises(ProcessLookupError):
+            process.send_signal(number, group=True)
+
+
+async def test_no_leader() -> None:
+    """For a child that leads no group it is refused; its group is the parent's."""
+    async with await aiospawn.create_subprocess_exec("sleep", "1000") as process:
+        with pytest.raises(ValueError, match="start_new_session, process_group=0 or pty"):
+            process.send_signal(signal.SIGKILL, group=True)
+
+
+@contextlib.contextmanager
+def _stranger(pid: int) -> Any:
+    """A process of that number, which leads a group."""
+    with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+        last.write(str(pid - 1))
+    process = subprocess.Popen(["sleep", "1000"], process_group=0)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("piped", [False, True])
+@leaders
+async def test_never_a_stranger(options: dict[str, Any], *, piped: bool) -> None:
+    """The number of a group that is gone may be another's by now: that one is not hit, neither by `stop`."""
+    if missing := lacks("sys_admin"):
+        pytest.skip(f"needs {', '.join(missing)}, to choose the number of the next process")
+    for _ in range(100):  # another process of the machine may take the number first
+        process = await aiospawn.create_subprocess_exec("true", stdout=PIPE if piped else None, **options)
+        await process.communicate()
+        await process.wait()
+        with _stranger(process.pid) as stranger:
+            if stranger.pid != process.pid:
+                continue
+            with pytest.raises(ProcessLookupError):
+                process.send_signal(signal.SIGKILL, group=True)
+            with pytest.raises(ProcessLookupError):
+                process.send_signal(signal.SIGKILL)
+            assert await process.stop() == 0
+            assert stranger.poll() is None
+            return
+    pytest.fail("no process got the number of a child that is gone")
+
+
+# ---- before Linux 6.9 -------------------------------------------------------------------------------------------------
+
+# pidfd_send_signal knows no flags there.
+_OLD = """
+import asyncio, ctypes, os, signal, struct
+import aiospawn, fresh
+from every_failure import filtered
+from place import refusing
+
+async def main():
+    # the leader lives
+    process = await aiospawn.create_subprocess_exec(
+        "/bin/sh", "-c", "sleep 1000 & sleep 1000 & echo ready; wait", stdout=-1, start_new_session=True)
+    await process.stdout.readline()
+    process.send_signal(signal.SIGKILL, group=True)
+    assert await process.stdout.read() == b""
+    assert await process.wait() == -9
+    # and is gone
+    for stdout in (None, -1):
+        process = await aiospawn.create_subprocess_exec("true", stdout=stdout, start_new_session=True)
+        await process.communicate()
+        await process.wait()
+        try:
+            process.send_signal(signal.SIGKILL, group=True)
+        except ProcessLookupError:
+            pass
+        else:
+            raise AssertionError("sent")
+        assert await process.stop() == 0
+    process = await aiospawn.create_subprocess_exec("sleep", "1000", start_new_session=True)
+    assert await process.stop() == -15
+
+assert aiospawn.supported()
+filtered(refusing(424, 22, 4, place=3))
+loop = fresh.new_event_loop()
+loop.run_until_complete(main())
+loop.close()
+"""
+
+
+@variants
+def test_before_linux_6_9(variant: str) -> None:
+    """There a group is signalled while its leader is not reaped; afterwards it counts as gone, also for `stop`."""
+    fresh.run(_OLD, variant)
+
+
+_FORKED = """
+import asyncio, os, signal, sys
+import aiospawn, fresh
+
+async def main():
+    process = await aiospawn.create_subprocess_exec(
+        "/bin/sh", "-c", "sleep 1000 & echo ready", stdout=-1, start_new_session=True)
+    await process.stdout.readline()
+    await process.wait()
+    return process
+
+loop = fresh.new_event_loop()
+process = loop.run_until_complete(main())
+pid = os.fork()
+if pid == 0:
+    try:
+        process.send_signal(signal.SIGKILL, group=True)
+    except ProcessLookupError:
+        os._exit(0)
+    os._exit(1)
+assert os.waitpid(pid, 0)[1] == 0
+process.send_signal(signal.SIGKILL, group=True)
+loop.run_until_complete(process.stdout.read())
+loop.close()
+"""
+
+
+@needs_group_signals
+@variants
+def test_forked(variant: str) -> None:
+    """The child of a fork does not signal its parent's groups."""
+    fresh.run(_FORKED, variant)
