@@ -82,10 +82,14 @@ static long close_between(const struct walk *walk, int first, int last) {
   return close_listed(first, last);
 }
 
+/* All but what is needed to the end: the status pipe, and the program where it is a descriptor. */
 long step_close(struct walk *walk, const struct aiospawn_step *step) {
   int first = step->fd, last = (int)step->value;
-  if (walk->flight->status < first || walk->flight->status > last) return close_between(walk, first, last);
-  long below = close_between(walk, first, walk->flight->status - 1);
-  long above = close_between(walk, walk->flight->status + 1, last);
-  return below < 0 ? below : above;
+  int spared[2] = {walk->flight->status, walk->flight->status};
+  if (walk->flight->program != AIOSPAWN_NO_FD) spared[1] = operand(walk, walk->flight->program);
+  int low = spared[0] < spared[1] ? spared[0] : spared[1], high = spared[0] < spared[1] ? spared[1] : spared[0];
+  long result = close_between(walk, first, low <= last ? low - 1 : last);
+  if (result >= 0) result = close_between(walk, low >= first ? low + 1 : first, high <= last ? high - 1 : last);
+  if (result >= 0) result = close_between(walk, high >= first ? high + 1 : first, last);
+  return result;
 }

@@ -235,7 +235,7 @@ def _extra_groups(value: Any) -> tuple[int, ...] | None:
     if value is None:
         return None
     if isinstance(value, str):
-        raise TypeError("Groups must be a list, not a string")
+        raise ValueError("Groups must be a list, not a string")
     return tuple(_group_id(item, "Items in extra_groups") for item in value)
 
 

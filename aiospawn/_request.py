@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import textwrap
+from errno import E2BIG
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from . import _clib, _errors, _stdio, _steps
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Program", "Request", "compiled", "program"]
 
+_LONGEST_OPERAND = 200  # characters, in an error's text
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 
@@ -36,13 +39,18 @@ class Request:
 
     def failure(self, errno: int, kind: int, index: int) -> OSError:
         """The exception for a child that reported this error at this step."""
-        if kind == Step.EXECVE:
+        if kind == Step.EXECVE or (kind == Step.LAUNCHER and errno == E2BIG):  # the launcher is given the program's arguments
             return _errors.step_failed(errno, "execve", "", self.executable)
         if kind == Step.CHDIR:
             return _errors.step_failed(errno, "chdir", "", cast("str | bytes", self.options.cwd))
         name, operand = _steps.TOLD[kind]
-        told = operand(self.program.steps[index]) if kind != Step.LAUNCHER else ""
-        return _errors.step_failed(errno, name, told, None)
+        told = "" if kind == Step.LAUNCHER else operand(self._as_given(self.program.steps[index]))
+        return _errors.step_failed(errno, name, textwrap.shorten(told, _LONGEST_OPERAND, placeholder=" ..."), None)
+
+    def _as_given(self, step: StepTuple) -> StepTuple:
+        """With the descriptor's own number, where it was set aside."""
+        numbers = {operand: fd for fd, operand in self.program.plan.moved.items()}
+        return step[0], numbers.get(step[1], step[1]), *step[2:]
 
 
 def leads_group(options: Options) -> bool:

@@ -287,6 +287,11 @@ def _mask(step: StepTuple) -> str:
     return f"{step[2] & (2**64 - 1):#x}"
 
 
+def _cpus(step: StepTuple) -> str:
+    mask = int.from_bytes(step[3], sys.byteorder)
+    return ", ".join(str(cpu) for cpu in range(mask.bit_length()) if mask >> cpu & 1)
+
+
 TOLD: dict[int, tuple[str, Callable[[StepTuple], str]]] = {
     Step.SAVE: ("dup", _fd),
     Step.DUP: ("dup2", _two),
@@ -296,7 +301,7 @@ TOLD: dict[int, tuple[str, Callable[[StepTuple], str]]] = {
     Step.CLOSE: ("close_range", _two),
     Step.CHROOT: ("chroot", _path),
     Step.FCHDIR: ("fchdir", _fd),
-    Step.UMASK: ("umask", _value),
+    Step.UMASK: ("umask", lambda step: f"{step[2]:#o}"),
     Step.SETSID: ("setsid", _nothing),
     Step.SETPGID: ("setpgid", _value),
     Step.TIOCSCTTY: ("controlling_terminal", _fd),
@@ -306,7 +311,7 @@ TOLD: dict[int, tuple[str, Callable[[StepTuple], str]]] = {
     Step.RLIMIT: ("rlimit", _limits),
     Step.NICE: ("nice", _value),
     Step.SCHEDULER: ("sched_setscheduler", _halves),
-    Step.AFFINITY: ("sched_setaffinity", lambda step: f"{int.from_bytes(step[3], sys.byteorder):#x}"),
+    Step.AFFINITY: ("sched_setaffinity", _cpus),
     Step.IOPRIO: ("ioprio_set", lambda step: f"{step[2] >> 13}, {step[2] & 0x1FFF}"),
     Step.OOM_SCORE_ADJ: ("oom_score_adj", _value),
     Step.TIMER_SLACK: ("timer_slack", _value),

@@ -59,7 +59,7 @@ class Plan(NamedTuple):
 def _parents(draw: Any, closed: tuple[int, ...]) -> dict[int, Parent]:
     """The standard streams that are not closed, and others."""
     streams = [number for number in range(3) if number not in closed]
-    others = draw(strategies.sets(strategies.integers(3, LOW - 1), min_size=1, max_size=7))
+    others = draw(strategies.sets(strategies.integers(3, LOW - 1), min_size=1, max_size=5))
     numbers = draw(strategies.permutations([*streams, *sorted(others)]))
     names = ["directory", "program", *(f"file {number}" for number in range(_FILES))]
     return {number: Parent(name, draw(strategies.booleans())) for number, name in zip(numbers, names, strict=False)}
@@ -82,7 +82,7 @@ def _plans(draw: Any, closed: tuple[int, ...]) -> Plan:
     streams = []
     for stream in range(3):
         given = stream in fds or stream in open_fds
-        way = _INHERITED if given else draw(strategies.sampled_from([*ways, _STDOUT] if stream == 2 else ways))
+        way = _INHERITED if given else draw(strategies.sampled_from([*ways, _STDOUT, _STDOUT] if stream == 2 else ways))
         streams.append(draw(there) if way is there else way)
     places = {parent[number].file: number for number in parent}
     return Plan(

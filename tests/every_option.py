@@ -92,6 +92,14 @@ row(
     "/memfd:program (deleted)",
     executable=lambda place: place.program,
 )
+row(
+    "executable: a descriptor whose number becomes another's",
+    "name /proc/self/exe",
+    words,
+    "/memfd:program (deleted)",
+    executable=lambda place: place.program,
+    fds=lambda place: {place.program: place.reader},
+)
 row("preexec_fn: setsid", STAT, leads, (True, True), preexec_fn=lambda _: os.setsid)
 row("preexec_fn: setpgrp", STAT, leads, (True, False), preexec_fn=lambda _: os.setpgrp)
 row(

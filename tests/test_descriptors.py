@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import itertools
 import os
+import pathlib
 
 import fresh
 import pytest
+from place import Place
+
+import aiospawn
 
 CLOSED = [closed for count in range(4) for closed in itertools.combinations(range(3), count)]
+# The seeds make every run the same. With DESCRIPTOR_EXAMPLES=N there are N new examples each time.
+_EXAMPLES = int(os.environ.get("DESCRIPTOR_EXAMPLES", "0"))
 
-_PROGRAM = """
+_PLANS = """
 import os
 
 spare = []
-while (number := os.dup(0)) < 12:  # LOW
+while (number := os.dup(0)) < 12:
     spare.append(number)
 os.close(number)
 
@@ -24,13 +30,57 @@ assert descriptor_plans.LOW == 12
 descriptor_plans.compare(spare, {closed}, {examples}, {seed})
 """
 
-# The seed makes every run the same. With DESCRIPTOR_EXAMPLES=N there are N new examples each time.
-_EXAMPLES = int(os.environ.get("DESCRIPTOR_EXAMPLES", "0"))
-
 
 @pytest.mark.parametrize("closed", CLOSED, ids=lambda closed: "".join(map(str, closed)) or "none")
-@pytest.mark.parametrize("variant", ["stdlib", "stdlib-vfork"])
-def test_plans(variant: str, closed: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("variant", "without"), [("stdlib", ""), ("stdlib-vfork", ""), ("stdlib", "close_range")])
+def test_plans(variant: str, without: str, closed: tuple[int, ...]) -> None:
     """Streams, `pass_fds`, `fds`, `open_fds` and `close_fds` together, by a child that shares memory or by the launcher."""
     seed = None if _EXAMPLES else CLOSED.index(closed)
-    fresh.run(_PROGRAM.format(closed=closed, examples=_EXAMPLES or 100, seed=seed), variant)
+    program = _PLANS.format(closed=closed, examples=_EXAMPLES or 60, seed=seed)
+    assert fresh.run(program, variant, AIOSPAWN_WITHOUT=without) == ""
+
+
+@pytest.mark.parametrize("crowd", [0, 400])
+@pytest.mark.parametrize("variant", fresh.VARIANTS)
+def test_opened_under_any_number(variant: str, crowd: int, tmp_path: pathlib.Path) -> None:
+    """Whichever number the child opens a file under, it is not where the error would be reported."""
+    program = """
+import asyncio, os
+import aiospawn, fresh
+
+async def main(path):
+    for number in range(3, 600):
+        try:
+            await aiospawn.create_subprocess_exec("/nowhere", stdin=-3, stdout=-3, stderr=-3, open_fds={number: (path, os.O_RDWR)})
+        except FileNotFoundError as error:
+            assert error.step == "execve"
+        else:
+            raise AssertionError(number)
+    assert os.stat(path).st_size == 0
+
+loop = fresh.new_event_loop()
+loop.run_until_complete(main(os.environ["FILE"]))
+loop.close()
+"""
+    file = tmp_path / "file"
+    file.touch()
+    assert fresh.run(program, variant, crowd, FILE=str(file)) == ""
+
+
+@pytest.mark.parametrize("via", [{}, {"via": "launcher"}], ids=["direct", "launcher"])
+async def test_a_program_whose_descriptor_is_overwritten(via: dict[str, str], tmp_path: pathlib.Path) -> None:
+    """A program given as a descriptor is run, also when its number becomes something else in the child."""
+    with Place(tmp_path) as place:
+        process = await aiospawn.create_subprocess_exec(
+            "head", f"/proc/self/fd/{place.head}", executable=place.head, fds={place.head: place.reader}, stdout=-1, **via
+        )
+        assert await process.communicate() == (b"of a file", None)
+
+
+@pytest.mark.parametrize("option", ["fds", "open_fds"])
+async def test_standard_error_given_twice(option: str, tmp_path: pathlib.Path) -> None:
+    """Standard error cannot both follow standard output and be something else."""
+    with Place(tmp_path) as place:
+        given = {"fds": {2: place.reader}, "open_fds": {2: (place.file, os.O_RDONLY)}}
+        with pytest.raises(ValueError, match="both given"):
+            await aiospawn.create_subprocess_exec("true", stderr=aiospawn.STDOUT, **{option: given[option]})

@@ -55,4 +55,4 @@ def test_streaming() -> None:
 
 def test_each_example_has_a_test() -> None:
     """No example is forgotten here."""
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"dropin", "uvloop_dropin", "server", "streaming"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"dropin", "uvloop_dropin", "server", "streaming", "native_hook"}

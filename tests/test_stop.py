@@ -58,6 +58,7 @@ async def test_stopped() -> None:
     """A child that stands still is killed after the grace."""
     process = await aiospawn.create_subprocess_exec("sleep", "1000")
     process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)  # noqa: ASYNC222 - at once
     assert await process.stop(0.05) == -signal.SIGKILL
 
 
@@ -136,7 +137,7 @@ async def test_cgroup_kills_everybody(tmp_path: pathlib.Path) -> None:
 async def test_cgroup_when_cancelled(tmp_path: pathlib.Path) -> None:
     """A cancellation does not save anybody in the cgroup."""
     with cgroup(tmp_path) as group:
-        process = await _launched(f"setsid sh -c '{_DEAF}' & trap 'echo told' TERM; wait; wait", cgroup=group)
+        process = await _launched(f"trap 'echo told' TERM; setsid sh -c '{_DEAF}' & wait; wait", cgroup=group)
         stop = asyncio.create_task(process.stop(_LONG))
         assert await process.stdout.readline() == b"told\n"
         stop.cancel()
@@ -211,12 +212,8 @@ async def main():
     try:
         await process.stop(0)
     except PermissionError:
-        pass
-    else:
-        raise AssertionError("stopped")
-    assert asyncio.all_tasks() == {asyncio.current_task()}, asyncio.all_tasks()
+        print("refused", len(asyncio.all_tasks()), process.returncode)
     os.setresuid(0, 0, 0)
-    assert process.returncode is None
     assert await process.stop() == -signal.SIGTERM
 
 loop = fresh.new_event_loop()
@@ -230,7 +227,7 @@ def test_not_ours(variant: str) -> None:
     """A program that may not be signalled is told as PermissionError, and no task stays behind."""
     if missing := lacks("setuid"):
         pytest.skip(f"needs {', '.join(missing)}")
-    fresh.run(_NOT_OURS, variant)
+    assert fresh.run(_NOT_OURS, variant) == "refused 1 None\n"
 
 
 _ELSEWHERE = """
