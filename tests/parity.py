@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
+import dataclasses
 import os
 import re
 import warnings
@@ -105,13 +105,15 @@ async def run_shell(command: Any, **options: Any) -> Ended:
     return await process.wait(), output, error
 
 
-class at(functools.partial[Any]):  # noqa: N801 - read as a function
+@dataclasses.dataclass(frozen=True)
+class at:  # noqa: N801 - read as a function
     """In the arguments of a case: files of the directory, by their names and joined with colons, as `form` makes them."""
 
-    def __new__(cls, names: str, form: Callable[[str], Any] = str) -> at:
-        return super().__new__(
-            cls, lambda directory: form(":".join(os.path.join(directory, name) for name in names.split(":")))
-        )
+    names: str
+    form: Callable[[str], Any] = str
+
+    def filled(self, directory: pathlib.Path) -> Any:
+        return self.form(":".join(os.path.join(directory, name) for name in self.names.split(":")))
 
 
 def _filled(value: Any, directory: pathlib.Path) -> Any:
@@ -119,7 +121,7 @@ def _filled(value: Any, directory: pathlib.Path) -> Any:
         return type(value)(_filled(item, directory) for item in value)
     if type(value) is dict:
         return {name: _filled(item, directory) for name, item in value.items()}
-    return value(directory) if isinstance(value, at) else value
+    return value.filled(directory) if isinstance(value, at) else value
 
 
 def furnish(directory: pathlib.Path) -> None:

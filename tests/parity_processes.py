@@ -205,7 +205,7 @@ async def pipe_as_a_file(_: pathlib.Path) -> Any:
     return told, same, [file.closed for file in files]
 
 
-_AUDITED: list[Any] = []
+_AUDITED: collections.deque[Any] = collections.deque(maxlen=16)  # a hook stays for good
 
 
 @functools.cache  # hooks stay
