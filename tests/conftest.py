@@ -40,6 +40,12 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
     return FACTORIES
 
 
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collections around each test, most of its time otherwise, need not go through it."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Fails a test that leaves a descriptor, a child or a task. Set up first, so it looks when the test's loop is closed."""

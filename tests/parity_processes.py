@@ -181,7 +181,7 @@ async def popen_view(_: pathlib.Path) -> Any:
     with pytest.raises(subprocess.TimeoutExpired) as caught:
         view.wait(timeout=0.001)
     told.append(str(caught.value))
-    await process.communicate()
+    await process.communicate(b"")
     return [*told, await process.wait(), view.returncode, view.poll(), view.wait()]
 
 
@@ -201,7 +201,7 @@ async def pipe_as_a_file(_: pathlib.Path) -> Any:
         (file.closed, file.fileno() > 2, os.readlink(f"/proc/self/fd/{file.fileno()}").partition(":")[0]) for file in files
     ]
     same = process.stdin.get_extra_info("pipe") is files[0]
-    await process.communicate()
+    await process.communicate(b"")
     return told, same, [file.closed for file in files]
 
 
@@ -313,16 +313,18 @@ async def close_calls_kill(_: pathlib.Path) -> Any:
     return called, transport.get_returncode()
 
 
-@case
-async def close_does_not_kill_what_has_ended(_: pathlib.Path) -> Any:
-    transport, protocol = await asyncio.get_running_loop().subprocess_exec(Recorder, "sh", "-c", "exit 7")
-    view = transport.get_extra_info("subprocess")
-    called: list[str] = []
-    view.kill = lambda: called.append("kill")
-    view.wait()
-    transport.close()
-    await protocol.lost
-    return called, view.returncode, order(protocol)["last"]
+if sys.version_info >= (3, 12):  # before, a thread of asyncio's takes the status away from the view
+
+    @case
+    async def close_does_not_kill_what_has_ended(_: pathlib.Path) -> Any:
+        transport, protocol = await asyncio.get_running_loop().subprocess_exec(Recorder, "sh", "-c", "exit 7")
+        view = transport.get_extra_info("subprocess")
+        called: list[str] = []
+        view.kill = lambda: called.append("kill")
+        view.wait()
+        transport.close()
+        await protocol.lost
+        return called, view.returncode, order(protocol)["last"]
 
 
 @case

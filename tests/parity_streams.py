@@ -137,10 +137,18 @@ programs("input as memoryview", *child("count"), send=memoryview(b"abc"), stdin=
 programs("input's pipe not inherited", *child("count"), send=b"abc", stdin=PIPE, stdout=PIPE, stderr=PIPE, close_fds=False)
 if sys.version_info >= (3, 12):  # before, the child waits for its input for ever
     programs("input none", *child("count"), stdin=PIPE, stdout=PIPE)
-programs("input without a pipe", "true", send=b"text", stdin=DEVNULL)
 for _size in (0, 1, 65536, 65537, 1_000_000):
     programs(f"output of {_size}", *child("copy"), send=b"x" * _size, stdin=PIPE, stdout=PIPE, stderr=PIPE)
     programs(f"error output of {_size}", *child("write", _size, 2), stdout=PIPE, stderr=PIPE)
+
+
+@case
+async def input_without_a_pipe(_: pathlib.Path) -> Any:
+    process = await asyncio.create_subprocess_exec("true", stdin=DEVNULL)
+    try:
+        return await process.communicate(b"text")
+    finally:
+        await process.wait()
 
 
 async def _lines(size: int) -> Any:

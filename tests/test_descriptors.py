@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import os
-import pathlib
+from typing import TYPE_CHECKING
 
 import fresh
 import pytest
 from place import Place
 
 import aiospawn
+
+if TYPE_CHECKING:
+    import pathlib
 
 CLOSED = [closed for count in range(4) for closed in itertools.combinations(range(3), count)]
 # The seeds make every run the same. With DESCRIPTOR_EXAMPLES=N there are N new examples each time.
@@ -48,10 +51,12 @@ def test_opened_under_any_number(variant: str, crowd: int, tmp_path: pathlib.Pat
 import asyncio, os
 import aiospawn, fresh
 
+NULL = {"stdin": aiospawn.DEVNULL, "stdout": aiospawn.DEVNULL, "stderr": aiospawn.DEVNULL}
+
 async def main(path):
     for number in range(3, 600):
         try:
-            await aiospawn.create_subprocess_exec("/nowhere", stdin=-3, stdout=-3, stderr=-3, open_fds={number: (path, os.O_RDWR)})
+            await aiospawn.create_subprocess_exec("/nowhere", **NULL, open_fds={number: (path, os.O_RDWR)})
         except FileNotFoundError as error:
             assert error.step == "execve"
         else:

@@ -41,7 +41,7 @@ class Refusal(NamedTuple):
 
 
 async def _refusal(*command: str, **options: Any) -> Refusal:
-    with pytest.raises(OSError) as caught:  # noqa: PT011 - all of it is compared
+    with pytest.raises(OSError) as caught:
         await aiospawn.create_subprocess_exec(*command, **options)
     error = caught.value
     return Refusal(type(error), error.errno, error.step, error.filename, str(error))  # type: ignore[attr-defined]
@@ -125,7 +125,9 @@ loop.close()
 
 
 @variants
-@pytest.mark.parametrize("stage", ["EXECVEAT, None", "PRCTL, 15", "EXECVE, None"], ids=["before", "in its start", "at its end"])
+@pytest.mark.parametrize(
+    "stage", ["EXECVEAT, None", "PRCTL, 15", "EXECVE, None"], ids=["before", "in its start", "at its end"]
+)
 def test_killed(stage: str, variant: str) -> None:
     """Killed on the way, whether before the launcher runs, as it starts, or at its end: never told as a program that ran."""
     definitions = f"""

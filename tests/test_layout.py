@@ -5,12 +5,27 @@ from __future__ import annotations
 import ast
 import pathlib
 
-import aiospawn
 import pytest
 
-ORDER = (
-    "_errors _checks _options _clib _stdio _steps _request _lifecycle _reactor _pipes _view _transport _launch _process _loops"
-).split()
+import aiospawn
+
+ORDER = [
+    "_errors",
+    "_checks",
+    "_options",
+    "_clib",
+    "_stdio",
+    "_steps",
+    "_request",
+    "_lifecycle",
+    "_reactor",
+    "_pipes",
+    "_view",
+    "_transport",
+    "_launch",
+    "_process",
+    "_loops",
+]
 PACKAGE = pathlib.Path(aiospawn.__file__).parent
 ROOMS = {path.stem: path for path in PACKAGE.glob("_*.py") if not path.stem.startswith("__")}
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import pathlib
 import signal
-from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import fresh
 import pytest
 
 import aiospawn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Controller(NamedTuple):
