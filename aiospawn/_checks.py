@@ -17,6 +17,7 @@ __all__ = ["CHECKS", "descriptor", "is_open"]
 
 _ID_LIMIT = 2**32 - 1
 _INT_MAX = 2**31 - 1
+_FD_MAX = 2**30 - 1  # above what fs.nr_open can be set to
 _SIGNALS = 64
 _INFINITY = 2**64 - 1  # RLIM_INFINITY, which the resource module has as -1
 _CAPABILITIES = (  # <linux/capability.h>, by number
@@ -98,8 +99,15 @@ def descriptor(name: str, value: Any) -> int:
     return int(fd)
 
 
+def _own_descriptor(name: str, value: Any) -> int:
+    """For an option that the stdlib does not have: the wrong type is told in our words."""
+    if isinstance(value, bool) or not (isinstance(value, int) or hasattr(value, "fileno")):
+        raise TypeError(f"{name} must be a descriptor or a file, not {value!r}")
+    return descriptor(name, value)
+
+
 def _descriptor(name: str) -> Callable[[Any], int | None]:
-    return lambda value: None if value is None else descriptor(name, value)
+    return lambda value: None if value is None else _own_descriptor(name, value)
 
 
 def _path(value: Any) -> Any:
@@ -110,6 +118,31 @@ def _path_or_descriptor(name: str) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         is_descriptor = isinstance(value, int) or hasattr(value, "fileno")
         return descriptor(name, value) if is_descriptor else _path(value)
+
+    return check
+
+
+def _own_path(name: str) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            path = os.fspath(value)
+        except TypeError:
+            raise TypeError(f"{name} must be a path, not {value!r}") from None
+        if b"\0" in os.fsencode(path):
+            raise ValueError(f"{name}: embedded null byte in {value!r}")
+        return path
+
+    return check
+
+
+def _own_path_or_descriptor(name: str) -> Callable[[Any], Any]:
+    check_path = _own_path(name)
+
+    def check(value: Any) -> Any:
+        is_descriptor = isinstance(value, int) or hasattr(value, "fileno")
+        return _own_descriptor(name, value) if is_descriptor else check_path(value)
 
     return check
 
@@ -157,7 +190,7 @@ def _fds(value: Any) -> dict[int, int] | None:
     if not isinstance(value, Mapping):
         raise TypeError(f"fds must map child descriptors to descriptors or files, not {value!r}")
     return {
-        _number("a descriptor in fds", number, 0, _INT_MAX): descriptor(f"fds[{number}]", source)
+        _number("a descriptor in fds", number, 0, _FD_MAX): _own_descriptor(f"fds[{number}]", source)
         for number, source in value.items()
     }
 
@@ -169,7 +202,7 @@ def _open_fds(value: Any) -> dict[int, tuple[bytes, int, int]] | None:
         raise TypeError(f"open_fds must map child descriptors to (path, flags, mode), not {value!r}")
     opened = {}
     for number, specification in value.items():
-        _number("a descriptor in open_fds", number, 0, _INT_MAX)
+        _number("a descriptor in open_fds", number, 0, _FD_MAX)
         if not isinstance(specification, tuple) or len(specification) not in (2, 3):
             raise TypeError(f"open_fds[{number}] must be (path, flags) or (path, flags, mode), got {specification!r}")
         path, flags, mode = specification if len(specification) == 3 else (*specification, 0o666)
@@ -180,10 +213,7 @@ def _open_fds(value: Any) -> dict[int, tuple[bytes, int, int]] | None:
 
 
 def _terminated(name: str, path: Any) -> bytes:
-    encoded = os.fsencode(path)
-    if b"\0" in encoded:
-        raise ValueError(f"{name}: embedded null byte in {path!r}")
-    return encoded + b"\0"
+    return os.fsencode(_own_path(name)(path)) + b"\0"
 
 
 def _pty(value: Any) -> bool | tuple[int, int]:
@@ -223,12 +253,12 @@ def _group_id(value: Any, what: str) -> int:
 
         return grp.getgrnam(value).gr_gid
     if not isinstance(value, int):
-        raise TypeError(f"{what} must be a string or an integer, not {type(value)}")
+        raise TypeError(f"{what} integer, not {type(value)}")
     return _identity("Group", value)
 
 
 def _group(value: Any) -> int | None:
-    return None if value is None else _group_id(value, "Group")
+    return None if value is None else _group_id(value, "Group must be a string or an")
 
 
 def _extra_groups(value: Any) -> tuple[int, ...] | None:
@@ -236,7 +266,7 @@ def _extra_groups(value: Any) -> tuple[int, ...] | None:
         return None
     if isinstance(value, str):
         raise ValueError("Groups must be a list, not a string")
-    return tuple(_group_id(item, "Items in extra_groups") for item in value)
+    return tuple(_group_id(item, "Items in extra_groups must be a string or") for item in value)
 
 
 def _id_map(name: str) -> Callable[[Any], bytes | None]:
@@ -244,6 +274,8 @@ def _id_map(name: str) -> Callable[[Any], bytes | None]:
         if value is None:
             return None
         lines = []
+        if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+            raise TypeError(f"{name} must be a list of (inside, outside, count), got {value!r}")
         for line in value:
             if not isinstance(line, tuple) or len(line) != 3:
                 raise TypeError(f"{name} must be a list of (inside, outside, count), got {line!r}")
@@ -352,7 +384,7 @@ def _capabilities(value: Any) -> dict[str, int] | None:
         if names == "all" and key == "drop":
             masks[key] = -1
             continue
-        if isinstance(names, str):
+        if isinstance(names, str) or not isinstance(names, Iterable):
             raise TypeError(f"capabilities[{key!r}] must be a collection of names, not {names!r}")
         masks[key] = sum(1 << number for number in {_capability(name) for name in names})
     if masks.get("drop", 0) & masks.get("ambient", 0):
@@ -374,9 +406,9 @@ def _seccomp(value: Any) -> bytes | None:
 def _setns(value: Any) -> tuple[int, ...] | None:
     if value is None:
         return None
-    if isinstance(value, (int, str, bytes)):
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
         raise TypeError(f"setns must be a list of descriptors, not {value!r}")
-    return tuple(descriptor("setns", item) for item in value)
+    return tuple(_own_descriptor("setns", item) for item in value)
 
 
 def _via(value: Any) -> str | None:
@@ -396,7 +428,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "pipesize": _integer("pipesize", 0, _INT_MAX, unset=-1),
     "pty": _pty,
     "cwd": _path_or_descriptor("cwd"),
-    "chroot": _path,
+    "chroot": _own_path("chroot"),
     "umask": _integer("umask", 0, 0o7777, unset=-1),
     "process_group": _integer("process_group", 0, _INT_MAX, unset=-1),
     "controlling_terminal": _descriptor("controlling_terminal"),
@@ -412,7 +444,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "oom_score_adj": _integer("oom_score_adj", -1000, 1000),
     "timer_slack_ns": _integer("timer_slack_ns", 0, 2**63 - 1),
     "pdeathsig": _pdeathsig,
-    "cgroup": _path_or_descriptor("cgroup"),
+    "cgroup": _own_path_or_descriptor("cgroup"),
     "setns": _setns,
     "unshare": _integer("unshare", 1, _INT_MAX),
     "uid_map": _id_map("uid_map"),

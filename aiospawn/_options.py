@@ -159,6 +159,12 @@ def _hooks(options: Options) -> None:
         return
     if not isinstance(options.hook, NativeHook):
         raise TypeError(f"hook must be a NativeHook, not {options.hook!r}")
+    for name, lowest in (("function", 1), ("argument", 0)):
+        value = getattr(options.hook, name)
+        if isinstance(value, int) and not lowest <= value < 2**64:
+            raise ValueError(f"hook: the {name}'s address must be between {lowest} and 2**64 - 1, got {value}")
+        if not isinstance(value, int) and type(value).__module__ != "_cffi_backend":
+            raise TypeError(f"hook: the {name} must be an address or a pointer of cffi's, not {value!r}")
     if options.via is not None:
         raise ValueError(f"hook is a function of this program, it cannot run via={options.via!r}")
 

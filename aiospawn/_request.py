@@ -38,10 +38,8 @@ class Request:
         self.leads_group = leads_group(options)
 
     def failure(self, errno: int, kind: int, index: int) -> OSError:
-        """The exception for a child that reported this error at this step."""
-        if kind == Step.EXECVE or (
-            kind == Step.LAUNCHER and errno == E2BIG
-        ):  # the launcher is given the program's arguments
+        """The exception for a child that reported this error at this step. The launcher is given the program's arguments."""
+        if kind == Step.EXECVE or (kind == Step.LAUNCHER and errno == E2BIG):
             return _errors.step_failed(errno, "execve", "", self.executable)
         if kind == Step.CHDIR:
             return _errors.step_failed(errno, "chdir", "", cast("str | bytes", self.options.cwd))

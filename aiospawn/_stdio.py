@@ -66,6 +66,8 @@ def planned(streams: tuple[Any, Any, Any], options: Options, needed: Iterable[in
         sources.setdefault(number, number)
     for name, given in (("fds", options.fds), ("open_fds", options.open_fds)):
         for number, source in (given or {}).items():
+            if number == 2 and streams[2] == STDOUT:
+                raise ValueError(f"{name}[2] and stderr={STDOUT} (STDOUT) are both given")
             if number in sources and sources[number] != source and (number < 3 or name == "open_fds"):
                 raise ValueError(f"{name}[{number}] and {_NAMES[number] if number < 3 else 'pass_fds'} are both given")
             sources[number] = source

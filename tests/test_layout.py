@@ -9,23 +9,10 @@ import pytest
 
 import aiospawn
 
-ORDER = [
-    "_errors",
-    "_checks",
-    "_options",
-    "_clib",
-    "_stdio",
-    "_steps",
-    "_request",
-    "_lifecycle",
-    "_reactor",
-    "_pipes",
-    "_view",
-    "_transport",
-    "_launch",
-    "_process",
-    "_loops",
-]
+ORDER = (
+    *("_errors", "_checks", "_options", "_clib", "_stdio", "_steps", "_request", "_lifecycle", "_reactor", "_pipes"),
+    *("_view", "_transport", "_launch", "_process", "_loops"),
+)
 PACKAGE = pathlib.Path(aiospawn.__file__).parent
 ROOMS = {path.stem: path for path in PACKAGE.glob("_*.py") if not path.stem.startswith("__")}
 

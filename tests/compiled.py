@@ -1,0 +1,95 @@
+"""C sources compiled on the spot: the native part's own as it is built, and those of tests/native."""
+
+from __future__ import annotations
+
+import ctypes
+import pathlib
+import platform
+import re
+import shutil
+import subprocess
+from typing import NamedTuple
+
+import pytest
+
+__all__ = ["CROSS", "NATIVE", "Compiler", "compiler", "harness", "library", "undefined_in_the_child"]
+
+TESTS = pathlib.Path(__file__).parent
+NATIVE = TESTS.parent / "_native"
+_BUILD = (NATIVE / "CMakeLists.txt").read_text(encoding="utf-8")
+
+
+class Compiler(NamedTuple):
+    """The program, what prefixes its binary utilities, and the processor."""
+
+    program: str
+    prefix: str
+    machine: str
+
+
+HOST = Compiler("cc", "", platform.machine())
+CROSS = Compiler("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-", "aarch64")
+
+
+def compiler(wanted: Compiler = HOST) -> Compiler:
+    if shutil.which(wanted.program) is None:
+        pytest.skip(f"no {wanted.program}")
+    return wanted
+
+
+def _listed(name: str) -> list[str]:
+    """The words of a list of the build script, also those it gains later; conditions on the compiler left aside."""
+    lists = re.findall(rf"(?:set\({name}|list\(APPEND {name}) ([^()]*)\)", _BUILD)
+    return [word for words in lists for word in words.split()]
+
+
+CHILD = ["clone.c", *_listed("child")]
+PARENT = _listed("parent")
+
+
+def _child_options(machine: str) -> list[str]:
+    """Of the files of the stretch between clone and execve. The one that only x86 has is there for x86 alone."""
+    options = _listed("child_options")
+    assert "-ffreestanding" in options
+    return [option for option in options if machine == "x86_64" or not option.startswith("-fcf-protection")]
+
+
+def _run(*command: object) -> str:
+    return subprocess.run([*map(str, command)], capture_output=True, text=True, check=True).stdout
+
+
+def _compile(made_by: Compiler, directory: pathlib.Path, files: list[str], *options: str) -> list[pathlib.Path]:
+    objects = []
+    for name in files:
+        own = _child_options(made_by.machine) if name in CHILD else []
+        objects.append(directory / f"{pathlib.Path(name).stem}.o")
+        command = [made_by.program, "-std=gnu11", "-fPIC", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", *options, *own]
+        _run(*command, "-I", NATIVE, "-c", NATIVE / name, "-o", objects[-1])
+    return objects
+
+
+def undefined_in_the_child(made_by: Compiler, directory: pathlib.Path, *options: str) -> list[str]:
+    """What the stretch between clone and execve asks of others, compiled with these options of the environment's."""
+    whole = directory / "child-stretch.o"
+    _run(f"{made_by.prefix}ld", "-r", "-o", whole, *_compile(made_by, directory, CHILD, *options))
+    return _run(f"{made_by.prefix}nm", "-u", whole).split()
+
+
+def harness(
+    made_by: Compiler, directory: pathlib.Path, source: str, *options: str, without: tuple[str, ...] = ()
+) -> pathlib.Path:
+    """The program of a file of tests/native and all of the native part, less some files that it replaces."""
+    files = [name for name in [*CHILD, *PARENT] if name not in without]
+    program = directory / pathlib.Path(source).stem
+    command = [made_by.program, "-std=gnu11", "-O1", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", *options]
+    objects = _compile(made_by, directory, files, "-O1", *options)
+    _run(*command, "-I", NATIVE, TESTS / "native" / source, *objects, "-o", program, "-pthread")
+    return program
+
+
+def library(directory: pathlib.Path, *sources: str) -> ctypes.CDLL:
+    """The files of tests/native as a library. What they include may refer to functions that are never called."""
+    made = directory / "library.so"
+    files = [TESTS / "native" / source for source in sources]
+    _run(compiler().program, "-std=gnu11", "-shared", "-fPIC", "-D_GNU_SOURCE", "-I", NATIVE, *files, "-o", made)
+    return ctypes.CDLL(str(made))

@@ -1,0 +1,14 @@
+/* The kernel's structures as the native part writes them down. */
+#include "clone.c"
+#include "status.c"
+#include "step_process.c"
+
+#include "layout.h"
+
+void ours(char *text) {
+  TELL("sigaction", struct kernel_sigaction, 4, handler, flags, restorer, mask);
+  TELL("clone_args", struct clone_args_v0, 4, pidfd, child_tid, exit_signal, stack);
+  TELL("clone_args", struct clone_args_v0, 4, flags, parent_tid, stack_size, tls);
+  TELL("rusage", struct rusage, 4, ru_utime, ru_stime, ru_maxrss, ru_nivcsw);
+  TELL("pidfd_info", struct pidfd_info_v0, 1, exit_code);
+}
