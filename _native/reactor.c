@@ -88,7 +88,13 @@ int source_watch(const struct aiospawn_reactor *reactor, struct source *source, 
   return 0;
 }
 
+/* The last close of a terminal's parent side hangs up on a session that is still alive: it waits for the exit. */
 void source_shut(const struct aiospawn_reactor *reactor, struct source *source) {
+  if (source->terminal && source->child->pid && !source->child->reaped) source_watch(reactor, source, NO_MASK);
+  else source_close(reactor, source);
+}
+
+void source_close(const struct aiospawn_reactor *reactor, struct source *source) {
   if (source->fd < 0) return;
   source_watch(reactor, source, NO_MASK);
   state_lock();
@@ -161,7 +167,7 @@ static void child_free(struct aiospawn_reactor *reactor, struct child *child) {
 }
 
 void child_drop(struct aiospawn_reactor *reactor, struct child *child) {
-  for (int i = 0; i < WATCHED; i++) source_shut(reactor, &child->sources[i]);
+  for (int i = 0; i < WATCHED; i++) source_close(reactor, &child->sources[i]);
   uint32_t place = (uint32_t)child->token;
   state_lock();
   reactor->children[place] = NULL;
@@ -254,7 +260,7 @@ void aiospawn_reactor_close(struct aiospawn_reactor *reactor) {
     struct child *child = children[place];
     if (!child) continue;
     if (!reactor->dead)
-      for (int i = 0; i < WATCHED; i++) source_shut(reactor, &child->sources[i]);
+      for (int i = 0; i < WATCHED; i++) source_close(reactor, &child->sources[i]);
     child_free(reactor, child);
   }
   free(children);

@@ -87,6 +87,8 @@ void child_drop(struct aiospawn_reactor *reactor, struct child *child);
 /* Puts the source into the set, changes its mask, or takes it out (mask NO_MASK). 0 or a negated errno. */
 int source_watch(const struct aiospawn_reactor *reactor, struct source *source, uint32_t mask);
 /* Out of the set, then closed unless disowned: an entry would survive the close while another process has the file. */
+void source_close(const struct aiospawn_reactor *reactor, struct source *source);
+/* The same, but that a terminal stays open as long as its child lives. */
 void source_shut(const struct aiospawn_reactor *reactor, struct source *source);
 
 #define NO_MASK UINT32_MAX

@@ -167,6 +167,8 @@ static long unshare_mapped(const struct walk *walk, const struct aiospawn_step *
   char byte = 0;
   long self = sys0(SYS_getpid), result = sys2(SYS_pipe2, (long)go, O_CLOEXEC);
   if (result < 0) return result;
+  int ignored = signal_is_ignored(SIGCHLD); /* then there would be nothing to wait for */
+  if (ignored) signal_set(SIGCHLD, SIG_DFL);
   long helper = sys5(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (helper == 0) {
     sys1(SYS_close, go[1]);
@@ -180,6 +182,7 @@ static long unshare_mapped(const struct walk *walk, const struct aiospawn_step *
   if (result >= 0) sys3(SYS_write, go[1], (long)&byte, 1);
   sys1(SYS_close, go[1]);
   if (helper > 0) sys4(SYS_wait4, helper, (long)&status, 0, 0);
+  if (ignored) signal_set(SIGCHLD, SIG_IGN);
   if (result < 0) return result;
   return status & 0x7f ? -10 /* ECHILD: it was killed */ : -(status >> 8 & 0xff);
 }

@@ -99,6 +99,11 @@ long signal_set(int number, void (*handler)(int)) {
   return sys4(SYS_rt_sigaction, number, (long)&action, 0, sizeof action.mask);
 }
 
+int signal_is_ignored(int number) {
+  struct kernel_sigaction action;
+  return sys4(SYS_rt_sigaction, number, 0, (long)&action, sizeof action.mask) == 0 && action.handler == SIG_IGN;
+}
+
 void signal_clear_handlers(void) {
   for (int number = 1; number <= SIGNALS; number++) {
     struct kernel_sigaction action;

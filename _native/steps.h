@@ -28,6 +28,7 @@ long write_file(int directory, const char *path, const char *text, long length);
 
 /* As the kernel has it; libc's struct sigaction is laid out otherwise. */
 long signal_set(int number, void (*handler)(int));
+int signal_is_ignored(int number);
 /* Handlers to default, ignored signals stay ignored: what CLONE_CLEAR_SIGHAND does. */
 void signal_clear_handlers(void);
 

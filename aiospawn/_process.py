@@ -73,14 +73,19 @@ class Process(asyncio.subprocess.Process):
         """
         if grace < 0:
             raise ValueError(f"grace must not be negative, got {grace!r}")
-        exited = asyncio.ensure_future(self.wait())
+        exited = asyncio.get_running_loop().create_task(self.wait())
         try:
             if self.returncode is None:
                 self._signal_tree(signal.SIGTERM)
                 await asyncio.wait([exited], timeout=grace)
+        except PermissionError:
+            exited.cancel()
+            await asyncio.wait([exited])
+            raise
         finally:
-            self._signal_tree(signal.SIGKILL)
-            await _uncancelled(exited)
+            if not exited.cancelled() and not exited.cancelling():
+                self._signal_tree(signal.SIGKILL)
+                await _uncancelled(exited)
         return exited.result()
 
     def _signal_tree(self, signum: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import textwrap
 from errno import E2BIG
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Program", "Request", "compiled", "program"]
 
-_LONGEST_OPERAND = 200  # characters, in an error's text
+_LONGEST_OPERAND = 300  # characters, in an error's text
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 
@@ -45,7 +44,9 @@ class Request:
             return _errors.step_failed(errno, "chdir", "", cast("str | bytes", self.options.cwd))
         name, operand = _steps.TOLD[kind]
         told = "" if kind == Step.LAUNCHER else operand(self._as_given(self.program.steps[index]))
-        return _errors.step_failed(errno, name, textwrap.shorten(told, _LONGEST_OPERAND, placeholder=" ..."), None)
+        return _errors.step_failed(
+            errno, name, told if len(told) <= _LONGEST_OPERAND else told[:_LONGEST_OPERAND] + " ...", None
+        )
 
     def _as_given(self, step: StepTuple) -> StepTuple:
         """With the descriptor's own number, where it was set aside."""

@@ -59,7 +59,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._launch_waiter: asyncio.Future[None] | None = None
         self._request: _request.Request | None = None
         self._leads_group = False
-        self._cgroup: Any = None
+        self._cgroup: CgroupHandle | None = None
         self._group: GroupHandle | None = None  # once the child, its leader, is gone
         self._arguments = arguments  # as Popen.args: a list, or a shell's command
 
@@ -89,7 +89,8 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self.token, self._pid, self._pidfd = self._reactor.launch(request.data, self)
         self._closed = False
         self._leads_group = request.leads_group
-        self._cgroup = request.options.cgroup
+        if request.options.cgroup is not None:
+            self._cgroup = CgroupHandle(request.options.cgroup)
         if plan.pipes[0] == PTY:
             self._pipes = {0: TerminalInput(self, 0), 1: ReadPipe(self, 1)}
         else:
@@ -336,19 +337,9 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         return self._leads_group
 
     def kill_cgroup(self) -> None:
-        """Kills everything in the cgroup that the child was launched into; nothing happens without one."""
-        if self._cgroup is None or self.native.forked:
-            return
-        directory = self._cgroup if isinstance(self._cgroup, int) else os.open(self._cgroup, os.O_PATH | os.O_CLOEXEC)
-        try:
-            kill = os.open("cgroup.kill", os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
-            try:
-                os.write(kill, b"1")
-            finally:
-                os.close(kill)
-        finally:
-            if directory != self._cgroup:
-                os.close(directory)
+        """Kills everything in the cgroup that the child was launched into, as far as that can be done (Linux 5.14)."""
+        if self._cgroup is not None and not self.native.forked:
+            self._cgroup.kill()
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
@@ -382,6 +373,31 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         # Only after the loop is closed or gone: the reactor holds what it still reports to.
         if not self._closed and not self.native.forked:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+
+
+class CgroupHandle:
+    """The cgroup of a launch: by the time it is to be killed, its path or number may mean another."""
+
+    __slots__ = ("_directory",)
+
+    def __init__(self, cgroup: Any) -> None:
+        self._directory: int | None = None
+        with contextlib.suppress(OSError):  # the launch will tell
+            self._directory = os.dup(cgroup) if isinstance(cgroup, int) else os.open(cgroup, os.O_PATH | os.O_CLOEXEC)
+
+    def kill(self) -> None:
+        if self._directory is None:
+            return
+        with contextlib.suppress(OSError):  # gone, version 1, or before Linux 5.14
+            kill = os.open("cgroup.kill", os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._directory)
+            try:
+                os.write(kill, b"1")
+            finally:
+                os.close(kill)
+
+    def __del__(self) -> None:
+        if self._directory is not None:
+            os.close(self._directory)
 
 
 class GroupHandle:

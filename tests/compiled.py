@@ -88,7 +88,7 @@ def harness(
 
 
 def library(directory: pathlib.Path, *sources: str) -> ctypes.CDLL:
-    """The files of tests/native as a library. What they include may refer to functions that are never called."""
+    """The files of tests/native as a library."""
     made = directory / "library.so"
     files = [TESTS / "native" / source for source in sources]
     _run(compiler().program, "-std=gnu11", "-shared", "-fPIC", "-D_GNU_SOURCE", "-I", NATIVE, *files, "-o", made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
@@ -93,7 +94,8 @@ def _end(native: Native, token: int) -> int:
             native.take_event()
             assert told == token
             if kind == Event.STARTED:
-                native.signal(token, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # reaped in the same drain
+                    native.signal(token, signal.SIGKILL)
             if kind in _TERMINAL:
                 native.release(token)
                 return kind

@@ -195,6 +195,7 @@ async def communicate_a_string(_: pathlib.Path) -> Any:
         process.kill()
         await process.wait()
         process._transport.close()  # type: ignore[attr-defined]
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)  # asyncio's readers
 
 
 @case

@@ -14,7 +14,7 @@ _PIPES = "mocks loop.connect_read_pipe or connect_write_pipe; the pipes do not c
 _WATCHER = "mocks a child watcher or looks into one; none is used"
 
 # Tests that look inside asyncio's own implementation, so they cannot pass on another one; with the minor versions of CPython
-# of which each release has the test (some were added in the course of 3.13).
+# that must have the test. Others may get it by a backport.
 EXCLUDED = {
     "SubprocessMixin.test_pause_reading": (_PIPES, range(11, 16)),
     "SubprocessMixin.test_popen_error": (_POPEN, range(11, 16)),

@@ -467,13 +467,18 @@ def is_free():
     return not os.path.exists("/proc/self/fd/0")
 
 async def main():
-    process = await aiospawn.create_subprocess_exec("sleep", "1000")
-    assert is_free() and process.pidfd > 2
-    process.kill()
-    await process.wait()
+    os.close(0)
+    process = await aiospawn.create_subprocess_exec("cat", stdin=aiospawn.PIPE)
+    try:
+        assert is_free() and process.pidfd > 2
+    finally:
+        process.stdin.close()
+        await process.wait()
+        assert os.open(os.devnull, os.O_RDONLY) == 0
 
 assert is_free()
-loop = aiospawn.new_event_loop()
+assert os.open(os.devnull, os.O_RDONLY) == 0
+loop = fresh.new_event_loop()  # asyncio's own selector takes any number
 loop.run_until_complete(main())
 loop.close()
 """
@@ -518,7 +523,7 @@ async def test_packets() -> None:
 
 
 @variants
-@pytest.mark.parametrize("via", ["direct", "launcher"])
+@pytest.mark.parametrize("via", ["", "launcher"], ids=["direct", "launcher"])
 def test_loop_is_closed_at_once(variant: str, via: str, tmp_path: pathlib.Path) -> None:
     """Children live on when their loop is closed right behind the launch, whatever they have yet to tell."""
     program = """
@@ -529,7 +534,7 @@ from damaged import Draft
 path = os.environ["DIRECTORY"]
 for number in range(50):
     native = Native()
-    native.launch(bytes(Draft("mkdir", f"{path}/{number}", via=os.environ["VIA"]).bytes))
+    native.launch(bytes(Draft("mkdir", f"{path}/{number}", via=os.environ["VIA"] or None).bytes))
     native.close()
 for _ in range(50):
     assert os.wait()[1] == 0

@@ -5,6 +5,8 @@
 
 #include "layout.h"
 
+uint32_t probed_features(void) { return 0; }
+
 void ours(char *text) {
   TELL("sigaction", struct kernel_sigaction, 4, handler, flags, restorer, mask);
   TELL("clone_args", struct clone_args_v0, 4, pidfd, child_tid, exit_signal, stack);
