@@ -117,7 +117,10 @@ def _path(value: Any) -> Any:
 def _path_or_descriptor(name: str) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         is_descriptor = isinstance(value, int) or hasattr(value, "fileno")
-        return descriptor(name, value) if is_descriptor else _path(value)
+        if is_descriptor:
+            return descriptor(name, value)
+        _path(value)
+        return value  # as given: the errors' filename
 
     return check
 

@@ -16,7 +16,7 @@ from ._reactor import reactor_of
 from ._transport import SubprocessTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     HandOver = Callable[..., Awaitable[tuple[Any, Any]]]
     ProtocolFactory = Callable[[], asyncio.SubprocessProtocol]
@@ -53,7 +53,7 @@ async def subprocess_exec(
     streams = (stdin, stdout, stderr)
     if _must_hand_over(options):
         return await hand_over(protocol_factory, program, *args, **_named(streams), **options)
-    arguments = [program, *args]
+    arguments = (program, *args)
     return await _launched(loop, protocol_factory, arguments, arguments, streams, options, "execute program %r")
 
 
@@ -111,7 +111,7 @@ def _named(streams: tuple[Any, Any, Any]) -> dict[str, Any]:
 async def _launched(
     loop: asyncio.AbstractEventLoop,
     protocol_factory: ProtocolFactory,
-    arguments: list[Any],
+    arguments: Sequence[Any],
     shown: Any,
     streams: tuple[Any, Any, Any],
     keywords: dict[str, Any],
@@ -126,7 +126,7 @@ async def _launched(
     if loop.get_debug():
         _logger.debug(message, arguments[0] if shown is arguments else shown)
     request = _request.compiled(arguments, program, options)
-    sys.audit("subprocess.Popen", request.executable, arguments, options.cwd, options.env)
+    sys.audit("subprocess.Popen", request.executable, [*arguments], options.cwd, options.env)
     transport = SubprocessTransport(reactor_of(loop), loop, protocol, shown)
     await transport.start(request)
     return transport, protocol

@@ -120,7 +120,7 @@ def validated(keywords: dict[str, Any]) -> Options:
         return DEFAULTS
     unknown = keywords.keys() - DEFAULTS._fields
     if unknown:
-        name = min(unknown)
+        name = next(name for name in keywords if name in unknown)
         raise TypeError(f"Popen.__init__() got an unexpected keyword argument {name!r}")
     checked = {name: CHECKS[name](value) for name, value in keywords.items() if name in CHECKS}
     options = Options(**{**keywords, **checked})

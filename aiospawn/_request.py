@@ -44,9 +44,9 @@ class Request:
             return _errors.step_failed(errno, "chdir", "", cast("str | bytes", self.options.cwd))
         name, operand = _steps.TOLD[kind]
         told = "" if kind == Step.LAUNCHER else operand(self._as_given(self.program.steps[index]))
-        return _errors.step_failed(
-            errno, name, told if len(told) <= _LONGEST_OPERAND else told[:_LONGEST_OPERAND] + " ...", None
-        )
+        if len(told) > _LONGEST_OPERAND:
+            told = told[:_LONGEST_OPERAND] + " ..."
+        return _errors.step_failed(errno, name, told, None)
 
     def _as_given(self, step: StepTuple) -> StepTuple:
         """With the descriptor's own number, where it was set aside."""
@@ -135,8 +135,8 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
     executable = options.executable
     by_descriptor = isinstance(executable, int)
     path = argv[0] if executable is None or by_descriptor else _encoded(executable)
-    paths = [] if by_descriptor else _candidates(path, options.env)
     count, environment = _clib.inherited_environment() if options.env is None else _environment(options.env)
+    paths = [] if by_descriptor else _candidates(path, options.env)
     strings = b"\0".join([*paths, *argv, b""])
     if strings.count(b"\0") != len(paths) + len(argv):
         raise ValueError("embedded null byte")
@@ -162,6 +162,8 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
         inherits=program.inherits,
     )
     shown = given[0] if executable is None or by_descriptor else executable  # as given: the errors' filename
+    if sys.version_info >= (3, 13) and isinstance(shown, os.PathLike):  # as the stdlib's posix_spawn names it
+        shown = os.fspath(shown)
     return Request(header + program.packed + strings + environment, shown, options, program)
 
 
