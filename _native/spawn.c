@@ -19,6 +19,8 @@
 
 /* ---- the request --------------------------------------------------------------------------------------------------- */
 
+enum { MOST_NUMBER = 1 << 30 };    /* fs.nr_open cannot be set higher */
+
 struct layout {                    /* where the parts of a request lie, and what its pointer arrays need */
   struct aiospawn_request head;
   size_t steps, data, strings, size;
@@ -50,7 +52,7 @@ static int request_read(const unsigned char *request, size_t size, struct layout
   for (int i = 0; i < AIOSPAWN_STREAMS; i++)
     if (head->pipes[i] > (i ? AIOSPAWN_CHILD_WRITES : AIOSPAWN_PTY)) return -EINVAL;
   if (head->pipes[0] == AIOSPAWN_PTY && (head->pipes[1] || head->pipes[2])) return -EINVAL;
-  return head->top < -1 || head->pipe_size < 0 ? -EINVAL : 0;
+  return head->top < -1 || head->top >= MOST_NUMBER || head->pipe_size < 0 ? -EINVAL : 0;
 }
 
 static int is_string(const struct aiospawn_step *step, const unsigned char *data) {
@@ -269,7 +271,7 @@ static void land(struct child *child, const struct aiospawn_request *head) {
   int32_t descriptors[LANDING_WIDTH];
   struct flight *flight = &child->slot->flight;
   if (!(head->flags & AIOSPAWN_MAY_SHARE_TABLE) || child->private_memory || child->via_launcher) return;
-  if (!flight->has_close_range) return;
+  if (!flight->has_close_range || head->top >= AIOSPAWN_STREAMS) return; /* a step could overwrite a slot's numbers */
   memcpy(descriptors, child->far, sizeof descriptors);
   unsigned inherits = 0;
   for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) {

@@ -46,7 +46,9 @@ class Plan(NamedTuple):
         return self.moved.get(fd, fd)
 
 
-def planned(streams: tuple[Any, Any, Any], options: Options, needed: Iterable[int]) -> Plan:
+def planned(  # noqa: C901 - one branch a way to give a descriptor
+    streams: tuple[Any, Any, Any], options: Options, needed: Iterable[int]
+) -> Plan:
     """The plan for the standard streams, `pass_fds`, `fds`, `open_fds` and `pty`.
 
     A stream is None, PIPE, DEVNULL, a descriptor or a file; stderr may be STDOUT. `needed` are the descriptors that later
@@ -71,24 +73,20 @@ def planned(streams: tuple[Any, Any, Any], options: Options, needed: Iterable[in
             if number in sources and sources[number] != source and (number < 3 or name == "open_fds"):
                 raise ValueError(f"{name}[{number}] and {_NAMES[number] if number < 3 else 'pass_fds'} are both given")
             sources[number] = source
-    return _finished(pipes, sources, tuple(needed), errors_follow_output=streams[2] == STDOUT and not options.pty)
+    if streams[2] == STDOUT and not options.pty:
+        sources[2] = sources.get(1, 1)
+    return _finished(pipes, sources, tuple(needed))
 
 
-def _finished(
-    pipes: tuple[int, int, int], sources: dict[int, _Source], needed: tuple[int, ...], *, errors_follow_output: bool
-) -> Plan:
+def _finished(pipes: tuple[int, int, int], sources: dict[int, _Source], needed: tuple[int, ...]) -> Plan:
     registers: dict[int, int] = {}
-    steps = list(_steps(sources, needed, registers))
-    kept = set(sources)
-    if errors_follow_output:
-        steps.append((int(Step.DUP), 1, 2, b""))
-        kept.add(2)
+    steps = tuple(_steps(sources, needed, registers))
     return Plan(
         pipes=pipes,
-        steps=tuple(steps),
-        top=max(kept, default=-1),
+        steps=steps,
+        top=max(sources, default=-1),
         sources=frozenset(source for source in sources.values() if isinstance(source, int)),
-        kept=frozenset(kept),
+        kept=frozenset(sources),
         moved={fd: REGISTER - registers[fd] for fd in needed if fd in registers and sources.get(fd) != fd},
     )
 

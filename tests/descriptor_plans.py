@@ -161,7 +161,7 @@ class _Machine:
                 os.close(number)
         expected = _expected(plan)
         assert seen == expected, (more, seen, expected)
-        assert error == (("dup2", errno.EBADF) if expected is None else ("execve", errno.ENOENT))
+        assert error == (("dup2", errno.EBADF) if expected is None else ("execve", errno.ENOENT)), (more, error, expected)
         assert after == before
 
     async def _launch(self, plan: Plan, more: dict[str, Any]) -> aiospawn.Process:

@@ -19,7 +19,7 @@ import fresh
 import aiospawn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["compare_descriptors", "compare_signals"]
 
@@ -27,6 +27,8 @@ PIPE, DEVNULL, STDOUT = subprocess.PIPE, subprocess.DEVNULL, subprocess.STDOUT
 _COMMAND = ("sh", "-c", "kill -STOP $$")
 _HIGH = 20  # the numbers below are the examples'
 _SIGNALS = ("SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt")
+# To ignore, and to catch or block: those of the standard, and real-time signals up to the last.
+_EXAMPLES = ((signal.SIGUSR1, signal.SIGRTMAX), (signal.SIGUSR2, signal.SIGHUP, signal.SIGRTMAX - 2))
 
 
 # ---- looking at a stopped child ---------------------------------------------------------------------------------------
@@ -56,6 +58,11 @@ def _signals(pid: int) -> dict[str, str]:
     with open(f"/proc/{pid}/status") as file:
         lines = dict(line.split(":\t") for line in file.read().splitlines() if ":\t" in line)
     return {name: lines[name] for name in _SIGNALS}
+
+
+def _own_signals() -> dict[str, str]:
+    """But for what is pending: a blocked SIGCHLD."""
+    return {name: value for name, value in _signals(os.getpid()).items() if "Pnd" not in name}
 
 
 def _of_popen(look: Any, options: dict[str, Any]) -> Any:
@@ -106,7 +113,7 @@ def _examples() -> Iterator[dict[str, Any]]:
 @contextlib.contextmanager
 def _low_numbers(closed: tuple[int, ...]) -> Iterator[None]:
     """Distinct pipes as 0, 1 and 2, but those that are closed; 5 a pipe that is inherited, 6 one that is not."""
-    given = {number: None for number in (0, 1, 2, 5, 6) if number not in closed}
+    given = [number for number in (0, 1, 2, 5, 6) if number not in closed]
     readers = []
     for _ in given:
         reader, writer = os.pipe()
@@ -122,7 +129,7 @@ def _low_numbers(closed: tuple[int, ...]) -> Iterator[None]:
     try:
         yield
     finally:
-        for _ in given:
+        for number in given:
             os.close(number)
 
 
@@ -133,49 +140,56 @@ def _names_closed(options: dict[str, Any], closed: tuple[int, ...]) -> bool:
     return not {*named, *([1] if follows else [])}.isdisjoint(closed)
 
 
-def compare_descriptors(held: list[int], closed: tuple[int, ...]) -> None:
-    """A child's table, or the error, is the same in every example. `held` are the low numbers, which examples use."""
-    sys.stdout, sys.stderr = (os.fdopen(fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _HIGH), "w") for number in (1, 2))
-    warnings.simplefilter("ignore", RuntimeWarning)  # pass_fds overriding close_fds
-    loop = fresh.new_event_loop()
-    loop.run_until_complete(_of_ours(_descriptors, {}))  # uvloop opens its own descriptors with the first run
+async def _compare_descriptors(held: list[int], closed: tuple[int, ...]) -> None:
     for number in held:
         os.close(number)
     with _low_numbers(closed):
         for options in _examples():
             expected = errno.EBADF if _names_closed(options, closed) else _of_popen(_descriptors, options)
             for more in ({}, {"via": "launcher"}):
-                seen = loop.run_until_complete(_of_ours(_descriptors, {**options, **more}))
+                seen = await _of_ours(_descriptors, {**options, **more})
                 assert seen == expected, (options, more, seen, expected)
+
+
+def compare_descriptors(held: list[int], closed: tuple[int, ...]) -> None:
+    """A child's table, or the error, is the same in every example. `held` are the low numbers, which examples use."""
+    sys.stdout, sys.stderr = (os.fdopen(fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _HIGH), "w") for number in (1, 2))
+    warnings.simplefilter("ignore", RuntimeWarning)  # pass_fds overriding close_fds
+    loop = fresh.new_event_loop()
+    loop.run_until_complete(_compare_descriptors(held, closed))
     loop.close()
 
 
 # ---- signals ----------------------------------------------------------------------------------------------------------
 
 
+def _dispose(blocked: Iterable[int], ignored: tuple[int, ...], caught: tuple[int, ...]) -> None:
+    for signum in (*_EXAMPLES[0], *_EXAMPLES[1]):
+        way: Any = signal.SIG_IGN if signum in ignored else (lambda *_: None) if signum in caught else signal.SIG_DFL
+        signal.signal(signum, way)
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+async def _compare_signals() -> None:
+    every = signal.valid_signals()
+    for blocked, ways in itertools.product(((), _EXAMPLES[1], every), (((), ()), _EXAMPLES)):
+        _dispose(blocked, *ways)
+        own = _own_signals()
+        for restore, more in itertools.product((True, False), ({}, {"via": "launcher"})):
+            expected = _of_popen(_signals, {"restore_signals": restore})
+            options = {"restore_signals": restore, **more}
+            seen = await _of_ours(_signals, options)
+            assert seen == expected, (blocked, ways, options, seen, expected)
+            assert _own_signals() == own
+            assert await _of_ours(_signals, {**options, "cwd": "/nowhere"}) == errno.ENOENT
+            assert _own_signals() == own
+    _dispose((), (), ())
+
+
 def compare_signals() -> None:
     """A child's mask and dispositions are the same, whatever the parent's are, and the parent keeps its own."""
-    highest = signal.SIGRTMAX
     loop = fresh.new_event_loop()
-    own = _signals(os.getpid())
-    assert own["SigBlk"] == 16 * "0"
-    for blocked in ((), (signal.SIGHUP, signal.SIGUSR2, highest - 1), range(1, highest + 1)):
-        for ignored, caught in (((), ()), ((signal.SIGUSR1, highest), (signal.SIGUSR2, signal.SIGHUP, highest - 2))):
-            for signum in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, highest, highest - 2):
-                way: Any = signal.SIG_IGN if signum in ignored else (lambda *_: None) if signum in caught else signal.SIG_DFL
-                signal.signal(signum, way)
-            before = signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-            own = _signals(os.getpid())
-            for restore in (True, False):
-                expected = _of_popen(_signals, {"restore_signals": restore})
-                for more in ({}, {"via": "launcher"}):
-                    options = {"restore_signals": restore, **more}
-                    seen = loop.run_until_complete(_of_ours(_signals, options))
-                    assert seen == expected, (blocked, ignored, options, seen, expected)
-                    assert _signals(os.getpid()) == own
-                    failed = loop.run_until_complete(_of_ours(_signals, {**options, "cwd": "/nowhere"}))
-                    assert failed == errno.ENOENT
-                    assert _signals(os.getpid()) == own
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    assert _signals(os.getpid())["SigBlk"] == 16 * "0"
+    assert _own_signals()["SigBlk"] == 16 * "0"
+    loop.run_until_complete(_compare_signals())
+    assert _own_signals()["SigBlk"] == 16 * "0"
     loop.close()
