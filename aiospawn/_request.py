@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Program", "Request", "compiled", "program"]
 
-_LONGEST_OPERAND = 300  # characters, in an error's text
+_LONGEST_OPERAND = 200  # characters, in an error's text
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 

@@ -230,6 +230,8 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         finally:
             if self._leads_group:
                 self._keep_group()
+            if self._cgroup is not None and not self._cgroup.is_populated():
+                self._cgroup = None
             self._reactor.done(self.token)
 
     def _keep_group(self) -> None:
@@ -384,6 +386,18 @@ class CgroupHandle:
         self._directory: int | None = None
         with contextlib.suppress(OSError):  # the launch will tell
             self._directory = os.dup(cgroup) if isinstance(cgroup, int) else os.open(cgroup, os.O_PATH | os.O_CLOEXEC)
+
+    def is_populated(self) -> bool:
+        """Is there still somebody to kill? False where it cannot be told, as in version 1: nor can it be killed there."""
+        if self._directory is None:
+            return False
+        with contextlib.suppress(OSError):
+            events = os.open("cgroup.events", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
+            try:
+                return b"populated 1" in os.read(events, 4096)
+            finally:
+                os.close(events)
+        return False
 
     def kill(self) -> None:
         if self._directory is None:
