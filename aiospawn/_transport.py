@@ -158,6 +158,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._pipes.clear()
         self._open_pipes = 0
         self._closed = True
+        self._cgroup = None
         self._happened(Happening.FAILED)
         self._reactor.done(self.token)
         self._launch_over(error)
