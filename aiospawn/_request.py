@@ -39,7 +39,10 @@ class Request:
     def failure(self, errno: int, kind: int, index: int) -> OSError:
         """The exception for a child that reported this error at this step. The launcher is given the program's arguments."""
         if kind == Step.EXECVE or (kind == Step.LAUNCHER and errno == E2BIG):
-            return _errors.step_failed(errno, "execve", "", self.executable)
+            named = self.executable
+            if sys.version_info >= (3, 13) and isinstance(named, os.PathLike):  # as the stdlib's posix_spawn has it
+                named = os.fspath(named)
+            return _errors.step_failed(errno, "execve", "", named)
         if kind == Step.CHDIR:
             return _errors.step_failed(errno, "chdir", "", cast("str | bytes", self.options.cwd))
         name, operand = _steps.TOLD[kind]
@@ -162,8 +165,6 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
         inherits=program.inherits,
     )
     shown = given[0] if executable is None or by_descriptor else executable  # as given: the errors' filename
-    if sys.version_info >= (3, 13) and isinstance(shown, os.PathLike):  # as the stdlib's posix_spawn names it
-        shown = os.fspath(shown)
     return Request(header + program.packed + strings + environment, shown, options, program)
 
 

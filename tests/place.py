@@ -69,7 +69,7 @@ def _cgroup_mount(stack: contextlib.ExitStack, directory: pathlib.Path) -> pathl
     mount = directory / "cgroup2"
     mount.mkdir()
     subprocess.run(["mount", "-t", "cgroup2", "none", mount], check=True, capture_output=True)
-    stack.callback(subprocess.run, ["umount", mount], check=True)
+    stack.callback(subprocess.run, ["umount", "--lazy", mount], check=True)
     return mount
 
 
