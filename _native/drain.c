@@ -86,7 +86,10 @@ static void read_status(struct drain *drain, struct child *child) {
   do length = read(status->fd, said, sizeof said);
   while (length == -1 && errno == EINTR);
   if (length == -1) return;
-  if (child->via_launcher && length != 0) child_leave_memory(child);
+  if (child->via_launcher && length != 0) {
+    child->launcher_alive = 1;
+    child_leave_memory(child);
+  }
   child_leave_table(child);
   if (length == 1) return; /* the end may be there already: the pipe stays ready */
   source_shut(drain->reactor, status);
@@ -159,8 +162,9 @@ static void failed(struct drain *drain, struct child *child) {
 static int never_ran(struct child *child, int pidfd) {
   int status = 0;
   if (child->state == STARTED || child->state == FAILING) return 0;
-  return status_of(pidfd, WEXITED | WNOHANG | WNOWAIT, &status, NULL) == 1 && status < 0 &&
-         died_before_exec(child->pid, child->via_launcher ? LAUNCHER_NAME : NULL);
+  if (status_of(pidfd, WEXITED | WNOHANG | WNOWAIT, &status, NULL) != 1 || status >= 0) return 0;
+  if (child->via_launcher && !child->launcher_alive) return 1;
+  return died_before_exec(child->pid, child->via_launcher ? LAUNCHER_NAME : NULL);
 }
 
 static void reap(struct drain *drain, struct child *child) {

@@ -59,8 +59,8 @@ __attribute__((noreturn, used)) static void start(long *stack) {
   if (length != sizeof request) sys1(SYS_exit_group, 127);
   sys3(SYS_fcntl, request.status, F_SETFD, FD_CLOEXEC);
   if (request.version != LAUNCHER_VERSION) child_fail(request.status, BAD_VERSION, AIOSPAWN_STEP_LAUNCHER, 0);
+  sys5(SYS_prctl, SET_NAME, (long)LAUNCHER_NAME, 0, 0, 0); /* before it is alive: until then nobody takes it for the program */
   sys3(SYS_write, request.status, (long)"a", 1);
-  sys5(SYS_prctl, SET_NAME, (long)LAUNCHER_NAME, 0, 0, 0);
   long mapped = sys6(SYS_mmap, 0, request.size, PROTECT_READ, MAP_ITS_OWN, memfd, 0);
   sys1(SYS_close, memfd);
   if (failed(mapped)) child_fail(request.status, mapped, AIOSPAWN_STEP_LAUNCHER, 0);

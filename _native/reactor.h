@@ -40,6 +40,7 @@ struct child {
   uint8_t reaped;
   uint8_t private_memory;          /* cloned without CLONE_VM */
   uint8_t via_launcher;
+  uint8_t launcher_alive;          /* it has said so */
   int16_t landing;                 /* its landing slot, or LANDING_NONE */
   uint8_t keep_pidfd;              /* open until it is taken or the child is dropped */
   struct slot *slot;               /* while the child is in our memory */

@@ -206,6 +206,12 @@ static void far_close(struct child *child) {
 
 /* ---- the clone ----------------------------------------------------------------------------------------------------- */
 
+static void skip_prelude(struct flight *flight, const struct aiospawn_request *head) {
+  flight->steps += head->prelude;
+  flight->step_count -= head->prelude;
+  flight->first_index = head->prelude;
+}
+
 static void flight_finish(struct flight *flight, const struct child *child, const struct aiospawn_request *head) {
   uint32_t features = probed_features();
   flight->status = child->far[AIOSPAWN_END_STATUS];
@@ -214,10 +220,7 @@ static void flight_finish(struct flight *flight, const struct child *child, cons
   flight->has_close_range = (features & AIOSPAWN_HAS_CLOSE_RANGE) != 0;
   flight->landing = LANDING_NONE;
   flight->left = 0;
-  if (child->via_launcher) return;
-  flight->steps += head->prelude;
-  flight->step_count -= head->prelude;
-  flight->first_index = head->prelude;
+  if (!child->via_launcher) skip_prelude(flight, head);
 }
 
 static long clone_child(const struct aiospawn_reactor *reactor, struct child *child, const struct aiospawn_request *head) {
@@ -238,8 +241,14 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
   __atomic_store_n(&flight->alive, 1, __ATOMIC_RELEASE);
   sys_sigmask(&all, &mask);
   flight->mask = head->flags & AIOSPAWN_SET_SIGMASK ? head->sigmask : mask;
-  int prepared = child->via_launcher ? launcher_prepare(flight, head, &child->far[AIOSPAWN_END_MEMFD]) : 0;
-  long pid = prepared < 0 ? prepared : child_clone(&plan, child_run, flight);
+  if (child->via_launcher && launcher_prepare(flight, head, &child->far[AIOSPAWN_END_MEMFD]) < 0) {
+    /* no memfd, or it may not be written (RLIMIT_FSIZE) */
+    child->via_launcher = 0;
+    child->private_memory = 1;
+    skip_prelude(flight, head);
+    plan.flags &= ~(uint64_t)(CLONE_VM | CLONE_CHILD_CLEARTID);
+  }
+  long pid = child_clone(&plan, child_run, flight);
   sys_sigmask(&mask, NULL);
   /* The child has a copy of the memory that holds the word: it will never be cleared here. */
   if (pid < 0 || child->private_memory) __atomic_store_n(&flight->alive, 0, __ATOMIC_RELEASE);

@@ -75,15 +75,20 @@ static uint64_t permitted_capabilities(void) {
 
 static int is_ambient(int capability) { return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0) == 1; }
 
-/* An execve drops what a forked child keeps: capabilities that are not ambient, for everybody but a whole root; a saved
- * user id that could be gone back to (capabilities(7), credentials(7)). */
+static int is_bounding(int capability) { return prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1; }
+
+/* An execve drops what a forked child keeps: capabilities that are not ambient, for a whole root those outside its bounding
+ * set; a saved user or group id that could be gone back to (capabilities(7), credentials(7)). */
 int launcher_keeps_privileges(void) {
   uid_t real, effective, saved;
+  gid_t group, effective_group, saved_group;
   if (getresuid(&real, &effective, &saved) == -1 || real != effective || effective != saved) return 0;
-  if (real == 0) return prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) == 0;
+  if (getresgid(&group, &effective_group, &saved_group) == -1) return 0;
+  if (saved_group != effective_group && saved_group != group) return 0;
+  if (real == 0 && prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) != 0) return 0;
   uint64_t permitted = permitted_capabilities();
   for (int capability = 0; capability < 64; capability++)
-    if ((permitted >> capability & 1) && !is_ambient(capability)) return 0;
+    if ((permitted >> capability & 1) && !(real == 0 ? is_bounding(capability) : is_ambient(capability))) return 0;
   return 1;
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from errno import E2BIG
+from errno import E2BIG, EPROTO
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from . import _clib, _errors, _stdio, _steps
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Program", "Request", "compiled", "program"]
 
+_LAUNCHERS = {EPROTO: "is of another version than this process's aiospawn"}
 _LONGEST_OPERAND = 200  # characters, in an error's text
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
@@ -46,7 +47,7 @@ class Request:
         if kind == Step.CHDIR:
             return _errors.step_failed(errno, "chdir", "", cast("str | bytes", self.options.cwd))
         name, operand = _steps.TOLD[kind]
-        told = "" if kind == Step.LAUNCHER else operand(self._as_given(self.program.steps[index]))
+        told = _LAUNCHERS.get(errno, "") if kind == Step.LAUNCHER else operand(self._as_given(self.program.steps[index]))
         if len(told) > _LONGEST_OPERAND:
             told = told[:_LONGEST_OPERAND] + " ..."
         return _errors.step_failed(errno, name, told, None)

@@ -21,6 +21,7 @@ StepTuple: TypeAlias = "tuple[int, int, int, bytes]"  # kind, descriptor, value,
 PIPE, STDOUT, DEVNULL = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT, asyncio.subprocess.DEVNULL
 _NAMES = ("stdin", "stdout", "stderr")
 _NULL_DEVICE = (os.fsencode(os.devnull) + b"\0", os.O_RDWR, 0)
+_FOLLOWS = (b"", 0, 0)  # standard error is what the child opens as standard output: one open file
 _LAST = 2**31 - 1
 
 # Where a number of the child comes from: a descriptor of the parent, an end of a pipe (-1 - stream), or what the child
@@ -74,7 +75,9 @@ def planned(  # noqa: C901 - one branch a way to give a descriptor
                 raise ValueError(f"{name}[{number}] and {_NAMES[number] if number < 3 else 'pass_fds'} are both given")
             sources[number] = source
     if streams[2] == STDOUT and not options.pty:
-        sources[2] = sources.get(1, 1)
+        source = sources.get(1, 1)
+        sources.pop(2, None)  # behind what becomes standard output
+        sources[2] = source if isinstance(source, int) else _FOLLOWS
     return _finished(pipes, sources, tuple(needed))
 
 
@@ -123,7 +126,9 @@ def _steps(sources: dict[int, _Source], needed: tuple[int, ...], registers: dict
             raise ValueError(f"more than {MAX_SAVED} descriptors change places")
         yield Step.SAVE, fd, registers[fd], b""
     for number, source in sources.items():
-        if isinstance(source, tuple):
+        if source is _FOLLOWS:
+            yield Step.DUP, 1, 2, b""
+        elif isinstance(source, tuple):
             path, flags, mode = source
             yield Step.OPEN, number, flags | mode << 32, path
         elif source in registers and source != number:

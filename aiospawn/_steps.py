@@ -12,7 +12,7 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import _clib
+from . import _checks, _clib
 from ._clib import END_MEMFD, END_STATUS, Step
 from ._options import DEFAULTS, SETPGRP, SETSID
 from ._stdio import closing
@@ -77,7 +77,8 @@ def option_steps(options: Options, plan: Plan) -> list[StepTuple]:
 
 def prelude(options: Options, plan: Plan) -> tuple[list[StepTuple], list[StepTuple]]:
     """For the way to the launcher: what must survive its execve, and how it puts the flags back."""
-    through = {fd for fd in (*plan.sources, *needed_descriptors(options)) if fd < 0 or not os.get_inheritable(fd)}
+    used = {*plan.sources, *needed_descriptors(options)}
+    through = {fd for fd in used if fd < 0 or (_checks.is_open(fd) and not os.get_inheritable(fd))}
     opened = [(int(Step.CLOEXEC), fd, 0, b"") for fd in (-1 - END_STATUS, -1 - END_MEMFD, *through)]
     return opened, [(int(Step.CLOEXEC), fd, 1, b"") for fd in through]
 

@@ -89,3 +89,14 @@ async def test_standard_error_given_twice(option: str, tmp_path: pathlib.Path) -
         given = {"fds": {2: place.reader}, "open_fds": {2: (place.file, os.O_RDONLY)}}
         with pytest.raises(ValueError, match="both given"):
             await aiospawn.create_subprocess_exec("true", stderr=aiospawn.STDOUT, **{option: given[option]})
+
+
+@pytest.mark.parametrize("via", [{}, {"via": "launcher"}], ids=["direct", "launcher"])
+async def test_standard_error_follows_a_file_that_the_child_opens(via: dict[str, str], tmp_path: pathlib.Path) -> None:
+    """Both streams are one open file: made once, and nothing in it overwrites the other's."""
+    opened = {1: (tmp_path / "file", os.O_WRONLY | os.O_CREAT | os.O_EXCL)}
+    process = await aiospawn.create_subprocess_exec(
+        "/bin/sh", "-c", "echo text; echo error >&2; echo more", open_fds=opened, stderr=aiospawn.STDOUT, **via
+    )
+    assert await process.wait() == 0
+    assert (tmp_path / "file").read_text() == "text\nerror\nmore\n"
