@@ -482,6 +482,26 @@ loop.close()
     assert fresh.run(program, variant) == ""
 
 
+@variants
+def test_file_size_limit(variant: str) -> None:
+    """Where no file may be written (RLIMIT_FSIZE), a launch through the launcher does not end the program by SIGXFSZ."""
+    program = """
+import asyncio, resource, signal
+import aiospawn, fresh
+
+async def main():
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    process = await aiospawn.create_subprocess_exec("true", via="launcher")
+    assert await process.wait() == 0
+
+loop = fresh.new_event_loop()
+loop.run_until_complete(main())
+loop.close()
+"""
+    assert fresh.run(program, variant) == ""
+
+
 # ---- ends -------------------------------------------------------------------------------------------------------------
 
 
