@@ -29,11 +29,11 @@ enum {
   AIOSPAWN_REQUEST_VERSION = 1,
   AIOSPAWN_STREAMS = 3,          /* pipes of a launch: standard input, output and error */
   AIOSPAWN_END_STATUS = 3,       /* with the ends of the streams: the status pipe */
-  AIOSPAWN_END_MEMFD = 4,        /* and what the launcher reads */
+  AIOSPAWN_END_REQUEST = 4,      /* and what the launcher reads */
   AIOSPAWN_ENDS = 5,
   AIOSPAWN_REGISTER = -16,
   AIOSPAWN_NO_FD = -2147483647,
-  AIOSPAWN_MAX_SAVED = 64,       /* descriptors a plan may set aside before it overwrites their numbers */
+  AIOSPAWN_MAX_SAVED = 1024,     /* descriptors a plan may set aside before it overwrites their numbers */
   AIOSPAWN_MAX_STEPS = 65536,
   AIOSPAWN_BATCH_EVENTS = 384,   /* the most events of a batch: three for each of 128 ready descriptors */
   AIOSPAWN_BATCH_DATA = 1048576  /* the most bytes */

@@ -98,10 +98,11 @@ static long execute(const struct walk *walk) {
   return found ? found : result;
 }
 
-/* Nobody reads: the parent is gone. The signal that came with it would fire when the mask opens. */
-static void swallow_sigpipe(void) {
+void child_say(int status, const char *byte) {
   uint64_t set = 1 << (SIGPIPE_NUMBER - 1);
   long nothing[2] = {0, 0};
+  if (sys3(SYS_write, status, (long)byte, 1) != BROKEN_PIPE) return;
+  /* Nobody listens. The signal that came with it would fire when the mask opens. */
   sys4(SYS_rt_sigtimedwait, (long)&set, 0, (long)nothing, sizeof set);
 }
 
@@ -111,7 +112,7 @@ static void leave_table(struct flight *flight) {
   long result = sys3(SYS_close_range, flight->landing_beyond, ~0u, UNSHARE_TABLE);
   if (result < 0) child_fail(flight->status, result, AIOSPAWN_STEP_CLOSE, 0);
   __atomic_store_n(&flight->left, 1, __ATOMIC_RELEASE);
-  if (sys3(SYS_write, flight->status, (long)"l", 1) == BROKEN_PIPE) swallow_sigpipe();
+  child_say(flight->status, "l");
   if (flight->landing > flight->landing_block) sys3(SYS_close_range, flight->landing_block, flight->landing - 1, 0);
   if (flight->status + 1 < flight->landing_beyond)
     sys3(SYS_close_range, flight->status + 1, flight->landing_beyond - 1, 0);
@@ -131,6 +132,6 @@ void child_run(void *argument) {
     if (result < 0) child_fail(flight->status, result, step->kind, flight->first_index + index);
   }
   /* From here on a pending signal may end the child: by its default action, in its own name. */
-  sys_sigmask(&flight->mask, NULL);
+  if (~flight->mask) sys_sigmask(&flight->mask, NULL);
   child_fail(flight->status, execute(&walk), flight->execve_kind, flight->step_count);
 }

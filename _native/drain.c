@@ -6,7 +6,8 @@
  *  - a started event comes before everything else of its child: status pipes first, and whoever finds a pipe or the pidfd
  *    ready asks the status pipe before.
  *  - the end of the status pipe means execve, or death: then the child is gone from our memory either way, but its pidfd may
- *    be a moment behind. Reading a word of its memory tells: no such process, or another memory.
+ *    be a moment behind. Reading a word of its memory tells: no such process, or another memory. A program may end its
+ *    first thread, and with it what can be read there, and run on: then /proc tells whether it has executed.
  *  - an entry leaves the set before its descriptor is closed: another process may hold the same file, and its entry would
  *    go on reporting.
  */
@@ -46,6 +47,15 @@ static int gone(const struct child *child) {
   return process_vm_readv(child->pid, &here, 1, &there, 1, 0) == -1 && errno == ESRCH;
 }
 
+static int before_exec(const struct child *child) {
+  return is_before_exec(child->pid, child->via_launcher ? LAUNCHER_NAME : NULL);
+}
+
+static int has_exited(const struct child *child) {
+  int status;
+  return status_of(child->sources[WATCHED_PIDFD].fd, WEXITED | WNOHANG | WNOWAIT, &status, NULL) != 0;
+}
+
 static void end_of_stream(struct drain *drain, struct source *source, int error) {
   if (source->disowned) source_watch(drain->reactor, source, NO_MASK);
   else source_shut(drain->reactor, source);
@@ -71,15 +81,15 @@ static void started(struct drain *drain, struct child *child) {
   for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) unpark(drain, &child->sources[stream]);
 }
 
-/* The status pipe has ended, or cannot matter any more. */
+/* The status pipe has ended, or cannot matter any more. Without a memory it is dead, or a program whose first thread is. */
 static void left_memory(struct drain *drain, struct child *child) {
-  if (gone(child)) child->state = UNSURE;
+  if (gone(child) && (has_exited(child) || before_exec(child) != 0)) child->state = UNSURE;
   else started(drain, child);
 }
 
-/* One byte: the launcher is alive, or the child has left our descriptor table; the program does not run yet. A record: it
- * never will. */
-static void read_status(struct drain *drain, struct child *child) {
+/* One byte: the launcher is alive, or the child has left our descriptor table; a record: the program never runs. `ended`:
+ * nothing comes behind what is there. */
+static void read_status(struct drain *drain, struct child *child, int ended) {
   struct source *status = &child->sources[WATCHED_STATUS];
   unsigned char said[1 + sizeof child->failure];
   ssize_t length;
@@ -91,9 +101,9 @@ static void read_status(struct drain *drain, struct child *child) {
     child_leave_memory(child);
   }
   child_leave_table(child);
-  if (length == 1) return; /* the end may be there already: the pipe stays ready */
+  if (length == 1 && !ended) return;
   source_shut(drain->reactor, status);
-  if (length == 0) {
+  if (length <= 1) {
     left_memory(drain, child);
     return;
   }
@@ -101,12 +111,17 @@ static void read_status(struct drain *drain, struct child *child) {
   child->state = FAILING; /* told when it is reaped */
 }
 
-/* A fork elsewhere in the process that dawdles before its exec holds back the end of the status pipe; the word that the
- * kernel clears when the child leaves our memory is not held back. */
+/* Has it executed the program, as far as that can be told without the status pipe? */
+static int has_executed(const struct child *child) {
+  if (child->via_launcher) return child->launcher_alive && before_exec(child) == 0;
+  if (child->private_memory) return before_exec(child) == 0;
+  return !__atomic_load_n(&child->slot->flight.alive, __ATOMIC_ACQUIRE);
+}
+
+/* A fork elsewhere in the process that dawdles before its exec holds back the end of the status pipe. */
 static void settle(struct drain *drain, struct child *child) {
-  if (child->state == LAUNCHING) read_status(drain, child);
-  if (child->state != LAUNCHING || child->private_memory || child->via_launcher) return;
-  if (__atomic_load_n(&child->slot->flight.alive, __ATOMIC_ACQUIRE)) return;
+  if (child->state == LAUNCHING) read_status(drain, child, 0);
+  if (child->state != LAUNCHING || !has_executed(child)) return;
   source_shut(drain->reactor, &child->sources[WATCHED_STATUS]);
   left_memory(drain, child);
 }
@@ -120,20 +135,22 @@ static ssize_t read_some(struct drain *drain, const struct source *source, size_
   return length;
 }
 
+/* To the end, where there is no writer any more. */
 static void read_pipe(struct drain *drain, struct source *source, uint32_t ready) {
-  ssize_t length = read_some(drain, source, drain->share);
-  if (length > 0) {
+  uint32_t begin = drain->data_used;
+  ssize_t length;
+  do {
+    length = read_some(drain, source, begin + drain->share - drain->data_used);
+    if (length > 0) drain->data_used += (uint32_t)length;
+  } while (length > 0 && (ready & EPOLLHUP) && drain->data_used < begin + drain->share);
+  int error = length == -1 ? errno : 0;
+  if (drain->data_used > begin) {
     struct aiospawn_event *event = emit(drain, source->child, AIOSPAWN_DATA, source->index);
-    event->offset = drain->data_used;
-    event->length = (uint32_t)length;
-    drain->data_used += (uint32_t)length;
-    /* No writer any more, and a short read has emptied it: this was the end. Not so for a terminal, which gives lines. */
-    if ((ready & EPOLLHUP) && (size_t)length < drain->share && !source->terminal) end_of_stream(drain, source, 0);
-  } else if (length == 0 || (errno == EIO && source->terminal)) {
-    end_of_stream(drain, source, 0);
-  } else if (errno != EAGAIN) {
-    end_of_stream(drain, source, errno);
+    event->offset = begin;
+    event->length = drain->data_used - begin;
   }
+  if (length > 0 || error == EAGAIN) return;
+  end_of_stream(drain, source, error == EIO && source->terminal ? 0 : error);
 }
 
 static void write_pipe(struct drain *drain, struct source *source, uint32_t ready) {
@@ -162,9 +179,10 @@ static void failed(struct drain *drain, struct child *child) {
 static int never_ran(struct child *child, int pidfd) {
   int status = 0;
   if (child->state == STARTED || child->state == FAILING) return 0;
-  if (status_of(pidfd, WEXITED | WNOHANG | WNOWAIT, &status, NULL) != 1 || status >= 0) return 0;
+  if (status_of(pidfd, WEXITED | WNOHANG | WNOWAIT, &status, NULL) != 1) return 0;
   if (child->via_launcher && !child->launcher_alive) return 1;
-  return died_before_exec(child->pid, child->via_launcher ? LAUNCHER_NAME : NULL);
+  if (status >= 0) return 0;
+  return before_exec(child) == 1;
 }
 
 static void reap(struct drain *drain, struct child *child) {
@@ -172,13 +190,15 @@ static void reap(struct drain *drain, struct child *child) {
   struct rusage *usage = &drain->reactor->memory->usage[drain->reactor->batch.count + 1];
   int status = 255, known = 1, lost = 0;
   int before_exec = never_ran(child, pidfd->fd);
+  state_lock(); /* another thread that asks finds it alive, ended, or reaped */
   int result = status_of(pidfd->fd, WEXITED | WNOHANG, &status, usage);
+  child->reaped = result != 0;
+  state_unlock();
   if (result == 0) return;
   if (result < 0) {
     known = 0;
     lost = status_recovered(pidfd->fd, &status) < 0;
   }
-  child->reaped = 1;
   source_shut(drain->reactor, &child->sources[WATCHED_STATUS]);
   if (child->keep_pidfd) source_watch(drain->reactor, pidfd, NO_MASK);
   else source_shut(drain->reactor, pidfd);
@@ -189,7 +209,12 @@ static void reap(struct drain *drain, struct child *child) {
   }
   if (before_exec) {
     child_leave_memory(child);
-    died(drain, child, status);
+    if (status < 0) {
+      died(drain, child, status);
+    } else { /* the launcher found no request */
+      child->failure = (struct failure){.error = EIO, .kind = AIOSPAWN_STEP_LAUNCHER};
+      failed(drain, child);
+    }
     return;
   }
   if (child->state != STARTED) started(drain, child);
@@ -226,7 +251,7 @@ int aiospawn_drain(struct aiospawn_reactor *reactor) {
   uint32_t readers = 0;
   for (int i = 0; i < count; i++) {
     struct source *source = ready[i].data.ptr;
-    if (is_status(source)) read_status(&drain, source->child);
+    if (is_status(source)) read_status(&drain, source->child, (ready[i].events & EPOLLHUP) != 0);
     else if (is_pipe(source) && source->mask == EPOLLIN) readers++;
   }
   drain.share = readers ? DATA / readers : 0;

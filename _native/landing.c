@@ -3,26 +3,29 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "sys.h"
 
 enum {
   BLOCK = LANDING_SLOTS * LANDING_WIDTH,
-  THRESHOLD = 256,                 /* below it the copy costs less than the duplicating */
   LOWEST_START = 64,               /* the numbers below are for programs that know them by heart */
   HIGHEST_START = 4096,
   LARGE_LIMIT = 4096,              /* a table below it is copied in 20 us at the most */
-  LARGEST_TABLE = 65536
+  LARGEST_TABLE = 65536,
+  COPY_NS = 50                     /* what a descriptor's copy may cost; waiting for a slot must not cost more */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int first = -1;             /* the block's first number; -1: there is none */
-static int grown;                  /* the table */
-static int refused;                /* it cannot be had: not tried again */
+static int in_use;                 /* a launch has shared the table: it was grown before, and the block was asked for */
+static int lost;                   /* a number was: no more launches, but those in flight are to be given back */
 static int placeholder = -1;
 static struct stat identity;
 static const int32_t *departed[LANDING_SLOTS]; /* of the child in flight */
@@ -31,22 +34,34 @@ static uint8_t busy[LANDING_SLOTS];
 void landing_lock(void) { pthread_mutex_lock(&lock); }
 void landing_unlock(void) { pthread_mutex_unlock(&lock); }
 
-/* ---- the block ----------------------------------------------------------------------------------------------------- */
-
-static int is_free(int number) { return fcntl(number, F_GETFD) == -1 && errno == EBADF; }
+/* ---- the numbers --------------------------------------------------------------------------------------------------- */
 
 static int is_placeholder(int number) {
   struct stat now;
   return fstat(number, &now) == 0 && now.st_dev == identity.st_dev && now.st_ino == identity.st_ino;
 }
 
-static int find_block(void) {
-  for (int start = LOWEST_START; start <= HIGHEST_START; start += BLOCK) {
-    int number = start;
-    while (number < start + BLOCK && is_free(number)) number++;
-    if (number == start + BLOCK) return start;
+static int put_placeholder(int number) { return dup3(placeholder, number, O_CLOEXEC); }
+
+/* Each number is asked for, not taken: another thread may be given it at the same time. Where the block is not free, the
+ * first number that can be had behind the gap, or -1. */
+static int claim(int start) {
+  int number = start, got = -1;
+  while (number < start + BLOCK && (got = fcntl(placeholder, F_DUPFD_CLOEXEC, number)) == number) number++;
+  if (number == start + BLOCK) return start;
+  if (got >= 0) close(got);
+  while (number-- > start) close(number);
+  return got;
+}
+
+static void reserve(void) {
+  if (placeholder == -1) placeholder = memfd_create("aiospawn", MFD_CLOEXEC);
+  if (placeholder == -1 || descriptor_lift(&placeholder, 3) < 0 || fstat(placeholder, &identity) == -1) return;
+  for (int start = LOWEST_START; first == -1 && start <= HIGHEST_START; start += BLOCK) {
+    int got = claim(start);
+    if (got == start) first = start;
+    else if (got == -1) return;
   }
-  return -1;
 }
 
 static void grow_table(void) {
@@ -57,22 +72,6 @@ static void grow_table(void) {
   if (high >= 0) close(high);
 }
 
-static int put_placeholder(int number) { return dup3(placeholder, number, O_CLOEXEC); }
-
-static int reserve(void) {
-  if (placeholder == -1) placeholder = memfd_create("aiospawn", MFD_CLOEXEC);
-  if (placeholder == -1 || fstat(placeholder, &identity) == -1) return 0;
-  int start = find_block();
-  if (start == -1) return 0;
-  for (int number = start; number < start + BLOCK; number++) {
-    if (put_placeholder(number) != -1) continue;
-    while (number-- > start) close(number);
-    return 0;
-  }
-  first = start;
-  return 1;
-}
-
 /* A program that may have thousands of descriptors may have them before its first launch: then the low numbers are gone. */
 void aiospawn_landing_reserve(void) {
   struct rlimit limit;
@@ -81,20 +80,25 @@ void aiospawn_landing_reserve(void) {
   landing_unlock();
 }
 
-/* Somebody closed or replaced our numbers: what is there now is not ours to touch. */
-static void drop_block(void) {
-  first = -1;
-  refused = 1;
-}
-
 /* ---- slots --------------------------------------------------------------------------------------------------------- */
 
+int landing_first(int slot) { return first + slot * LANDING_WIDTH; }
+
+void landing_block(int *start, int *beyond) {
+  *start = first;
+  *beyond = first + BLOCK;
+}
+
+/* What is on the numbers must go, or it would hold back the end of a pipe: also when RLIMIT_NOFILE has sunk below them. */
 static void give_back(int slot) {
+  int number = landing_first(slot);
   busy[slot] = 0;
   departed[slot] = NULL;
-  if (first == -1) return;
-  int number = first + slot * LANDING_WIDTH;
-  for (int i = 0; i < LANDING_WIDTH; i++) put_placeholder(number + i);
+  if (!is_placeholder(placeholder)) lost = 1;
+  for (int i = 0; i < LANDING_WIDTH; i++) {
+    if (!lost && put_placeholder(number + i) == -1) lost = 1;
+    if (lost) close(number + i);
+  }
 }
 
 static int find_free(void) {
@@ -108,40 +112,57 @@ static int find_free(void) {
   return LANDING_NONE;
 }
 
-int landing_take(int lowest_new) {
+static int try_to_take(void) {
   int slot = LANDING_NONE;
   landing_lock();
-  if (lowest_new >= THRESHOLD && first == -1 && !refused) refused = !reserve();
-  if (lowest_new >= THRESHOLD && first != -1) {
-    if (!grown) grow_table();
-    grown = 1;
-    slot = find_free();
+  if (!in_use) {
+    if (first == -1) reserve();
+    if (first != -1) grow_table();
+    in_use = 1;
   }
+  if (first != -1 && !lost) slot = find_free();
   if (slot != LANDING_NONE) busy[slot] = 1;
   landing_unlock();
   return slot;
 }
 
-int landing_fill(int slot, const int32_t *descriptors) {
-  int number = landing_first(slot), error = 0;
-  landing_lock();
-  for (int i = 0; i < LANDING_WIDTH && !error; i++) {
-    if (!is_placeholder(number + i)) {
-      drop_block();
-      error = -EBADF;
-    } else if (descriptors[i] >= 0 && dup3(descriptors[i], number + i, O_CLOEXEC) == -1) {
-      error = -errno;
-    }
-  }
-  landing_unlock();
-  return error;
+static int64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-int landing_first(int slot) { return first + slot * LANDING_WIDTH; }
+/* Where all slots are taken it is by children that wait for a processor: they are given ours. */
+int landing_take(int lowest_new) {
+  int slot = try_to_take();
+  if (slot != LANDING_NONE || first == -1 || lost) return slot;
+  int64_t deadline = now() + (int64_t)lowest_new * COPY_NS;
+  do {
+    sched_yield();
+    slot = try_to_take();
+  } while (slot == LANDING_NONE && now() < deadline);
+  return slot;
+}
 
-void landing_block(int *start, int *beyond) {
-  *start = first;
-  *beyond = first + BLOCK;
+/* Somebody closed or replaced our numbers: what is there now is not ours to touch, nor are the others to use. */
+static void withdraw(int slot, int filled) {
+  int number = landing_first(slot);
+  while (filled-- > 0) close(number + filled);
+  busy[slot] = 0;
+  departed[slot] = NULL;
+  lost = 1;
+}
+
+int landing_fill(int slot, const int32_t *descriptors) {
+  int number = landing_first(slot), i = 0;
+  landing_lock();
+  for (; i < LANDING_WIDTH; i++) {
+    if (!is_placeholder(number + i)) break;
+    if (descriptors[i] >= 0 && dup3(descriptors[i], number + i, O_CLOEXEC) == -1) break;
+  }
+  if (i < LANDING_WIDTH) withdraw(slot, i);
+  landing_unlock();
+  return i == LANDING_WIDTH;
 }
 
 void landing_depart(int slot, const int32_t *left) {
@@ -156,15 +177,10 @@ void landing_give_back(int slot, const int32_t *left) {
   landing_unlock();
 }
 
-void landing_forget(void) {
+/* The numbers are as good here as in the parent; the ends of its children in flight are not for us to hold. */
+void landing_after_fork(void) {
   pthread_mutex_init(&lock, NULL);
-  if (first != -1)
-    for (int number = first; number < first + BLOCK; number++) close(number);
-  if (placeholder != -1) close(placeholder);
-  first = placeholder = -1;
-  refused = grown = 0;
-  for (int slot = 0; slot < LANDING_SLOTS; slot++) {
-    busy[slot] = 0;
-    departed[slot] = NULL;
-  }
+  in_use = 0;
+  for (int slot = 0; slot < LANDING_SLOTS; slot++)
+    if (busy[slot]) give_back(slot);
 }

@@ -2,7 +2,7 @@
  *
  * Copying the table costs the parent 20 ns a descriptor. A child cloned with CLONE_FILES copies nothing; it leaves the shared
  * table at once, by close_range(top + 1, ~0, CLOSE_RANGE_UNSHARE), which copies only what lies up to `top`. So what the
- * child keeps must have low numbers: a block of 256 is reserved for the process, filled with a placeholder, and a launch
+ * child keeps must have low numbers: a block of 128 is reserved for the process, filled with a placeholder, and a launch
  * duplicates the child's ends, inherited streams too, onto four numbers of it.
  *
  * Rules, each from a break:
@@ -23,14 +23,14 @@
 
 #include "aiospawn.h"
 
-/* As many slots as launches may wait for a processor at a time: on a busy machine a child has to get one before it can
- * leave. With 16 a quarter of the launches of 64 at a time found none, and copied. */
-enum { LANDING_NONE = -1, LANDING_WIDTH = 4, LANDING_SLOTS = 64 };
+/* What is reserved is copied and closed again in every child of a process that has few descriptors: 256 numbers cost it 20 us.
+ * With 32 slots, of 64 launches at a time hardly one finds none. Where new descriptors get numbers below the threshold, the copy costs less than the duplicating. */
+enum { LANDING_NONE = -1, LANDING_WIDTH = 4, LANDING_SLOTS = 32, LANDING_THRESHOLD = 256 };
 
-/* A free slot, or LANDING_NONE: the table is small (`lowest_new` is a number the launch was just given), no slot is free,
- * or the block cannot be had. */
+/* A free slot, or LANDING_NONE: none gets free within the time that the copy would take (`lowest_new` is a number the launch
+ * was just given), or the block cannot be had. */
 int landing_take(int lowest_new);
-/* Duplicates the descriptors (-1: none) onto the slot's numbers. 0 or a negated errno; the slot is to be given back. */
+/* Duplicates the descriptors (-1: none) onto the slot's numbers. 0: it could not, and the slot is given back. */
 int landing_fill(int slot, const int32_t *descriptors);
 /* The slot's first number, the block's first, and the first beyond the block. */
 int landing_first(int slot);
@@ -40,9 +40,9 @@ void landing_depart(int slot, const int32_t *left);
 /* The child has left, or never was. Nothing happens if the slot was given back already. */
 void landing_give_back(int slot, const int32_t *left);
 
-/* Round a fork. The child of a fork lets go of the block. */
+/* Round a fork, in the parent; and in the child, where nothing is in flight. */
 void landing_lock(void);
 void landing_unlock(void);
-void landing_forget(void);
+void landing_after_fork(void);
 
 #endif

@@ -2,8 +2,8 @@
  *
  * For steps that would act on the parent through the memory that a cloned child shares with it (child.c): credentials,
  * oom_score_adj, memory cgroups. The child executes this first, from a descriptor, with the target's arguments and
- * environment as they are; only argv[0] is put before them: the decimal number of a sealed memfd with the rest (struct
- * launcher_request). All signals are blocked on the way here, and handlers are gone by the execve.
+ * environment as they are; only argv[0] is put before them: the decimal number of the descriptor to read the rest from
+ * (struct launcher_request). All signals are blocked on the way here, and handlers are gone by the execve.
  *
  * The first thing it says on the status pipe is one byte: alive. From then on the parent's memory is not needed.
  */
@@ -14,6 +14,8 @@
 #include "launcher.h"
 #include "sys.h"
 
+/* Directories of a search path: more than a few are rare. */
+enum { FEW = 64 };
 enum { PROTECT_READ = 1, PROTECT_WRITE = 2, MAP_ITS_OWN = 2, MAP_NO_FILE = 0x20, SET_NAME = 15, BAD_VERSION = -71 /* EPROTO */ };
 
 /* The compiler may ask for these two by itself, whatever it is told. */
@@ -35,11 +37,16 @@ static int parse_number(const char *text) {
 
 static int failed(long result) { return result < 0 && result > -4096; }
 
-static const char *const *split(const char *strings, const char *end, uint32_t count) {
-  long size = (long)((count + 1) * sizeof(char *));
-  long memory = sys6(SYS_mmap, 0, size, PROTECT_READ | PROTECT_WRITE, MAP_ITS_OWN | MAP_NO_FILE, -1, 0);
-  if (failed(memory)) return NULL;
-  const char **array = (const char **)memory;
+/* Into `few`, if they fit. */
+static const char *const *split(const char *strings, const char *end, uint32_t count, const char **few) {
+  const char **array = few;
+  if (count >= FEW) {
+    long size = (long)((count + 1) * sizeof(char *));
+    long memory = sys6(SYS_mmap, 0, size, PROTECT_READ | PROTECT_WRITE, MAP_ITS_OWN | MAP_NO_FILE, -1, 0);
+    if (failed(memory)) return NULL;
+    array = (const char **)memory;
+  }
+  array[count] = NULL;
   for (uint32_t i = 0; i < count && strings < end; i++) {
     array[i] = strings;
     while (*strings++) {
@@ -52,25 +59,32 @@ __attribute__((noreturn, used)) static void start(long *stack) {
   long count = stack[0];
   const char **arguments = (const char **)(stack + 1);
   if (count == 1 && arguments[0][0] == '?') sys1(SYS_exit_group, LAUNCHER_ANSWER); /* can it be executed at all? */
-  struct launcher_request request;
-  int memfd = parse_number(arguments[0]);
-  sys3(SYS_lseek, memfd, 0, 0);
-  long length = sys3(SYS_read, memfd, (long)&request, sizeof request);
-  if (length != sizeof request) sys1(SYS_exit_group, 127);
+  union {
+    struct launcher_request request;
+    unsigned char bytes[LAUNCHER_ROOM];
+  } room;
+  const char *few[FEW];
+  int reader = parse_number(arguments[0]);
+  long length = sys3(SYS_read, reader, (long)&room, sizeof room);
+  if (length < (long)sizeof room.request) sys1(SYS_exit_group, LAUNCHER_NO_REQUEST);
+  struct launcher_request request = room.request;
   sys3(SYS_fcntl, request.status, F_SETFD, FD_CLOEXEC);
   if (request.version != LAUNCHER_VERSION) child_fail(request.status, BAD_VERSION, AIOSPAWN_STEP_LAUNCHER, 0);
   sys5(SYS_prctl, SET_NAME, (long)LAUNCHER_NAME, 0, 0, 0); /* before it is alive: until then nobody takes it for the program */
-  sys3(SYS_write, request.status, (long)"a", 1);
-  long mapped = sys6(SYS_mmap, 0, request.size, PROTECT_READ, MAP_ITS_OWN, memfd, 0);
-  sys1(SYS_close, memfd);
-  if (failed(mapped)) child_fail(request.status, mapped, AIOSPAWN_STEP_LAUNCHER, 0);
-  const unsigned char *base = (const unsigned char *)mapped;
+  child_say(request.status, "a");
+  const unsigned char *base = room.bytes;
+  if (request.size > LAUNCHER_ROOM) {
+    long mapped = sys6(SYS_mmap, 0, request.size, PROTECT_READ, MAP_ITS_OWN, reader, 0);
+    if (failed(mapped)) child_fail(request.status, mapped, AIOSPAWN_STEP_LAUNCHER, 0);
+    base = (const unsigned char *)mapped;
+  }
+  sys1(SYS_close, reader);
   struct flight flight = {
       .steps = (const struct aiospawn_step *)(base + request.steps_at),
       .step_count = request.steps,
       .first_index = request.first_index,
       .data = base + request.data_at,
-      .candidates = split((const char *)base + request.candidates_at, (const char *)base + request.size, request.candidates),
+      .candidates = split((const char *)base + request.candidates_at, (const char *)base + request.size, request.candidates, few),
       .arguments = arguments + 1,
       .variables = (const char *const *)arguments + count + 1,
       .status = request.status,

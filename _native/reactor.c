@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "probe.h"
 #include "status.h"
 #include "sys.h"
@@ -51,7 +52,7 @@ static void fork_parent(void) {
 
 static void fork_child(void) {
   slots_reset_lock();
-  landing_forget();
+  landing_after_fork();
   pthread_mutex_init(&state, NULL);
   __atomic_add_fetch(&aiospawn_generation, 1, __ATOMIC_RELEASE);
   int placeholder = reactors ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
@@ -209,18 +210,13 @@ struct aiospawn_reactor *aiospawn_reactor_open(int suspend, int *error) {
     *error = -errno;
     goto release_memory;
   }
-  if (reactor->epoll < 3) { /* a parent without standard streams: libuv refuses a descriptor 0, 1 or 2 of its own */
-    int moved = fcntl(reactor->epoll, F_DUPFD_CLOEXEC, 3);
-    *error = -errno;
-    close(reactor->epoll);
-    if (moved == -1) goto release_memory;
-    reactor->epoll = moved;
-  }
+  /* Not 0, 1 or 2, in a parent without standard streams: libuv refuses to watch those. */
+  *error = descriptor_lift(&reactor->epoll, 3);
+  if (*error < 0) goto release_memory;
   state_lock();
   reactor->next = reactors;
   reactors = reactor;
   state_unlock();
-  *error = 0;
   return reactor;
 release_memory:
   memory_release(reactor->memory);

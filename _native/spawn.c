@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clone.h"
+#include "descriptor.h"
 #include "probe.h"
 #include "reactor.h"
 #include "status.h"
@@ -68,11 +69,11 @@ static int step_is_sound(const struct aiospawn_request *head, const struct aiosp
     case AIOSPAWN_STEP_SAVE:
       return step->value >= 0 && step->value < AIOSPAWN_MAX_SAVED;
     case AIOSPAWN_STEP_DUP_SAVED:
-      return step->fd >= 0 && step->fd < AIOSPAWN_MAX_SAVED && step->value <= head->top;
+      return step->fd >= 0 && step->fd < AIOSPAWN_MAX_SAVED && step->value >= 0 && step->value <= head->top;
     case AIOSPAWN_STEP_DUP:
-      return step->value <= head->top || step->value == step->fd;
+      return step->value >= 0 && (step->value <= head->top || step->value == step->fd);
     case AIOSPAWN_STEP_OPEN:
-      return step->fd <= head->top && is_string(step, data);
+      return step->fd >= 0 && step->fd <= head->top && is_string(step, data);
     case AIOSPAWN_STEP_CHROOT:
     case AIOSPAWN_STEP_CHDIR:
       return is_string(step, data);
@@ -127,16 +128,6 @@ static int request_place(const struct layout *layout, const unsigned char *reque
 
 /* ---- pipes --------------------------------------------------------------------------------------------------------- */
 
-/* Descriptors 0, 1, 2 are the child's to inherit, and a plan writes up to `top`: ours lie above. */
-static int lift(int *fd, int lowest) {
-  if (*fd >= lowest) return 0;
-  int moved = fcntl(*fd, F_DUPFD_CLOEXEC, lowest);
-  int error = -errno;
-  close(*fd);
-  *fd = moved;
-  return moved < 0 ? error : 0;
-}
-
 /* near: non-blocking, in the parent. Under the state lock, so that a fork finds both ends in the table. */
 static int pipe_open(int reads_near, int lowest, struct source *near, int32_t *far) {
   int ends[2], error = 0;
@@ -144,11 +135,28 @@ static int pipe_open(int reads_near, int lowest, struct source *near, int32_t *f
   if (pipe2(ends, O_CLOEXEC) == -1) {
     error = -errno;
   } else {
-    int first = lift(&ends[0], lowest), second = lift(&ends[1], lowest);
     near->fd = ends[reads_near ? 0 : 1];
     *far = ends[reads_near ? 1 : 0];
+    int first = descriptor_lift(&near->fd, 3), second = descriptor_lift(far, lowest);
     error = first < 0 ? first : second;
     if (error == 0 && fcntl(near->fd, F_SETFL, O_NONBLOCK) == -1) error = -errno;
+  }
+  state_unlock();
+  return error;
+}
+
+/* Neither end blocks: what the child has to say is little. */
+static int status_open(struct child *child, int lowest) {
+  int ends[2], error = 0;
+  state_lock();
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) {
+    error = -errno;
+  } else {
+    child->sources[WATCHED_STATUS].fd = ends[0];
+    child->far[AIOSPAWN_END_STATUS] = ends[1];
+    int first = descriptor_lift(&child->sources[WATCHED_STATUS].fd, 3);
+    int second = descriptor_lift(&child->far[AIOSPAWN_END_STATUS], lowest);
+    error = first < 0 ? first : second;
   }
   state_unlock();
   return error;
@@ -162,17 +170,16 @@ static int pty_open(const struct aiospawn_request *head, struct child *child, in
   state_lock();
   int end = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
   if (end == -1) error = -errno;
-  if (!error) error = lift(&end, lowest);
+  if (!error) error = descriptor_lift(&end, 3);
   if (!error) {
     output->fd = end;
     if (ioctl(end, TIOCSPTLCK, &unlocked) == -1) error = -errno;
   }
-  if (!error && (input->fd = fcntl(end, F_DUPFD_CLOEXEC, lowest)) == -1) error = -errno;
+  if (!error && (input->fd = fcntl(end, F_DUPFD_CLOEXEC, 3)) == -1) error = -errno;
   if (!error && head->rows && ioctl(end, TIOCSWINSZ, &size) == -1) error = -errno;
   if (!error) { /* not by path: it may be another mount's */
-    int far = ioctl(end, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-    error = far == -1 ? -errno : lift(&far, lowest);
-    child->far[0] = error ? -1 : far;
+    child->far[0] = ioctl(end, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    error = child->far[0] == -1 ? -errno : descriptor_lift(&child->far[0], lowest);
   }
   input->terminal = output->terminal = 1;
   state_unlock();
@@ -189,10 +196,9 @@ static int pipes_open(struct aiospawn_reactor *reactor, struct child *child, con
     result = pipe_open(child_writes, lowest, near, &child->far[stream]);
     if (result == 0 && head->pipe_size && fcntl(near->fd, F_SETPIPE_SZ, head->pipe_size) == -1) result = -errno;
   }
-  if (result == 0) result = pipe_open(1, lowest, &child->sources[WATCHED_STATUS], &child->far[AIOSPAWN_END_STATUS]);
-  for (int i = 0; i < WATCHED_PIDFD && result == 0; i++)
-    if (child->sources[i].fd >= 0) result = source_watch(reactor, &child->sources[i], i ? EPOLLIN : 0);
-  return result;
+  for (int stream = 0; stream < AIOSPAWN_STREAMS && result == 0; stream++)
+    if (child->sources[stream].fd >= 0) result = source_watch(reactor, &child->sources[stream], stream ? EPOLLIN : 0);
+  return result < 0 ? result : status_open(child, lowest);
 }
 
 static void far_close(struct child *child) {
@@ -241,8 +247,8 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
   __atomic_store_n(&flight->alive, 1, __ATOMIC_RELEASE);
   sys_sigmask(&all, &mask);
   flight->mask = head->flags & AIOSPAWN_SET_SIGMASK ? head->sigmask : mask;
-  if (child->via_launcher && launcher_prepare(flight, head, &child->far[AIOSPAWN_END_MEMFD]) < 0) {
-    /* no memfd, or it may not be written (RLIMIT_FSIZE) */
+  if (child->via_launcher && launcher_prepare(flight, head, &child->far[AIOSPAWN_END_REQUEST]) < 0) {
+    /* no descriptor for the request, or no file may be written (RLIMIT_FSIZE) */
     child->via_launcher = 0;
     child->private_memory = 1;
     skip_prelude(flight, head);
@@ -250,6 +256,8 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
   }
   long pid = child_clone(&plan, child_run, flight);
   sys_sigmask(&mask, NULL);
+  /* A clone that fails late has written a number there, which is another's by now. */
+  if (pid < 0) child->sources[WATCHED_PIDFD].fd = -1;
   /* The child has a copy of the memory that holds the word: it will never be cleared here. */
   if (pid < 0 || child->private_memory) __atomic_store_n(&flight->alive, 0, __ATOMIC_RELEASE);
   return pid;
@@ -280,7 +288,8 @@ static void land(struct child *child, const struct aiospawn_request *head) {
   int32_t descriptors[LANDING_WIDTH];
   struct flight *flight = &child->slot->flight;
   if (!(head->flags & AIOSPAWN_MAY_SHARE_TABLE) || child->private_memory || child->via_launcher) return;
-  if (!flight->has_close_range || head->top >= AIOSPAWN_STREAMS) return; /* a step could overwrite a slot's numbers */
+  if (child->far[AIOSPAWN_END_STATUS] < LANDING_THRESHOLD || !flight->has_close_range) return;
+  if (head->top >= AIOSPAWN_STREAMS) return; /* a step could overwrite a slot's numbers */
   memcpy(descriptors, child->far, sizeof descriptors);
   unsigned inherits = 0;
   for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) {
@@ -289,19 +298,31 @@ static void land(struct child *child, const struct aiospawn_request *head) {
     if (descriptors[stream] >= 0) inherits |= 1u << stream;
   }
   int slot = landing_take(child->far[AIOSPAWN_END_STATUS]);
-  if (slot == LANDING_NONE) return;
+  if (slot == LANDING_NONE || !landing_fill(slot, descriptors)) return;
   landing_depart(slot, &flight->left);
   child->landing = (int16_t)slot;
-  if (landing_fill(slot, descriptors) < 0) {
-    child_leave_table(child);
-    return;
-  }
   far_close(child);
   flight->landing = landing_first(slot);
   landing_block(&flight->landing_block, &flight->landing_beyond);
   flight->inherits = inherits;
   for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) flight->ends[stream] = flight->landing + stream;
   flight->status = flight->landing + AIOSPAWN_END_STATUS;
+}
+
+/* The kernel gives it the lowest number that is free: in a program without standard streams one of theirs. */
+static int pidfd_lift(struct source *pidfd) {
+  int low = pidfd->fd, error = 0;
+  if (low > 2) return 0;
+  state_lock();
+  int moved = fcntl(low, F_DUPFD_CLOEXEC, 3);
+  if (moved == -1) {
+    error = -errno;
+  } else {
+    pidfd->fd = moved;
+    close(low);
+  }
+  state_unlock();
+  return error;
 }
 
 /* The child exists, but its exit could not be watched. */
@@ -323,11 +344,15 @@ static int launch(struct aiospawn_reactor *reactor, struct child *child, const s
   choose_memory(child, &layout->head);
   flight_finish(&child->slot->flight, child, &layout->head);
   land(child, &layout->head);
+  /* Only its end wakes us, which cannot come from a shared table before the child says that it has left. */
+  result = source_watch(reactor, &child->sources[WATCHED_STATUS], child->landing == LANDING_NONE ? 0 : EPOLLIN);
+  if (result < 0) return result;
   long pid = clone_child(reactor, child, &layout->head);
   if (pid < 0) return (int)pid;
   child->pid = (int32_t)pid;
   far_close(child);
-  result = source_watch(reactor, &child->sources[WATCHED_PIDFD], EPOLLIN);
+  result = pidfd_lift(&child->sources[WATCHED_PIDFD]);
+  if (result == 0) result = source_watch(reactor, &child->sources[WATCHED_PIDFD], EPOLLIN);
   if (result < 0) kill_and_reap(child);
   return result;
 }

@@ -50,14 +50,14 @@ int status_recovered(int pidfd, int *status) {
   return probed_features() & AIOSPAWN_HAS_PIDFD_INFO ? status_of_reaped(pidfd, status) : -ENOSYS;
 }
 
-int died_before_exec(int pid, const char *launcher) {
+int is_before_exec(int pid, const char *launcher) {
   char path[32], line[512];
   snprintf(path, sizeof path, "/proc/%d/stat", pid);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd == -1) return 0;
+  if (fd == -1) return -errno;
   ssize_t length = read(fd, line, sizeof line - 1);
   close(fd);
-  if (length <= 0) return 0;
+  if (length <= 0) return -ESRCH;
   line[length] = 0;
   char *after_name = strrchr(line, ')'); /* the name may hold anything */
   char *name = strchr(line, '(');
@@ -65,6 +65,6 @@ int died_before_exec(int pid, const char *launcher) {
   if (launcher && name && after_name && (size_t)(after_name - name - 1) == strlen(launcher) &&
       memcmp(name + 1, launcher, strlen(launcher)) == 0)
     return 1;
-  if (!after_name || sscanf(after_name + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1) return 0;
+  if (!after_name || sscanf(after_name + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1) return -ENODATA;
   return (flags & FORKED_NO_EXEC) != 0;
 }

@@ -11,7 +11,8 @@ int status_of(int pidfd, int flags, int *status, struct rusage *usage);
 int status_of_reaped(int pidfd, int *status);
 /* The same, where the probe found that the kernel tells. */
 int status_recovered(int pidfd, int *status);
-/* Was this child, not yet reaped, still what was cloned when it died, or the launcher of that name, and not its program? */
-int died_before_exec(int pid, const char *launcher);
+/* Is this child, running or not yet reaped, what was cloned, or the launcher of that name, and not its program? A negated
+ * errno where it cannot be told: /proc may not be mounted. */
+int is_before_exec(int pid, const char *launcher);
 
 #endif

@@ -5,9 +5,7 @@
 #include "steps.h"
 
 static long become(int from, int number) {
-  if (from != number) return sys3(SYS_dup3, from, number, 0);
-  long flags = sys2(SYS_fcntl, from, F_GETFD);
-  return flags < 0 ? flags : sys3(SYS_fcntl, from, F_SETFD, flags & ~FD_CLOEXEC);
+  return from == number ? sys3(SYS_fcntl, from, F_SETFD, 0) : sys3(SYS_dup3, from, number, 0);
 }
 
 long step_save(struct walk *walk, const struct aiospawn_step *step) {
@@ -26,10 +24,7 @@ long step_dup_saved(struct walk *walk, const struct aiospawn_step *step) {
 
 /* A launcher must find across its own execve what the program is to get; it puts the flag back first. */
 long step_cloexec(struct walk *walk, const struct aiospawn_step *step) {
-  int fd = operand(walk, step->fd);
-  long flags = sys2(SYS_fcntl, fd, F_GETFD);
-  if (flags < 0) return flags;
-  return sys3(SYS_fcntl, fd, F_SETFD, step->value ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC);
+  return sys3(SYS_fcntl, operand(walk, step->fd), F_SETFD, step->value ? FD_CLOEXEC : 0);
 }
 
 long step_open(struct walk *walk, const struct aiospawn_step *step) {

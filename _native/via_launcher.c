@@ -12,10 +12,13 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "launcher.h"
 #include "probe.h"
+#include "reactor.h"
 #include "status.h"
 #include "sys.h"
 
@@ -25,11 +28,9 @@ static int program = -1;
 static struct stat identity;
 
 int aiospawn_launcher_open(const char *path) {
-  int fd = open(path, O_PATH | O_CLOEXEC);
-  if (fd == -1) return -errno;
-  program = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-  int error = program == -1 ? -errno : 0;
-  close(fd);
+  program = open(path, O_PATH | O_CLOEXEC);
+  if (program == -1) return -errno;
+  int error = descriptor_lift(&program, 3);
   if (error == 0 && fstat(program, &identity) == -1) error = -errno;
   return error;
 }
@@ -94,7 +95,36 @@ int launcher_keeps_privileges(void) {
 
 /* ---- the request --------------------------------------------------------------------------------------------------- */
 
-static int write_request(const struct flight *flight, const struct aiospawn_request *head, int memfd) {
+/* All signals are blocked round a clone: this one would come when they no longer are. */
+static void drop_pending(int signal) {
+  static const struct timespec now = {0, 0};
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  sigtimedwait(&set, NULL, &now);
+}
+
+/* Small requests go through a pipe, which is half as dear as a file in memory. What the reader gets is what was written
+ * in either case: the file's offset is not moved. */
+static int request_open(size_t size, struct iovec *parts, int count, int32_t *reader) {
+  int ends[2] = {-1, -1}, error = 0;
+  ssize_t written;
+  state_lock(); /* so that a fork finds the reader in the table */
+  if (size > LAUNCHER_ROOM) ends[0] = memfd_create("aiospawn", MFD_CLOEXEC);
+  else if (pipe2(ends, O_CLOEXEC) == -1) ends[0] = -1;
+  if (ends[0] == -1) error = -errno;
+  if (!error) {
+    written = ends[1] == -1 ? pwritev(ends[0], parts, count, 0) : writev(ends[1], parts, count);
+    if (written != (ssize_t)size) error = written == -1 ? -errno : -EIO;
+  }
+  if (ends[1] >= 0) close(ends[1]);
+  *reader = ends[0];
+  state_unlock();
+  if (error == -EFBIG) drop_pending(SIGXFSZ);
+  return error;
+}
+
+static int write_request(const struct flight *flight, const struct aiospawn_request *head, int32_t *reader) {
   const struct aiospawn_step *steps = flight->steps + head->prelude;
   const char *candidates = flight->candidates[0], *arguments = flight->arguments[0];
   size_t steps_size = (head->steps - head->prelude) * sizeof *steps;
@@ -121,25 +151,18 @@ static int write_request(const struct flight *flight, const struct aiospawn_requ
       {(void *)flight->data, head->data_size},
       {(void *)candidates, candidates_size},
   };
-  ssize_t written = writev(memfd, parts, 4);
-  if (written != (ssize_t)request.size) return written == -1 ? -errno : -EIO;
-  if (fcntl(memfd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == -1) return -errno;
-  return 0;
+  return request_open(request.size, parts, 4, reader);
 }
 
-int launcher_prepare(struct flight *flight, const struct aiospawn_request *head, int32_t *memfd) {
+int launcher_prepare(struct flight *flight, const struct aiospawn_request *head, int32_t *reader) {
   if (!flight->arguments[0]) return -EINVAL;
-  int fd = memfd_create("aiospawn", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (fd == -1) return -errno;
-  *memfd = fcntl(fd, F_DUPFD_CLOEXEC, head->top < 2 ? 3 : head->top + 1);
-  int error = *memfd == -1 ? -errno : 0;
-  close(fd);
-  if (error == 0) error = write_request(flight, head, *memfd);
+  int error = write_request(flight, head, reader);
+  if (error == 0) error = descriptor_lift(reader, head->top < 2 ? 3 : head->top + 1);
   if (error < 0) return error;
-  snprintf(flight->number, sizeof flight->number, "%d", *memfd);
-  flight->arguments[-1] = flight->number; /* the NULL behind the candidates, which are in the memfd now */
+  snprintf(flight->number, sizeof flight->number, "%d", *reader);
+  flight->arguments[-1] = flight->number; /* the NULL behind the candidates, which are in the request now */
   flight->arguments--;
-  flight->ends[AIOSPAWN_END_MEMFD] = *memfd;
+  flight->ends[AIOSPAWN_END_REQUEST] = *reader;
   flight->step_count = head->prelude;
   flight->program = program;
   flight->execve_kind = AIOSPAWN_STEP_LAUNCHER;

@@ -6,8 +6,8 @@
 
 /* Would a program executed now keep the privileges that this process has? */
 int launcher_keeps_privileges(void);
-/* Moves all but the prelude's steps into a memfd, whose number goes to *memfd, and turns the flight towards the launcher.
- * 0 or a negated errno. */
-int launcher_prepare(struct flight *flight, const struct aiospawn_request *head, int32_t *memfd);
+/* Writes all but the prelude's steps where the launcher reads them, by descriptor *reader, the caller's to close, and turns
+ * the flight towards the launcher. 0 or a negated errno; *reader may be open then, too. */
+int launcher_prepare(struct flight *flight, const struct aiospawn_request *head, int32_t *reader);
 
 #endif

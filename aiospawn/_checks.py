@@ -17,7 +17,6 @@ __all__ = ["CHECKS", "descriptor", "is_open"]
 
 _ID_LIMIT = 2**32 - 1
 _INT_MAX = 2**31 - 1
-_FD_MAX = 2**30 - 1  # above what fs.nr_open can be set to
 _SIGNALS = 64
 _INFINITY = 2**64 - 1  # RLIM_INFINITY, which the resource module has as -1
 _CAPABILITIES = (  # <linux/capability.h>, by number
@@ -76,9 +75,13 @@ def _number(name: str, value: Any, lowest: int, highest: int) -> int:
     return value
 
 
-def _integer(name: str, lowest: int, highest: int, *, unset: int | None = None) -> Callable[[Any], int | None]:
+def _integer(
+    name: str, lowest: int, highest: int, *, unset: int | None = None, optional: bool = True
+) -> Callable[[Any], int | None]:
     def check(value: Any) -> int | None:
-        return value if value is None or value == unset else _number(name, value, lowest, highest)
+        if (optional and value is None) or (unset is not None and value == unset):
+            return unset
+        return _number(name, value, lowest, highest)
 
     return check
 
@@ -180,11 +183,21 @@ def _preexec_fn(value: Any) -> Any:
 def _pass_fds(value: Any) -> tuple[int, ...]:
     fds = tuple(sorted({int(fd) for fd in value}))
     for fd in fds:
-        if fd < 0:
+        if not 0 <= fd <= _INT_MAX:
             raise ValueError("bad value(s) in fds_to_keep")
         if not is_open(fd):
             raise _errors.bad_descriptor("pass_fds", fd)
     return fds
+
+
+def _child_number(name: str, value: Any) -> int:
+    _number(f"a descriptor in {name}", value, 0, _INT_MAX)
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and value >= soft:
+        raise ValueError(f"{name}[{value}]: descriptors are below {soft}, the soft RLIMIT_NOFILE")
+    return int(value)
 
 
 def _fds(value: Any) -> dict[int, int] | None:
@@ -192,10 +205,7 @@ def _fds(value: Any) -> dict[int, int] | None:
         return None
     if not isinstance(value, Mapping):
         raise TypeError(f"fds must map child descriptors to descriptors or files, not {value!r}")
-    return {
-        _number("a descriptor in fds", number, 0, _FD_MAX): _own_descriptor(f"fds[{number}]", source)
-        for number, source in value.items()
-    }
+    return {_child_number("fds", number): _own_descriptor(f"fds[{number}]", source) for number, source in value.items()}
 
 
 def _open_fds(value: Any) -> dict[int, tuple[bytes, int, int]] | None:
@@ -205,7 +215,7 @@ def _open_fds(value: Any) -> dict[int, tuple[bytes, int, int]] | None:
         raise TypeError(f"open_fds must map child descriptors to (path, flags, mode), not {value!r}")
     opened = {}
     for number, specification in value.items():
-        _number("a descriptor in open_fds", number, 0, _FD_MAX)
+        _child_number("open_fds", number)
         if not isinstance(specification, tuple) or len(specification) not in (2, 3):
             raise TypeError(f"open_fds[{number}] must be (path, flags) or (path, flags, mode), got {specification!r}")
         path, flags, mode = specification if len(specification) == 3 else (*specification, 0o666)
@@ -423,6 +433,9 @@ def _via(value: Any) -> str | None:
 CHECKS: dict[str, Callable[[Any], Any]] = {
     "executable": _path_or_descriptor("executable"),
     "preexec_fn": _preexec_fn,
+    "close_fds": bool,
+    "restore_signals": bool,
+    "start_new_session": bool,
     "startupinfo": _windows_only("startupinfo", None),
     "creationflags": _windows_only("creationflags", 0),
     "pass_fds": _pass_fds,
@@ -432,7 +445,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "pty": _pty,
     "cwd": _path_or_descriptor("cwd"),
     "chroot": _own_path("chroot"),
-    "umask": _integer("umask", 0, 0o7777, unset=-1),
+    "umask": _integer("umask", 0, 0o7777, unset=-1, optional=False),
     "process_group": _integer("process_group", 0, _INT_MAX, unset=-1),
     "controlling_terminal": _descriptor("controlling_terminal"),
     "foreground": _descriptor("foreground"),

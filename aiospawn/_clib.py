@@ -87,7 +87,7 @@ NO_FD: Final[int] = getattr(lib, "AIOSPAWN_NO_FD", -1)
 REGISTER: Final[int] = getattr(lib, "AIOSPAWN_REGISTER", -1)
 MAX_SAVED: Final[int] = getattr(lib, "AIOSPAWN_MAX_SAVED", 0)
 END_STATUS: Final[int] = getattr(lib, "AIOSPAWN_END_STATUS", 0)
-END_MEMFD: Final[int] = getattr(lib, "AIOSPAWN_END_MEMFD", 0)
+END_REQUEST: Final[int] = getattr(lib, "AIOSPAWN_END_REQUEST", 0)
 
 
 def request_header(

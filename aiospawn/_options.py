@@ -150,7 +150,7 @@ def _maps(options: Options) -> None:
 def _sessions(options: Options) -> None:
     if options.pty and options.controlling_terminal is not None:
         raise ValueError(f"pty and controlling_terminal={options.controlling_terminal!r}: a session has one terminal")
-    if options.pty and options.process_group is not None:
+    if options.pty and options.process_group not in (None, -1):
         raise ValueError(f"pty makes a new session, whose leader cannot join process_group={options.process_group!r}")
 
 

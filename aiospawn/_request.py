@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import operator
 import os
 import sys
 from errno import E2BIG, EPROTO
+from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from . import _clib, _errors, _stdio, _steps
@@ -86,20 +88,38 @@ class Program(NamedTuple):
 
 def program(streams: tuple[Any, Any, Any], options: Options) -> Program:
     """The program for these standard streams and options. Raises what `_stdio.planned` raises."""
-    if options is DEFAULTS:
-        stdin, stdout, stderr = streams
-        if stdin in _SYMBOLS and stdout in _SYMBOLS and stderr in _SYMBOLS:
-            return _usual_program(stdin, stdout, stderr)
+    stdin, stdout, stderr = streams
+    if stdin in _SYMBOLS and stdout in _SYMBOLS and stderr in _SYMBOLS and _says_all(options):
+        return _known_program(streams, options if options.env is None else options._replace(env=None))
     return _program(streams, options)
 
 
 _SYMBOLS = (None, _stdio.PIPE, _stdio.STDOUT, _stdio.DEVNULL)
 
+# Options that refer to what may be another thing the next time (a descriptor, this process), or cannot be compared.
+_REFERRING = (
+    *("pass_fds", "fds", "open_fds", "pty", "controlling_terminal", "foreground", "cgroup", "setns", "landlock"),
+    *("pdeathsig", "hook", "rlimits", "capabilities", "seccomp", "chroot"),
+)
+_referring = operator.attrgetter(*_REFERRING)
+_NOTHING_REFERRED_TO = _referring(DEFAULTS)
 
-@functools.cache
-def _usual_program(stdin: Any, stdout: Any, stderr: Any) -> Program:
-    """Most launches are one of these few."""
-    return _program((stdin, stdout, stderr), DEFAULTS)
+
+def _says_all(options: Options) -> bool:
+    """Is the program the same for whoever gives these options?"""
+    if options is DEFAULTS:
+        return True
+    return (
+        _referring(options) == _NOTHING_REFERRED_TO
+        and type(options.cwd) in (str, NoneType)
+        and type(options.executable) in (str, NoneType)
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _known_program(streams: tuple[Any, Any, Any], options: Options) -> Program:
+    """Programs launch the same way again and again."""
+    return _program(streams, options)
 
 
 def _program(streams: tuple[Any, Any, Any], options: Options) -> Program:
@@ -116,6 +136,7 @@ def _program(streams: tuple[Any, Any, Any], options: Options) -> Program:
     for kind, fd, value, operand in steps:
         packed.append(_clib.pack_step(kind, fd, value, len(data), len(operand)))
         data += operand
+    inherited = [stream for stream in range(3) if stream not in plan.kept]
     return Program(
         plan=plan,
         steps=steps,
@@ -124,8 +145,8 @@ def _program(streams: tuple[Any, Any, Any], options: Options) -> Program:
         prelude=len(before),
         private_memory=options.hook is not None and (alone or not _clib.hooks_may_share_memory()),
         via_launcher=via_launcher,
-        may_share_table=options.close_fds and not needed and all(source < 0 for source in plan.sources),
-        inherits=sum(1 << stream for stream in range(3) if stream not in plan.kept),
+        may_share_table=options.close_fds and not needed and all(fd < 0 or fd in inherited for fd in plan.sources),
+        inherits=sum(1 << stream for stream in inherited),
     )
 
 
@@ -194,8 +215,10 @@ def _candidates(program: bytes, env: Mapping[Any, Any] | None) -> list[bytes]:
     if b"/" in program:
         return [program]
     search = (os.environ if env is None else env).get("PATH")
-    if search is None and env is not None:
-        search = env.get(b"PATH")
+    if env is not None and b"PATH" in env:
+        if search is not None:
+            raise ValueError("env cannot contain 'PATH' and b'PATH' keys")
+        search = env[b"PATH"]
     return [prefix + program for prefix in _prefixes(os.defpath if search is None else search)]
 
 

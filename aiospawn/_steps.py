@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from . import _checks, _clib
-from ._clib import END_MEMFD, END_STATUS, Step
+from ._clib import END_REQUEST, END_STATUS, Step
 from ._options import DEFAULTS, SETPGRP, SETSID
 from ._stdio import closing
 
@@ -79,7 +79,7 @@ def prelude(options: Options, plan: Plan) -> tuple[list[StepTuple], list[StepTup
     """For the way to the launcher: what must survive its execve, and how it puts the flags back."""
     used = {*plan.sources, *needed_descriptors(options)}
     through = {fd for fd in used if fd < 0 or (_checks.is_open(fd) and not os.get_inheritable(fd))}
-    opened = [(int(Step.CLOEXEC), fd, 0, b"") for fd in (-1 - END_STATUS, -1 - END_MEMFD, *through)]
+    opened = [(int(Step.CLOEXEC), fd, 0, b"") for fd in (-1 - END_STATUS, -1 - END_REQUEST, *through)]
     return opened, [(int(Step.CLOEXEC), fd, 1, b"") for fd in through]
 
 

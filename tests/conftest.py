@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["pytester"]
 
-# Finds faults that are open, and fails until they are mended. Not collected with the rest meanwhile.
-collect_ignore = ["test_native.py"]
-
 _HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
 
 

@@ -211,7 +211,8 @@ loop.close()
 
 @variants
 @crowds
-def test_a_dawdling_fork_holds_back_neither_output_nor_exit(variant: str, crowd: int) -> None:
+@pytest.mark.parametrize("via", [None, "launcher"], ids=["direct", "launcher"])
+def test_a_dawdling_fork_holds_back_neither_output_nor_exit(variant: str, crowd: int, via: str | None) -> None:
     """While a stranger holds the status pipe's end, the program's output and exit arrive all the same."""
     program = """
 import asyncio, os, threading
@@ -229,14 +230,16 @@ async def main():
     holder = threading.Thread(target=hold)
     holder.start()
     # The output tells that the program runs, for it waits for its input then.
-    process = await aiospawn.create_subprocess_exec("/bin/sh", "-c", "echo text; read line; exit 7", stdin=-1, stdout=-1)
-    assert len(held) == 1
+    command = "/bin/sh", "-c", "echo text; read line; exit 7"
+    process = await aiospawn.create_subprocess_exec(*command, stdin=-1, stdout=-1, via={via!r})
+    assert held
     print(await process.communicate(b"line\\n"), process.returncode)
     holder.join()
-    os.close(held[0])
+    for number in held:
+        os.close(number)
 
 loop = fresh.new_event_loop()
 loop.run_until_complete(main())
 loop.close()
 """
-    assert fresh.run(program, variant, crowd) == "(b'text\\n', None) 7\n"
+    assert fresh.run(program.replace("{via!r}", repr(via)), variant, crowd) == "(b'text\\n', None) 7\n"

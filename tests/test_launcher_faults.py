@@ -352,8 +352,8 @@ def _other_version(directory: pathlib.Path) -> pathlib.Path:
     source = directory / "source"
     shutil.copytree(pathlib.Path(__file__).parent.parent / "_native", source)
     header = (source / "launcher.h").read_text()
-    assert header.count("LAUNCHER_VERSION = 1,") == 1
-    (source / "launcher.h").write_text(header.replace("LAUNCHER_VERSION = 1,", "LAUNCHER_VERSION = 1000,"))
+    assert header.count("LAUNCHER_VERSION = 2,") == 1
+    (source / "launcher.h").write_text(header.replace("LAUNCHER_VERSION = 2,", "LAUNCHER_VERSION = 1000,"))
     program = source / "_launcher"
     files = [source / name for name in ("launcher.c", "child.c", *(f.name for f in sorted(source.glob("step_*.c"))))]
     freestanding = ("-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-nostdlib", "-nostartfiles")

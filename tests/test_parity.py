@@ -44,8 +44,8 @@ def _closed_descriptor(option: str, value: int) -> Difference:
     return Difference("Closed descriptor", Raised("OSError", 9, None, f"[Errno 9] {_BADF} ({option}={value})"))
 
 
-def _type_error(option: str) -> Difference:
-    text = f"{option} must be an integer, not str: '0'"
+def _type_error(option: str, given: str = "str: '0'") -> Difference:
+    text = f"{option} must be an integer, not {given}"
     return Difference("Texts of TypeErrors", Raised("TypeError", None, None, text))
 
 
@@ -59,6 +59,7 @@ DIFFERENCES: dict[str, Difference] = {
         versions=sys.version_info < (3, 13),
     ),
     "umask of another type": _type_error("umask"),
+    "umask None": _type_error("umask", "NoneType: None"),
     "process_group of another type": _type_error("process_group"),
     "process_group of a stranger": Difference(
         "Text of a failed step", Raised("PermissionError", errno.EPERM, None, f"[Errno 1] {_PERM} (setpgid 1)")
