@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     import resource
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 try:
     from . import _ffi  # type: ignore[attr-defined]
@@ -339,22 +339,24 @@ class Native:
 
     @property
     def head(self) -> int:
-        """The next event's place in the batch."""
+        """The next event's place in the batch; moved by whoever has delivered it."""
         return self._batch.head  # type: ignore[no-any-return]
 
-    def peek_event(self) -> tuple[int, int, int, int, int, int, int]:
-        """The next event: token, kind, stream, value, extra, offset, length."""
-        return _EVENT.unpack_from(self._events, self._batch.head * _EVENT.size)
+    @head.setter
+    def head(self, place: int) -> None:
+        self._batch.head = place
 
-    def take_event(self) -> None:
-        self._batch.head += 1
+    def events(self) -> Iterator[tuple[int, int, int, int, int, int, int]]:
+        """The events that were not taken: token, kind, stream, value, extra, offset, length."""
+        batch = self._batch
+        return _EVENT.iter_unpack(self._events[batch.head * _EVENT.size : batch.count * _EVENT.size])
 
     def data(self, offset: int, length: int) -> bytes:
         return bytes(self._data[offset : offset + length])
 
-    def usage(self) -> bytes:
-        """The resource use of the next event's child, for `rusage`."""
-        at = self._batch.head * _USAGE.size
+    def usage(self, place: int) -> bytes:
+        """The resource use of the child of the event at this place, for `rusage`."""
+        at = place * _USAGE.size
         return self._usage[at : at + _USAGE.size]  # type: ignore[no-any-return]
 
     def watch(self, token: int, stream: int, how: int) -> None:

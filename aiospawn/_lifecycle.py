@@ -18,7 +18,7 @@ from typing import Final
 __all__ = ["TRANSITIONS", "Call", "Happening", "State"]
 
 
-class State(enum.Enum):
+class State(enum.StrEnum):  # its hash, unlike a plain enum's, is not Python code
     """Where a process stands."""
 
     LAUNCHING = "cloned; not known yet whether the program could be run"
@@ -29,7 +29,7 @@ class State(enum.Enum):
     FAILED = "the program could not be run"
 
 
-class Happening(enum.Enum):
+class Happening(enum.StrEnum):
     """What moves a process on."""
 
     STARTED = "the program runs"
@@ -38,7 +38,7 @@ class Happening(enum.Enum):
     UNPIPED = "no pipe is open any more"
 
 
-class Call(enum.Enum):
+class Call(enum.StrEnum):
     """What the protocol is told."""
 
     CONNECTION_MADE = "connection_made"

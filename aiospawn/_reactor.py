@@ -29,6 +29,7 @@ __all__ = ["Reactor", "Target", "reactor_of"]
 
 _ATTRIBUTE = "_aiospawn_reactor"
 _MOST_EVENTS = 1024  # of a batch, at least
+_DATA, _EXITED, _FAILED = Event.DATA, Event.EXITED, Event.FAILED
 
 
 class Target(Protocol):
@@ -116,19 +117,22 @@ class Reactor:
             return
         native, targets, post = self.native, self._targets, loop.call_soon
         first = self._batches * _MOST_EVENTS
-        while native.pending:
-            token, kind, stream, value, extra, offset, length = native.peek_event()
+        place = native.head
+        for token, kind, stream, value, extra, offset, length in native.events():
             target = targets.get(token)
             if target is not None:
                 payload: Any = None
-                if kind == Event.DATA:
+                if kind == _DATA:
                     payload = native.data(offset, length)
-                elif kind == Event.EXITED:
-                    payload = native.usage() if extra & 1 else None
-                elif kind == Event.FAILED:
+                elif kind == _EXITED:
+                    payload = native.usage(place) if extra & 1 else None
+                elif kind == _FAILED:
                     payload = offset
-                target.context.run(post, target.on_event, first + native.head, kind, stream, value, extra, payload)
-            native.take_event()
+                # A copy: a callback may run a nested loop, and a context cannot be entered twice.
+                context = target.context.copy()
+                post(target.on_event, first + place, kind, stream, value, extra, payload, context=context)
+            place += 1
+            native.head = place
 
 
 def reactor_of(loop: asyncio.AbstractEventLoop, *, permanent: bool = False) -> Reactor:

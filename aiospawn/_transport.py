@@ -195,15 +195,15 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         if transition is None:  # told twice: by a program that calls _process_exited itself
             return
         self._state, calls = transition
-        self._make(calls)
+        if calls:
+            self._make(calls)
         if happening is Happening.STARTED and not self._open_pipes:
             self._happened(Happening.UNPIPED)
 
     def _make(self, calls: tuple[Call, ...]) -> None:
         """The protocol's calls, each in turn even if one raises."""
         try:
-            if calls:
-                _CALLS[calls[0]](self)
+            _CALLS[calls[0]](self)
         finally:
             if len(calls) > 1:
                 self._make(calls[1:])

@@ -89,9 +89,8 @@ def _end(native: Native, token: int) -> int:
     while True:
         assert poller.poll(20_000), "neither started nor failed"
         native.drain()
-        while native.pending:
-            told, kind, *_ = native.peek_event()
-            native.take_event()
+        for told, kind, *_ in native.events():
+            native.head += 1
             assert told == token
             if kind == Event.STARTED:
                 with contextlib.suppress(ProcessLookupError):  # reaped in the same drain
