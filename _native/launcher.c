@@ -9,6 +9,7 @@
  */
 #include <fcntl.h>
 #include <stddef.h>
+#include <unistd.h>
 
 #include "child.h"
 #include "launcher.h"
@@ -37,66 +38,48 @@ static int parse_number(const char *text) {
 
 static int failed(long result) { return result < 0 && result > -4096; }
 
-/* Into `few`, if they fit. */
-static const char *const *split(const char *strings, const char *end, uint32_t count, const char **few) {
-  const char **array = few;
-  if (count >= FEW) {
-    long size = (long)((count + 1) * sizeof(char *));
-    long memory = sys6(SYS_mmap, 0, size, PROTECT_READ | PROTECT_WRITE, MAP_ITS_OWN | MAP_NO_FILE, -1, 0);
-    if (failed(memory)) return NULL;
-    array = (const char **)memory;
-  }
-  array[count] = NULL;
-  for (uint32_t i = 0; i < count && strings < end; i++) {
-    array[i] = strings;
-    while (*strings++) {
-    }
-  }
-  return array;
+static long map(int status, uint64_t size, long protection, long flags, int fd) {
+  long memory = sys6(SYS_mmap, 0, (long)size, protection, flags, fd, 0);
+  if (failed(memory)) child_fail(status, memory, AIOSPAWN_STEP_LAUNCHER, 0);
+  return memory;
 }
 
 __attribute__((noreturn, used)) static void start(long *stack) {
   long count = stack[0];
   const char **arguments = (const char **)(stack + 1);
   if (count == 1 && arguments[0][0] == '?') sys1(SYS_exit_group, LAUNCHER_ANSWER); /* can it be executed at all? */
+  if (count < 1) sys1(SYS_exit_group, LAUNCHER_NO_REQUEST);
   union {
     struct launcher_request request;
     unsigned char bytes[LAUNCHER_ROOM];
   } room;
   const char *few[FEW];
+  struct flight flight;
   int reader = parse_number(arguments[0]);
-  long length = sys3(SYS_read, reader, (long)&room, sizeof room);
-  if (length < (long)sizeof room.request) sys1(SYS_exit_group, LAUNCHER_NO_REQUEST);
+  long size = sys3(SYS_read, reader, (long)&room, sizeof room);
+  if (size < (long)sizeof room.request) sys1(SYS_exit_group, LAUNCHER_NO_REQUEST);
   struct launcher_request request = room.request;
   sys3(SYS_fcntl, request.status, F_SETFD, FD_CLOEXEC);
   if (request.version != LAUNCHER_VERSION) child_fail(request.status, BAD_VERSION, AIOSPAWN_STEP_LAUNCHER, 0);
   sys5(SYS_prctl, SET_NAME, (long)LAUNCHER_NAME, 0, 0, 0); /* before it is alive: until then nobody takes it for the program */
   child_say(request.status, "a");
   const unsigned char *base = room.bytes;
-  if (request.size > LAUNCHER_ROOM) {
-    long mapped = sys6(SYS_mmap, 0, request.size, PROTECT_READ, MAP_ITS_OWN, reader, 0);
-    if (failed(mapped)) child_fail(request.status, mapped, AIOSPAWN_STEP_LAUNCHER, 0);
-    base = (const unsigned char *)mapped;
+  long length = sys3(SYS_lseek, reader, 0, SEEK_END);
+  if (length > size) { /* a file */
+    size = length;
+    base = (const unsigned char *)map(request.status, (uint64_t)size, PROTECT_READ, MAP_ITS_OWN, reader);
   }
   sys1(SYS_close, reader);
-  struct flight flight = {
-      .steps = (const struct aiospawn_step *)(base + request.steps_at),
-      .step_count = request.steps,
-      .first_index = request.first_index,
-      .data = base + request.data_at,
-      .candidates = split((const char *)base + request.candidates_at, (const char *)base + request.size, request.candidates, few),
-      .arguments = arguments + 1,
-      .variables = (const char *const *)arguments + count + 1,
-      .status = request.status,
-      .ends = {request.ends[0], request.ends[1], request.ends[2]},
-      .top = request.top,
-      .program = request.program,
-      .landing = -1,
-      .execve_kind = AIOSPAWN_STEP_EXECVE,
-      .has_close_range = request.has_close_range,
-      .mask = request.mask,
-  };
-  if (!flight.candidates) child_fail(request.status, -12 /* ENOMEM */, AIOSPAWN_STEP_LAUNCHER, 0);
+  long result = launcher_read(&request, base, (uint64_t)size, &flight);
+  if (result < 0) child_fail(request.status, result, AIOSPAWN_STEP_LAUNCHER, 0);
+  const char **candidates = few;
+  if (request.candidates >= FEW)
+    candidates = (const char **)map(request.status, ((uint64_t)request.candidates + 1) * sizeof(char *),
+                                    PROTECT_READ | PROTECT_WRITE, MAP_ITS_OWN | MAP_NO_FILE, -1);
+  launcher_point(&request, base, candidates);
+  flight.candidates = (const char *const *)candidates;
+  flight.arguments = arguments + 1;
+  flight.variables = (const char *const *)arguments + count + 1;
   child_run(&flight);
 }
 

@@ -1,11 +1,11 @@
-/* What the launcher reads from a pipe, or a file in memory where it is longer than its room. The status descriptor and the version keep their places for good: an older
- * launcher must be able to refuse a newer request. */
+/* What the launcher reads from a pipe, or from a file in memory where it is longer than its room. The status descriptor and
+ * the version keep their places for good: an older launcher must be able to refuse a newer request. */
 #ifndef AIOSPAWN_LAUNCHER_H
 #define AIOSPAWN_LAUNCHER_H
 
 #include <stdint.h>
 
-#include "aiospawn.h"
+#include "child.h"
 
 enum {
   LAUNCHER_VERSION = 2,
@@ -30,5 +30,11 @@ struct launcher_request {
   uint32_t unused;                 /* no padding: it would carry what lay on the parent's stack */
   uint64_t mask;
 };
+
+/* The flight of a request of which so many bytes lie at base; nothing in it is trusted. 0, or -EPROTO. Arguments,
+ * environment and candidates are still to be put in. */
+long launcher_read(const struct launcher_request *request, const unsigned char *base, uint64_t size, struct flight *flight);
+/* The candidates of a request that was read, and a NULL behind them. */
+void launcher_point(const struct launcher_request *request, const unsigned char *base, const char **array);
 
 #endif

@@ -1,4 +1,4 @@
-/* The parent's half of a launch: the request into a slot, the pipes, the clone. */
+/* The parent's half of a launch: the pipes, the clone. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -14,117 +14,10 @@
 #include "descriptor.h"
 #include "probe.h"
 #include "reactor.h"
+#include "request.h"
 #include "status.h"
 #include "sys.h"
 #include "via_launcher.h"
-
-/* ---- the request --------------------------------------------------------------------------------------------------- */
-
-enum { MOST_NUMBER = 1 << 30 };    /* fs.nr_open cannot be set higher */
-
-struct layout {                    /* where the parts of a request lie, and what its pointer arrays need */
-  struct aiospawn_request head;
-  size_t steps, data, strings, size;
-  size_t pointers;                 /* candidates, arguments, variables, a NULL behind each */
-};
-
-static int is_operand(const struct aiospawn_request *head, int fd) {
-  if (fd >= 0) return 1;
-  if (fd <= AIOSPAWN_REGISTER) return AIOSPAWN_REGISTER - fd < AIOSPAWN_MAX_SAVED;
-  if (fd < -AIOSPAWN_ENDS) return 0;
-  return fd < -AIOSPAWN_STREAMS || head->pipes[-1 - fd] != AIOSPAWN_NO_PIPE;
-}
-
-static int request_read(const unsigned char *request, size_t size, struct layout *layout) {
-  if (size < sizeof layout->head) return -EINVAL;
-  memcpy(&layout->head, request, sizeof layout->head);
-  const struct aiospawn_request *head = &layout->head;
-  size_t strings = (size_t)head->candidates + head->arguments + head->variables;
-  if (head->version != AIOSPAWN_REQUEST_VERSION || head->steps > AIOSPAWN_MAX_STEPS) return -EINVAL;
-  layout->steps = sizeof *head;
-  layout->data = layout->steps + head->steps * sizeof(struct aiospawn_step);
-  layout->strings = layout->data + head->data_size;
-  layout->size = size;
-  layout->pointers = (strings + 3) * sizeof(char *);
-  if (head->prelude > head->steps || (!head->candidates && head->program == AIOSPAWN_NO_FD)) return -EINVAL;
-  if (head->program != AIOSPAWN_NO_FD && !is_operand(head, head->program)) return -EINVAL;
-  if (layout->strings > size || strings > size - layout->strings) return -EINVAL;
-  if (strings && request[size - 1] != 0) return -EINVAL;
-  for (int i = 0; i < AIOSPAWN_STREAMS; i++)
-    if (head->pipes[i] > (i ? AIOSPAWN_CHILD_WRITES : AIOSPAWN_PTY)) return -EINVAL;
-  if (head->pipes[0] == AIOSPAWN_PTY && (head->pipes[1] || head->pipes[2])) return -EINVAL;
-  return head->top < -1 || head->top >= MOST_NUMBER || head->pipe_size < 0 ? -EINVAL : 0;
-}
-
-static int is_string(const struct aiospawn_step *step, const unsigned char *data) {
-  return step->size && data[step->data + step->size - 1] == 0;
-}
-
-/* What the child trusts without looking: the kinds, the registers, the offsets, the terminated strings. */
-static int step_is_sound(const struct aiospawn_request *head, const struct aiospawn_step *step, const unsigned char *data) {
-  if (step->kind <= AIOSPAWN_STEP_LAUNCHER || step->kind >= AIOSPAWN_STEP_KINDS) return 0;
-  if (step->data > head->data_size || step->size > head->data_size - step->data) return 0;
-  if (!is_operand(head, step->fd)) return 0;
-  switch (step->kind) {
-    case AIOSPAWN_STEP_SAVE:
-      return step->value >= 0 && step->value < AIOSPAWN_MAX_SAVED;
-    case AIOSPAWN_STEP_DUP_SAVED:
-      return step->fd >= 0 && step->fd < AIOSPAWN_MAX_SAVED && step->value >= 0 && step->value <= head->top;
-    case AIOSPAWN_STEP_DUP:
-      return step->value >= 0 && (step->value <= head->top || step->value == step->fd);
-    case AIOSPAWN_STEP_OPEN:
-      return step->fd >= 0 && step->fd <= head->top && is_string(step, data);
-    case AIOSPAWN_STEP_CHROOT:
-    case AIOSPAWN_STEP_CHDIR:
-      return is_string(step, data);
-    case AIOSPAWN_STEP_CGROUP:
-      return !step->size || is_string(step, data);
-    case AIOSPAWN_STEP_UNSHARE:
-      return !step->size || (is_string(step, data) && memchr(data + step->data, 0, step->size - 1));
-    case AIOSPAWN_STEP_SETGROUPS:
-      return step->value >= 0 && (uint64_t)step->value * 4 == step->size;
-    case AIOSPAWN_STEP_RLIMIT:
-    case AIOSPAWN_STEP_HOOK:
-      return step->size == 16;
-    case AIOSPAWN_STEP_SECCOMP:
-      return step->size % 8 == 0 && step->size / 8 <= UINT16_MAX;
-    default:
-      return 1;
-  }
-}
-
-static const char **point(const char ***next, const char **string, const char *end, uint32_t count) {
-  const char **first = *next;
-  for (; count && *string < end; count--) {
-    *(*next)++ = *string;
-    *string += strlen(*string) + 1;
-  }
-  *(*next)++ = NULL;
-  return count ? NULL : first;
-}
-
-/* Copies the request into the slot's memory, pointer arrays first, and lets the flight point into it. */
-static int request_place(const struct layout *layout, const unsigned char *request, unsigned char *memory,
-                         struct flight *flight) {
-  const char **next = (const char **)memory;
-  unsigned char *copy = memory + layout->pointers;
-  memcpy(copy, request, layout->size);
-  const char *string = (const char *)copy + layout->strings, *end = (const char *)copy + layout->size;
-  flight->steps = (const struct aiospawn_step *)(copy + layout->steps);
-  flight->step_count = layout->head.steps;
-  flight->data = copy + layout->data;
-  flight->top = layout->head.top;
-  flight->program = layout->head.program;
-  flight->execve_kind = AIOSPAWN_STEP_EXECVE;
-  flight->first_index = 0;
-  flight->candidates = point(&next, &string, end, layout->head.candidates);
-  flight->arguments = flight->candidates ? point(&next, &string, end, layout->head.arguments) : NULL;
-  flight->variables = flight->arguments ? point(&next, &string, end, layout->head.variables) : NULL;
-  if (!flight->variables || string != end) return -EINVAL;
-  for (uint32_t i = 0; i < flight->step_count; i++)
-    if (!step_is_sound(&layout->head, &flight->steps[i], flight->data)) return -EINVAL;
-  return 0;
-}
 
 /* ---- pipes --------------------------------------------------------------------------------------------------------- */
 
