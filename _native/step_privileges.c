@@ -15,6 +15,12 @@ enum {
   CAPABILITIES = 64,
   NO_SUCH_CAPABILITY = -22 /* EINVAL */
 };
+/* Where the plain calls are older than 32-bit ids (i386, arm), they cut them short: 65536 would be root. */
+#ifdef SYS_setresuid32
+enum { SET_GROUPS = SYS_setgroups32, SET_GID = SYS_setresgid32, SET_UID = SYS_setresuid32 };
+#else
+enum { SET_GROUPS = SYS_setgroups, SET_GID = SYS_setresgid, SET_UID = SYS_setresuid };
+#endif
 #ifndef SYS_landlock_restrict_self
 #define SYS_landlock_restrict_self 446
 #endif
@@ -22,17 +28,17 @@ enum {
 /* ---- ids ----------------------------------------------------------------------------------------------------------- */
 
 long step_setgroups(struct walk *walk, const struct aiospawn_step *step) {
-  return sys2(SYS_setgroups, step->value, (long)data_of(walk, step));
+  return sys2(SET_GROUPS, step->value, (long)data_of(walk, step));
 }
 
 long step_setgid(struct walk *walk, const struct aiospawn_step *step) {
   (void)walk;
-  return sys3(SYS_setresgid, step->value, step->value, step->value);
+  return sys3(SET_GID, step->value, step->value, step->value);
 }
 
 long step_setuid(struct walk *walk, const struct aiospawn_step *step) {
   (void)walk;
-  return sys3(SYS_setresuid, step->value, step->value, step->value);
+  return sys3(SET_UID, step->value, step->value, step->value);
 }
 
 /* ---- capabilities -------------------------------------------------------------------------------------------------- */
