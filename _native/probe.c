@@ -66,7 +66,7 @@ long run_suspended(void (*run)(void *), void *argument, int use_clone3, int *pid
       .pidfd = pidfd,
       .alive = &alive,
   };
-  uint64_t all = ~(uint64_t)0, mask;
+  uint64_t all = ~(uint64_t)0, mask = 0;
   sys_sigmask(&all, &mask);
   long pid = child_clone(&plan, run, argument);
   sys_sigmask(&mask, NULL);
@@ -108,7 +108,7 @@ static uint32_t probe(uint32_t without) {
   uint32_t found = AIOSPAWN_STUB ? AIOSPAWN_HAS_STUB : 0;
   if (under_valgrind()) found |= AIOSPAWN_UNDER_VALGRIND;
   struct trial trial = {0};
-  int pidfd;
+  int pidfd = -1;
   int use_clone3 = AIOSPAWN_STUB && !(without & AIOSPAWN_HAS_CLONE3);
   long pid = run_suspended(try_in_child, &trial, use_clone3, &pidfd);
   if (pid >= 0 && use_clone3) found |= AIOSPAWN_HAS_CLONE3;

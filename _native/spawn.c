@@ -136,7 +136,7 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
       .pidfd = &child->sources[WATCHED_PIDFD].fd,
       .alive = &flight->alive,
   };
-  uint64_t all = ~(uint64_t)0, mask;
+  uint64_t all = ~(uint64_t)0, mask = 0;
   __atomic_store_n(&flight->alive, 1, __ATOMIC_RELEASE);
   sys_sigmask(&all, &mask);
   flight->mask = head->flags & AIOSPAWN_SET_SIGMASK ? head->sigmask : mask;

@@ -79,7 +79,7 @@ static long sets_get(struct capability_sets *sets) {
 /* Takes the capabilities of the mask away. */
 long step_capset(struct walk *walk, const struct aiospawn_step *step) {
   (void)walk;
-  struct capability_sets sets;
+  struct capability_sets sets = {0};
   long result = sets_get(&sets);
   if (result < 0) return result;
   for (int half = 0; half < 2; half++) {
@@ -94,7 +94,7 @@ long step_capset(struct walk *walk, const struct aiospawn_step *step) {
 /* Ambient: what a program without file capabilities keeps across its execve. */
 long step_ambient(struct walk *walk, const struct aiospawn_step *step) {
   (void)walk;
-  struct capability_sets sets;
+  struct capability_sets sets = {0};
   long result = sets_get(&sets);
   if (result < 0) return result;
   for (int half = 0; half < 2; half++) sets.data[half].inheritable |= (uint32_t)((uint64_t)step->value >> 32 * half);
@@ -169,7 +169,7 @@ static long write_maps(long pid, const char *uid_map, const char *gid_map) {
  * helper stays behind, waits for a byte and writes the maps. Data: both maps, each terminated. */
 static long unshare_mapped(const struct walk *walk, const struct aiospawn_step *step) {
   const char *uid_map = data_of(walk, step), *gid_map = uid_map + length_of(uid_map) + 1;
-  int go[2], status = 0;
+  int go[2] = {-1, -1}, status = 0;
   char byte = 0;
   long self = sys0(SYS_getpid), result = sys2(SYS_pipe2, (long)go, O_CLOEXEC);
   if (result < 0) return result;

@@ -100,13 +100,13 @@ long signal_set(int number, void (*handler)(int)) {
 }
 
 int signal_is_ignored(int number) {
-  struct kernel_sigaction action;
+  struct kernel_sigaction action = {0};
   return sys4(SYS_rt_sigaction, number, 0, (long)&action, sizeof action.mask) == 0 && action.handler == SIG_IGN;
 }
 
 void signal_clear_handlers(void) {
   for (int number = 1; number <= SIGNALS; number++) {
-    struct kernel_sigaction action;
+    struct kernel_sigaction action = {0};
     if (sys4(SYS_rt_sigaction, number, 0, (long)&action, sizeof action.mask) < 0) continue;
     if (action.handler != SIG_DFL && action.handler != SIG_IGN) signal_set(number, SIG_DFL);
   }

@@ -69,7 +69,7 @@ int aiospawn_launcher_usable(void) {
 
 static uint64_t permitted_capabilities(void) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-  struct __user_cap_data_struct data[2];
+  struct __user_cap_data_struct data[2] = {{0}};
   if (sys2(SYS_capget, (long)&header, (long)data) < 0) return ~(uint64_t)0;
   return data[0].permitted | (uint64_t)data[1].permitted << 32;
 }

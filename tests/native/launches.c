@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -220,7 +221,11 @@ static void run_some(struct loop *loop, int count, uint32_t flags) {
   int left = count;
   struct draft draft = draft_of(flags, self, "7", NULL, 0, 0);
   for (int i = 0; i < count; i++) {
-    if (launch(loop->reactor, &draft, &launched[i]) < 0) abort();
+    int result = launch(loop->reactor, &draft, &launched[i]);
+    if (result < 0) {
+      fprintf(stderr, "launch: %s\n", strerror(-result));
+      _exit(1);
+    }
     aiospawn_watch(loop->reactor, launched[i].token, 1, AIOSPAWN_WATCH_READ);
     aiospawn_shut(loop->reactor, launched[i].token, 0);
   }
@@ -252,7 +257,10 @@ static void *ask(void *argument) {
     int status = 7;
     if (!token) continue;
     aiospawn_signal(loop->reactor, token, 0, 0);
-    if (aiospawn_peek(loop->reactor, token, &status) == 1 && status != 7) abort();
+    if (aiospawn_peek(loop->reactor, token, &status) == 1 && status != 7) {
+      fprintf(stderr, "peek: %d\n", status);
+      _exit(1);
+    }
     int pidfd = aiospawn_dup_pidfd(loop->reactor, token);
     if (pidfd >= 0) close(pidfd);
   }
@@ -314,8 +322,11 @@ int main(int count, char **arguments) {
   if (count < 2 || readlink("/proc/self/exe", self, sizeof self - 1) < 0) return 2;
   setvbuf(stdout, NULL, _IONBF, 0);
   signal(SIGPIPE, SIG_IGN);
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
   for (int i = 0; i < 400; i++) dup(2); /* from 256 on the descriptor table is shared for a moment */
-  uint32_t found = aiospawn_probe(0);
+  uint32_t found = aiospawn_probe(getenv("WITHOUT") ? (uint32_t)atoi(getenv("WITHOUT")) : 0);
   tell(found);
   if ((found & needed) != needed) return 0;
   aiospawn_landing_reserve();
