@@ -12,7 +12,18 @@ from typing import NamedTuple
 
 import pytest
 
-__all__ = ["CROSS", "NATIVE", "Compiler", "compiler", "harness", "library", "undefined_in_the_child"]
+__all__ = [
+    "CROSS",
+    "NATIVE",
+    "SOURCES",
+    "Compiler",
+    "compiler",
+    "fuzzer",
+    "harness",
+    "launcher",
+    "library",
+    "undefined_in_the_child",
+]
 
 TESTS = pathlib.Path(__file__).parent
 NATIVE = TESTS.parent / "_native"
@@ -29,10 +40,11 @@ class Compiler(NamedTuple):
 
 HOST = Compiler("cc", "", platform.machine())
 CROSS = Compiler("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-", "aarch64")
+CLANG = Compiler("clang", "", platform.machine())
 
 
 def compiler(wanted: Compiler = HOST) -> Compiler:
-    if shutil.which(wanted.program) is None:
+    if shutil.which(wanted.program.split()[0]) is None:
         pytest.skip(f"no {wanted.program}")
     return wanted
 
@@ -45,6 +57,7 @@ def _listed(name: str) -> list[str]:
 
 CHILD = ["clone.c", *_listed("child")]
 PARENT = _listed("parent")
+SOURCES = [NATIVE / name for name in (*CHILD, *PARENT, "launcher.c", "launcher_read.c")]
 
 
 def _child_options(machine: str) -> list[str]:
@@ -63,7 +76,17 @@ def _compile(made_by: Compiler, directory: pathlib.Path, files: list[str], *opti
     for name in files:
         own = _child_options(made_by.machine) if name in CHILD else []
         objects.append(directory / f"{pathlib.Path(name).stem}.o")
-        command = [made_by.program, "-std=gnu11", "-fPIC", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", *options, *own]
+        command = [
+            *made_by.program.split(),
+            "-std=gnu11",
+            "-fPIC",
+            "-D_GNU_SOURCE",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            *options,
+            *own,
+        ]
         _run(*command, "-I", NATIVE, "-c", NATIVE / name, "-o", objects[-1])
     return objects
 
@@ -81,9 +104,31 @@ def harness(
     """The program of a file of tests/native and all of the native part, less some files that it replaces."""
     files = [name for name in [*CHILD, *PARENT] if name not in without]
     program = directory / pathlib.Path(source).stem
-    command = [made_by.program, "-std=gnu11", "-O1", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", *options]
+    command = [*made_by.program.split(), "-std=gnu11", "-O1", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", *options]
     objects = _compile(made_by, directory, files, "-O1", *options)
     _run(*command, "-I", NATIVE, TESTS / "native" / source, *objects, "-o", program, "-pthread")
+    return program
+
+
+def launcher(made_by: Compiler, directory: pathlib.Path) -> pathlib.Path:
+    """The launcher, as the build script makes it."""
+    program = directory / "launcher"
+    files = [NATIVE / name for name in ("launcher.c", "launcher_read.c", *CHILD[1:])]
+    command = [made_by.program, "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror"]
+    _run(*command, *_child_options(made_by.machine), *_listed("launcher_options"), *files, "-o", program)
+    return program
+
+
+def fuzzer(directory: pathlib.Path, name: str) -> pathlib.Path:
+    """The fuzzer of that name, by clang's libFuzzer: the reader and the child's files, sanitized, on a kernel of its own."""
+    program = directory / f"fuzz_{name}"
+    reader = {"request": "request.c", "launcher": "launcher_read.c"}[name]
+    files = [NATIVE / reader, *(NATIVE / file for file in CHILD[1:])]
+    files += [TESTS / "native" / file for file in (f"fuzz_{name}.c", "fuzz_kernel.c")]
+    flags = ["-std=gnu11", "-g", "-O1", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror"]
+    sanitized = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
+    kernel = ["-DAIOSPAWN_NO_STUB", "-Dsyscall=fuzz_syscall"]
+    _run(compiler(CLANG).program, *flags, *sanitized, *kernel, "-I", NATIVE, *files, "-o", program)
     return program
 
 

@@ -355,7 +355,16 @@ def _other_version(directory: pathlib.Path) -> pathlib.Path:
     assert header.count("LAUNCHER_VERSION = 2,") == 1
     (source / "launcher.h").write_text(header.replace("LAUNCHER_VERSION = 2,", "LAUNCHER_VERSION = 1000,"))
     program = source / "_launcher"
-    files = [source / name for name in ("launcher.c", "launcher_read.c", "child.c", "sound.c", *(f.name for f in sorted(source.glob("step_*.c"))))]
+    files = [
+        source / name
+        for name in (
+            "launcher.c",
+            "launcher_read.c",
+            "child.c",
+            "sound.c",
+            *(f.name for f in sorted(source.glob("step_*.c"))),
+        )
+    ]
     freestanding = ("-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-nostdlib", "-nostartfiles")
     linked = ("-static", "-no-pie", "-fno-pie")
     command = [compiler, "-O2", "-D_GNU_SOURCE", "-fcf-protection=none", *freestanding, *linked, *files, "-o", program]

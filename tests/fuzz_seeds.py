@@ -1,0 +1,58 @@
+"""Writes the seeds of the fuzzers anew, when a layout or a kind of step has changed: python tests/fuzz_seeds.py
+
+`whole-*` are requests as the package makes them, `every-step` has a step of each kind; what a fuzzer once found is kept by hand.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import struct
+
+import damaged
+
+from aiospawn import _clib
+from aiospawn._clib import Step
+
+SEEDS = pathlib.Path(__file__).parent / "fuzz"
+_HEADER = _clib.ffi.sizeof("struct aiospawn_request")
+_STEP = _clib.ffi.sizeof("struct aiospawn_step")
+_LAUNCHER = struct.Struct("=IiIIIIIII3iiiIIQ")  # struct launcher_request
+_STATUS, _FIRST_END = 90, 91
+_DATA = b"/\0/\0" + bytes(12)
+_SIZES = {Step.RLIMIT: 16, Step.SETGROUPS: 8, Step.SECCOMP: 16, Step.AFFINITY: 8, Step.CGROUP: 2, Step.OOM_SCORE_ADJ: 1}
+_STRINGS = {Step.OPEN: 2, Step.CHROOT: 2, Step.CHDIR: 2, Step.UNSHARE: 4}
+
+
+def _every_step() -> bytes:
+    kinds = [kind for kind in sorted(Step) if Step.LAUNCHER < kind < Step.KINDS and kind != Step.HOOK]
+    values = {Step.SAVE: 0, Step.SETGROUPS: 2, Step.CLOSE: 100, Step.UMASK: 0o22}
+    steps = [_clib.pack_step(kind, 0, values.get(kind, 1), 0, {**_SIZES, **_STRINGS}.get(kind, 0)) for kind in kinds]
+    draft = damaged.Draft("true", env={})
+    strings = bytes(draft.bytes[_HEADER + draft.head.steps * _STEP + draft.head.data_size :])
+    draft.head.steps, draft.head.data_size, draft.head.top = len(steps), len(_DATA), 9
+    return b"".join([bytes(draft.bytes[:_HEADER]), *steps, _DATA, strings])
+
+
+def _for_the_launcher(request: bytes) -> bytes:
+    """What the launcher is handed of a request: the steps behind the prelude, their data, the candidates."""
+    head = _clib.ffi.cast("struct aiospawn_request *", _clib.ffi.from_buffer(request))
+    first, behind = _HEADER + head.prelude * _STEP, _HEADER + head.steps * _STEP
+    steps, data = request[first:behind], request[behind : behind + head.data_size]
+    candidates = b"".join(string + b"\0" for string in request[behind + head.data_size :].split(b"\0")[: head.candidates])
+    data_at = _LAUNCHER.size + len(steps)
+    candidates_at = data_at + len(data)
+    ends = [_FIRST_END + stream if head.pipes[stream] else -1 for stream in range(3)]
+    places = (candidates_at + len(candidates), len(steps) // _STEP, _LAUNCHER.size, data_at, head.candidates, candidates_at)
+    header = _LAUNCHER.pack(1, _STATUS, *places, head.prelude, *ends, head.top, head.program, 1, 0, 0)
+    return header + steps + data + candidates
+
+
+def main() -> None:
+    requests = {f"whole-{number}": bytes(draft.bytes) for number, draft in enumerate(damaged._drafts())}
+    for name, request in {**requests, "every-step": _every_step()}.items():
+        (SEEDS / "request" / name).write_bytes(request)
+        (SEEDS / "launcher" / name).write_bytes(_for_the_launcher(request))
+
+
+if __name__ == "__main__":
+    main()
