@@ -53,7 +53,7 @@ static struct draft draft_of(uint32_t flags, const char *program, const char *wh
   draft.head.pipes[0] = AIOSPAWN_CHILD_READS;
   draft.head.pipes[1] = AIOSPAWN_CHILD_WRITES;
   draft.head.inherits = 1 << 2;
-  static const int32_t across[] = {-1, -2, -1 - AIOSPAWN_END_STATUS, -1 - AIOSPAWN_END_MEMFD};
+  static const int32_t across[] = {-1, -2, -1 - AIOSPAWN_END_STATUS, -1 - AIOSPAWN_END_REQUEST};
   for (int i = 0; flags & AIOSPAWN_VIA_LAUNCHER && i < 4; i++) add_step(&draft, AIOSPAWN_STEP_CLOEXEC, across[i], 0, NULL);
   draft.head.prelude = draft.head.steps;
   add_step(&draft, AIOSPAWN_STEP_DUP, -1, 0, NULL);
