@@ -35,6 +35,9 @@ int become(void *persona) {
 FLAGS = ["-O1", "-shared", "-fPIC", "-nostdlib", "-ffreestanding", "-fno-stack-protector"]
 ADDR_NO_RANDOMIZE = 0x0040000
 
+ffi = cffi.FFI()
+ffi.cdef("int become(void *persona);")
+
 
 async def compiled(directory: pathlib.Path) -> str:
     compiler = await aiospawn.create_subprocess_exec(
@@ -53,8 +56,6 @@ async def personality(hook: aiospawn.NativeHook | None) -> str:
 
 
 async def main() -> None:
-    ffi = cffi.FFI()
-    ffi.cdef("int become(void *persona);")
     with tempfile.TemporaryDirectory() as directory:
         library = ffi.dlopen(await compiled(pathlib.Path(directory)))  # stays loaded as long as it may be called
     hook = aiospawn.NativeHook(ffi.addressof(library, "become"), ADDR_NO_RANDOMIZE)

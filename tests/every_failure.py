@@ -153,10 +153,10 @@ def launcherless(_place: Place) -> None:
 
 
 def crowded(place: Place) -> None:
-    """Above the descriptors that change places there is room for the two ends of the status pipe only."""
+    """Above the descriptors that change places there is room for the end of the status pipe only."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(
-        resource.RLIMIT_NOFILE, (max(place.reader, place.other_reader, place.namespace, place.ruleset) + 3, hard)
+        resource.RLIMIT_NOFILE, (max(place.reader, place.other_reader, place.namespace, place.ruleset) + 2, hard)
     )
 
 
