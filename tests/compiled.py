@@ -16,6 +16,7 @@ __all__ = [
     "CROSS",
     "NATIVE",
     "SOURCES",
+    "TESTS",
     "Compiler",
     "compiler",
     "fuzzer",
@@ -31,11 +32,15 @@ _BUILD = (NATIVE / "CMakeLists.txt").read_text(encoding="utf-8")
 
 
 class Compiler(NamedTuple):
-    """The program, what prefixes its binary utilities, and the processor."""
+    """The program with its options, what prefixes its binary utilities, and the processor."""
 
     program: str
     prefix: str
     machine: str
+
+    def command(self, *options: str) -> list[str]:
+        """With the options of every compilation."""
+        return [*self.program.split(), "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", *options]
 
 
 HOST = Compiler("cc", "", platform.machine())
@@ -76,18 +81,7 @@ def _compile(made_by: Compiler, directory: pathlib.Path, files: list[str], *opti
     for name in files:
         own = _child_options(made_by.machine) if name in CHILD else []
         objects.append(directory / f"{pathlib.Path(name).stem}.o")
-        command = [
-            *made_by.program.split(),
-            "-std=gnu11",
-            "-fPIC",
-            "-D_GNU_SOURCE",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            *options,
-            *own,
-        ]
-        _run(*command, "-I", NATIVE, "-c", NATIVE / name, "-o", objects[-1])
+        _run(*made_by.command("-fPIC", *options, *own), "-I", NATIVE, "-c", NATIVE / name, "-o", objects[-1])
     return objects
 
 
@@ -104,9 +98,8 @@ def harness(
     """The program of a file of tests/native and all of the native part, less some files that it replaces."""
     files = [name for name in [*CHILD, *PARENT] if name not in without]
     program = directory / pathlib.Path(source).stem
-    command = [*made_by.program.split(), "-std=gnu11", "-O1", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", *options]
     objects = _compile(made_by, directory, files, "-O1", *options)
-    _run(*command, "-I", NATIVE, TESTS / "native" / source, *objects, "-o", program, "-pthread")
+    _run(*made_by.command("-O1", *options), "-I", NATIVE, TESTS / "native" / source, *objects, "-o", program, "-pthread")
     return program
 
 
@@ -114,8 +107,8 @@ def launcher(made_by: Compiler, directory: pathlib.Path) -> pathlib.Path:
     """The launcher, as the build script makes it."""
     program = directory / "launcher"
     files = [NATIVE / name for name in ("launcher.c", "launcher_read.c", *CHILD[1:])]
-    command = [made_by.program, "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror"]
-    _run(*command, *_child_options(made_by.machine), *_listed("launcher_options"), *files, "-o", program)
+    options = [*_child_options(made_by.machine), *_listed("launcher_options")]
+    _run(*made_by.command("-O2", *options), *files, "-o", program)
     return program
 
 
@@ -125,10 +118,9 @@ def fuzzer(directory: pathlib.Path, name: str) -> pathlib.Path:
     reader = {"request": "request.c", "launcher": "launcher_read.c"}[name]
     files = [NATIVE / reader, *(NATIVE / file for file in CHILD[1:])]
     files += [TESTS / "native" / file for file in (f"fuzz_{name}.c", "fuzz_kernel.c")]
-    flags = ["-std=gnu11", "-g", "-O1", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror"]
     sanitized = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
     kernel = ["-DAIOSPAWN_NO_STUB", "-Dsyscall=fuzz_syscall"]
-    _run(compiler(CLANG).program, *flags, *sanitized, *kernel, "-I", NATIVE, *files, "-o", program)
+    _run(*compiler(CLANG).command("-g", "-O1", *sanitized, *kernel), "-I", NATIVE, *files, "-o", program)
     return program
 
 

@@ -1,6 +1,7 @@
 """Writes the seeds of the fuzzers anew, when a layout or a kind of step has changed: python tests/fuzz_seeds.py
 
-`whole-*` are requests as the package makes them, `every-step` has a step of each kind; what a fuzzer once found is kept by hand.
+`whole-*` are requests as the package makes them, `every-step` has a step of each kind; `found-*`, kept by hand, is what a
+fuzzer once found.
 """
 
 from __future__ import annotations

@@ -6,30 +6,43 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from compiled import CROSS, HOST, Compiler, compiler, harness, launcher
+from compiled import CROSS, HOST, TESTS, Compiler, compiler, harness, launcher
 
 if TYPE_CHECKING:
     import pathlib
 
 
-def launches(program: pathlib.Path, *arguments: object, **environment: str) -> list[str]:
+def launches(*command: object, **environment: str) -> list[str]:
     """What the program tells; it must not find anything wrong."""
-    command = [program, *map(str, arguments)]
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100, check=False, env=environment
+        [*map(str, command)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        env=environment,
     )
     assert (done.stderr, done.returncode) == ("", 0), done
     return done.stdout.splitlines()
 
 
+def build(made_by: Compiler, directory: pathlib.Path, *options: str) -> list[pathlib.Path]:
+    """The program with these options, the launcher, and the program to launch."""
+    launched = directory / "launched"
+    subprocess.run([*made_by.command("-O1", "-static"), TESTS / "native" / "launched.c", "-o", launched], check=True)
+    found = directory / "launcher"
+    if made_by.machine in ("x86_64", "aarch64"):
+        launcher(made_by if made_by.prefix else compiler(), directory)
+    return [harness(made_by, directory, "launches.c", *options), found, launched]
+
+
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, pathlib.Path]:
-    """The program and the launcher, of one compiler."""
-    directory = tmp_path_factory.mktemp("launches")
-    return harness(compiler(), directory, "launches.c"), launcher(compiler(), directory)
+def built(tmp_path_factory: pytest.TempPathFactory) -> list[pathlib.Path]:
+    return build(compiler(), tmp_path_factory.mktemp("launches"))
 
 
-def test_launches(built: tuple[pathlib.Path, pathlib.Path]) -> None:
+def test_launches(built: list[pathlib.Path]) -> None:
     """With pipes, with a signal, with steps, failing in the first and in the last of them, in all six ways to clone."""
     told = launches(*built)
     assert told[0].startswith("concurrent clone 1, shared memory 1, pidfd 1")
@@ -37,7 +50,7 @@ def test_launches(built: tuple[pathlib.Path, pathlib.Path]) -> None:
     assert len(told) > 36
 
 
-def test_status_is_not_told_halfway(built: tuple[pathlib.Path, pathlib.Path]) -> None:
+def test_status_is_not_told_halfway(built: list[pathlib.Path]) -> None:
     """A thread that looks at a child while its loop reaps it is told its status or nothing, also before Linux 6.15."""
     pidfd_info = 32
     told = launches(*built, 4, 2000, WITHOUT=str(pidfd_info))

@@ -1,10 +1,11 @@
 /* Launches by the native part alone, without an interpreter: for other processors, other C libraries and the sanitizers.
  *
- *   launches LAUNCHER                    each kind of launch in each variant, told line by line
- *   launches LAUNCHER THREADS COUNT      so many loops in threads of their own with so many launches each, while other
- *                                        threads signal, look, fork and open descriptors
+ *   launches LAUNCHER PROGRAM                  each kind of launch in each variant, told line by line
+ *   launches LAUNCHER PROGRAM THREADS COUNT    so many loops in threads of their own with so many launches each, while
+ *                                              other threads signal, look, fork and open descriptors
  *
- * Exit status 0: all as it should be. Where the probe says no, that is told and nothing is launched. */
+ * PROGRAM is that of launched.c. WITHOUT in the environment: feature bits that are not there. Exit status 0: all as it should
+ * be. Where the probe says no, that is told and nothing is launched. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,13 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "aiospawn.h"
 
-static char self[PATH_MAX];
+static const char *launched_program;
 
 /* ---- requests ------------------------------------------------------------------------------------------------------ */
 
@@ -124,8 +124,6 @@ static int is_over(const struct outcome *outcome) { return outcome->ended && (ou
 
 /* ---- each kind of launch ------------------------------------------------------------------------------------------- */
 
-enum { WIDE_GROUP = 65536 + 7 };   /* in 16 bits it is another */
-
 struct check {
   const char *name;
   uint32_t flags;
@@ -140,13 +138,13 @@ static const struct check checks[] = {
     {.name = "pipes", .what = "echo", .output = "text"},
     {.name = "signal", .what = "echo", .signal = SIGKILL, .value = -SIGKILL, .output = ""},
     {.name = "step", .what = "umask", .umask = 0123, .value = 0123 & 0x7f, .output = ""},
-    {.name = "group", .what = "group", .group = WIDE_GROUP, .value = 7, .output = ""},
+    {.name = "group", .what = "group", .group = 65536 + 7, .value = 7, .output = ""},
     {.name = "failing execve", .missing = 1, .what = "", .failed = 1, .value = ENOENT, .step = AIOSPAWN_STEP_EXECVE},
     {.name = "failing step", .what = "7", .directory = "/nowhere", .failed = 1, .value = ENOENT, .step = AIOSPAWN_STEP_CHDIR},
 };
 
 static int check(struct aiospawn_reactor *reactor, const struct check *wanted, uint32_t flags) {
-  struct draft draft = draft_of(flags, wanted->missing ? "/nowhere" : self, wanted->what, wanted->directory, wanted->umask,
+  struct draft draft = draft_of(flags, wanted->missing ? "/nowhere" : launched_program, wanted->what, wanted->directory, wanted->umask,
                                 wanted->group);
   struct aiospawn_launched launched;
   struct outcome outcome = {0};
@@ -219,7 +217,7 @@ static void run_some(struct loop *loop, int count, uint32_t flags) {
   struct aiospawn_launched launched[AT_A_TIME] = {0};
   struct outcome outcomes[AT_A_TIME] = {0};
   int left = count;
-  struct draft draft = draft_of(flags, self, "7", NULL, 0, 0);
+  struct draft draft = draft_of(flags, launched_program, "7", NULL, 0, 0);
   for (int i = 0; i < count; i++) {
     int result = launch(loop->reactor, &draft, &launched[i]);
     if (result < 0) {
@@ -299,39 +297,31 @@ static int run_threads(int count) {
   return wrong_outcomes;
 }
 
-/* ---- the launched program, and main -------------------------------------------------------------------------------- */
-
-static int be_child(const char *what) {
-  char text[16];
-  if (!strcmp(what, "group")) return getgid() == WIDE_GROUP ? 7 : 1;
-  if (!strcmp(what, "umask")) return umask(0) & 0x7f;
-  if (strcmp(what, "echo")) return atoi(what);
-  for (ssize_t length; (length = read(0, text, sizeof text)) > 0;)
-    if (write(1, text, (size_t)length) != length) return 1;
-  return 0;
-}
+/* ---- main ----------------------------------------------------------------------------------------------------------- */
 
 static void tell(uint32_t found) {
   static const char *const names[] = {"concurrent clone", "shared memory", "pidfd", "clone3", "close_range", "pidfd info"};
   for (int i = 0; i < 6; i++) printf("%s %d%s", names[i], (int)(found >> i & 1), i < 5 ? ", " : "\n");
 }
 
-int main(int count, char **arguments) {
+int main(int count, char *arguments[]) {
   const uint32_t needed = AIOSPAWN_HAS_SHARED_MEMORY | AIOSPAWN_HAS_PIDFD;
-  if (count == 2 && arguments[1][0] != '/') return be_child(arguments[1]);
-  if (count < 2 || readlink("/proc/self/exe", self, sizeof self - 1) < 0) return 2;
+  const char *without = getenv("WITHOUT");
+  if (count < 3) return 2;
+  launched_program = arguments[2];
   setvbuf(stdout, NULL, _IONBF, 0);
   signal(SIGPIPE, SIG_IGN);
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  for (int i = 0; i < 400; i++) dup(2); /* from 256 on the descriptor table is shared for a moment */
-  uint32_t found = aiospawn_probe(getenv("WITHOUT") ? (uint32_t)atoi(getenv("WITHOUT")) : 0);
+  for (int i = 0; i < 400; i++) (void)!dup(2); /* from 256 on the descriptor table is shared for a moment */
+  uint32_t found = aiospawn_probe(without ? (uint32_t)atoi(without) : 0);
   tell(found);
   if ((found & needed) != needed) return 0;
   aiospawn_landing_reserve();
   int opened = aiospawn_launcher_open(arguments[1]);
   printf("launcher: %s\n", opened == 0 && aiospawn_launcher_usable() ? "usable" : "not usable");
-  launches_each = count > 3 ? atoi(arguments[3]) : 0;
-  return (count > 3 ? run_threads(atoi(arguments[2])) : check_each()) != 0;
+  if (count == 3) return check_each() != 0;
+  launches_each = atoi(arguments[4]);
+  return run_threads(atoi(arguments[3])) != 0;
 }
