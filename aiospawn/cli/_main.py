@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import aiospawn
 
-from . import _demo, _doctor
+from . import _bench, _demo, _doctor
 from ._measure import CannotRunError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("doctor", "tell what this machine offers and whether launching works", _doctor.add_options, _doctor.run),
     Command("demo", "checksum real files on each event loop and compare the loops", _demo.add_options, _demo.run),
+    Command("bench", "measure launching against the limit in C and against others", _bench.add_options, _bench.run),
 )
 
 

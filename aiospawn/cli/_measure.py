@@ -22,7 +22,7 @@ from typing import NamedTuple, TypeAlias
 
 import aiospawn
 
-__all__ = ["CannotRunError", "Command", "Method", "Round", "measure", "methods", "support", "uvloop_version"]
+__all__ = ["CannotRunError", "Command", "Method", "Round", "beat", "measure", "methods", "p99", "support", "uvloop_version"]
 
 LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 
@@ -122,17 +122,28 @@ def measure(
     except BaseException:
         _end(_children() - children)
         raise
-    stalls = sorted(running.stalls)
     return Round(
         commands=running.ended,
         seconds=running.elapsed,
         cut=running.cut,
-        p99_stall_s=stalls[math.ceil(0.99 * len(stalls)) - 1],
-        worst_stall_s=stalls[-1],
+        p99_stall_s=p99(running.stalls),
+        worst_stall_s=max(running.stalls),
         wrong=tuple(running.wrong),
         descriptors_left=len(_open_descriptors() - descriptors),
         children_left=len(_children() - children),
     )
+
+
+async def beat() -> float:
+    """Sleeps for one beat. Returns by how many seconds it came late."""
+    due = perf_counter() + _BEAT_S
+    await asyncio.sleep(_BEAT_S)
+    return max(0.0, perf_counter() - due)  # uvloop's timers may be early by a fraction
+
+
+def p99(stalls: Sequence[float]) -> float:
+    """The stall that 99 of 100 beats do not exceed."""
+    return sorted(stalls)[math.ceil(0.99 * len(stalls)) - 1]
 
 
 class _Running:
@@ -183,10 +194,8 @@ class _Running:
     async def _heartbeat(self) -> None:
         drawn = perf_counter()
         while not self._over:
-            due = perf_counter() + _BEAT_S
-            await asyncio.sleep(_BEAT_S)
+            self.stalls.append(await beat())
             now = perf_counter()
-            self.stalls.append(max(0.0, now - due))  # uvloop's timers may be early by a fraction
             if self._draw is not None and now - drawn > _DRAW_EVERY_S:
                 self._draw(self.ended)
                 drawn = perf_counter()

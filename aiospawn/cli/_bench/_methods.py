@@ -1,0 +1,73 @@
+"""The launchers that are compared, and the command that measures one of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import aiospawn
+from aiospawn.cli._measure import methods, uvloop_version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ._programs import Programs
+
+__all__ = ["EVERY", "LIMIT", "LOOPS", "RUN", "YARDSTICKS", "Method", "in_c", "in_python", "installed", "of_peer"]
+
+LIMIT = "C limit"
+RUN = "aiospawn.run"
+
+
+class Method(NamedTuple):
+    """One launcher. `mode` is limit.c's, `loop` the name of an event loop; a method has one of the two."""
+
+    name: str
+    mode: str = ""
+    loop: str = ""
+    options: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    environment: dict[str, str] = {}  # noqa: RUF012 - never changed
+
+
+_LIMIT = Method(LIMIT, mode="clone")
+LOOPS = tuple(Method(method.name, loop=method.name) for method in methods())
+YARDSTICKS = (_LIMIT, *LOOPS)
+EVERY = (
+    _LIMIT,
+    Method("C fork + exec", mode="fork"),
+    Method("C vfork + exec", mode="vfork"),
+    Method("C posix_spawn", mode="posix_spawn"),
+    Method("C system", mode="system"),
+    Method("C popen", mode="popen"),
+    *LOOPS,
+    Method("aiospawn suspended", loop="aiospawn", environment={"AIOSPAWN_SPAWN": "vfork"}),
+    Method("aiospawn launcher", loop="aiospawn", options={"via": "launcher"}),
+)
+
+
+def installed(candidates: Sequence[Method]) -> list[Method]:
+    """Without uvloop's, where that is not installed."""
+    return [each for each in candidates if "uvloop" not in each.loop or uvloop_version() is not None]
+
+
+def with_run(candidates: Sequence[Method]) -> list[Method]:
+    """And `aiospawn.run`, where this version has it."""
+    return [*candidates, *([Method(RUN, loop="aiospawn")] if hasattr(aiospawn, "run") else [])]
+
+
+def in_c(programs: Programs, mode: str, program: Sequence[str], **options: float | str | bool) -> list[str]:
+    """limit.c's command line; options by their letters."""
+    words = [f"-{letter}" if value is True else f"-{letter}{value}" for letter, value in options.items() if value]
+    return [programs.limit, mode, *words, *program]
+
+
+def in_python(kind: str, method: Method, program: Sequence[str], **fields: Any) -> list[str]:
+    """A worker's command line."""
+    spec = {"kind": kind, "loop": method.loop, "program": program, "options": method.options, **fields}
+    return [sys.executable, "-P", "-m", f"{__package__}._worker", json.dumps(spec)]
+
+
+def of_peer(command: Sequence[str], program: str, count: int, seconds: float, window: int, capture: str) -> list[str]:
+    """The command line of a program in another language."""
+    return [*command, program, str(count), str(seconds), str(window), capture]

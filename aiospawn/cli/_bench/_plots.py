@@ -1,0 +1,62 @@
+"""The tables with an axis, as plots. Needs matplotlib, which the extra `bench` brings."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from aiospawn.cli._measure import CannotRunError
+
+from ._tables import filled
+
+if TYPE_CHECKING:
+    from ._results import Results
+    from ._tables import Filled
+
+__all__ = ["check", "plotted"]
+
+_FORMATS = ("svg", "png")
+
+
+def check() -> None:
+    """Raises CannotRunError without matplotlib."""
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        raise CannotRunError(
+            "plots need matplotlib, which is not installed; pip install 'aiospawn[bench]' brings it"
+        ) from None
+    mpl.use("Agg")
+    # The same results give the same files.
+    mpl.rcParams.update({"svg.hashsalt": "aiospawn", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3})
+
+
+def plotted(results: Results, directory: str) -> dict[str, str]:
+    """Writes each plot as SVG and PNG. Returns the file's name without its ending, by the name of the table."""
+    check()
+    os.makedirs(directory, exist_ok=True)
+    return {one.table.name: _plot(one, directory) for one in filled(results) if one.table.x}
+
+
+def _plot(one: Filled, directory: str) -> str:
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
+    places = range(len(one.columns))
+    for method, row in one.rows.items():
+        points = [(place, series.median) for place, series in zip(places, row, strict=True) if series is not None]
+        ours = method.startswith("aiospawn")
+        style = "-" if ours else "--" if method.startswith("C ") else ":"
+        axes.plot(*zip(*points, strict=True), style, marker="o" if ours else ".", linewidth=2 if ours else 1.2, label=method)
+    axes.set_xticks(places, [column.heading for column in one.columns])
+    axes.set_yscale("log")
+    axes.set_xlabel(one.table.x)
+    axes.set_ylabel(one.table.unit)
+    axes.set_title(one.table.title.replace("`", ""))
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    stem = f"bench-{one.table.name}"
+    for ending in _FORMATS:
+        metadata = {"Date": None} if ending == "svg" else {}
+        figure.savefig(os.path.join(directory, f"{stem}.{ending}"), metadata=metadata, dpi=110)
+    plt.close(figure)
+    return stem

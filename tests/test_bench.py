@@ -1,0 +1,286 @@
+"""`aiospawn bench`: each benchmark runs and writes its figures, and the tables, targets and plots come from them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_cli import COMMAND, assert_refused, prepared, run
+
+from aiospawn.cli import _measure
+from aiospawn.cli._bench import _cases, _document, _overcommit, _results, _rounds, _tables, _targets
+from aiospawn.cli._bench._scale import QUICK
+
+UVLOOP = importlib.util.find_spec("uvloop") is not None
+LOOPS = {"asyncio", "aiospawn"} | ({"uvloop", "aiospawn on uvloop"} if UVLOOP else set())
+FIGURE = {"loop": "stall_worst_ms", "pipes": "mib_per_s"}  # of the others: per_s
+NO_MATPLOTLIB = "import sys; sys.modules['matplotlib'] = None"
+needs_matplotlib = pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed")
+
+
+# ---- running ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("benchmark", _cases.BENCHMARKS)
+def test_quick(benchmark: str, tmp_path: Path) -> None:
+    """Every launcher of a benchmark is measured once, the tables name each, and the file can be read again."""
+    file = tmp_path / "results.json"
+    result = run(*COMMAND, "bench", "--quick", benchmark, "--json", str(file))
+    assert result.stderr == ""
+    assert result.returncode == 0
+    assert result.stdout.replace("\n", "").isprintable()
+    found = json.loads(file.read_text())["measurements"]
+    assert {each["benchmark"] for each in found} == {benchmark}
+    assert {each["round"] for each in found} == {0}
+    methods = {each["method"] for each in found}
+    assert methods >= LOOPS
+    assert ("C limit" in methods) == (benchmark != "loop")
+    assert all(f"\n{method}  " in result.stdout for method in methods)
+    assert all(each["figures"][FIGURE.get(benchmark, "per_s")] > 0 for each in found)
+    again = run(*COMMAND, "bench", "--results", str(file))
+    assert again.stdout == result.stdout
+
+
+def test_rounds(tmp_path: Path) -> None:
+    """The launchers take turns, and another one begins each round."""
+    file = tmp_path / "results.json"
+    assert run(*COMMAND, "bench", "--quick", "pipes", "--rounds", "2", "--json", str(file)).returncode == 0
+    found = json.loads(file.read_text())["measurements"]
+    first = [each["method"] for each in found if each["round"] == 0]
+    second = [each["method"] for each in found if each["round"] == 1]
+    assert sorted(first) == sorted(second)
+    assert second[0] == first[1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="vm.overcommit_memory is root's")
+def test_overcommit(tmp_path: Path) -> None:
+    """Where memory cannot be promised twice a fork fails and aiospawn launches; the setting is put back."""
+    before = Path("/proc/sys/vm/overcommit_memory").read_text()
+    file = tmp_path / "results.json"
+    result = run(*COMMAND, "bench", "--overcommit", "--json", str(file))
+    assert result.stderr == ""
+    assert Path("/proc/sys/vm/overcommit_memory").read_text() == before
+    figures = {each["method"]: each["figures"] for each in json.loads(file.read_text())["measurements"]}
+    assert "Cannot allocate memory" in figures["C fork + exec"]["error"]
+    assert all(figures[name]["launched"] == 1 for name in figures if name.startswith("aiospawn"))
+    assert "C fork + exec fails: fork: Cannot allocate memory" in " ".join(result.stdout.split())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="vm.overcommit_memory is root's")
+def test_overcommit_killed() -> None:
+    """The setting is put back even if the benchmark is killed."""
+    setting = Path("/proc/sys/vm/overcommit_memory")
+    before = setting.read_text()
+    program = (
+        "import time\nfrom aiospawn.cli._bench._overcommit import strict_overcommit\n"
+        "with strict_overcommit():\n    print('set', flush=True)\n    time.sleep(1000)"
+    )
+    with subprocess.Popen([sys.executable, "-P", "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "set\n"
+        assert setting.read_text() == "2\n"
+        process.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while setting.read_text() != before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert setting.read_text() == before
+
+
+# ---- refusals ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["nothing", "--rounds 0", "--rounds 1.5", "--launches -1", "--seconds 0", "--seconds nan", "--seconds inf", "--plot x",
+     "--document here"],
+)  # fmt: skip
+def test_bad_options(arguments: str) -> None:
+    """A bad option is answered with the usage and status 2."""
+    assert_refused(run(*COMMAND, "bench", *arguments.split()), "usage: aiospawn bench")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"scale": {}, "machine": {}, "measurements": []}'])
+def test_other_files(text: str, tmp_path: Path) -> None:
+    """A file that holds something else is named."""
+    file = tmp_path / "results.json"
+    file.write_text(text)
+    for option in (("--results",), ("--plot", str(tmp_path)), ("--document", str(tmp_path / "x.md"))):
+        assert_refused(run(*COMMAND, "bench", *option, str(file)), str(file))
+
+
+def test_missing_files(tmp_path: Path) -> None:
+    """A path that is not there is told before anything is measured."""
+    missing = str(tmp_path / "missing" / "results.json")
+    assert_refused(run(*COMMAND, "bench", "--quick", "--json", missing), "--json", missing)
+    assert_refused(run(*COMMAND, "bench", "--results", missing), missing)
+    assert_refused(run(*COMMAND, "bench", "--quick", "--peers", str(tmp_path)), "--peers", str(tmp_path))
+
+
+def test_without_compiler(tmp_path: Path) -> None:
+    """Without a C compiler there is no limit to measure against."""
+    assert_refused(run(*COMMAND, "bench", "--quick", "pipes", PATH=str(tmp_path)), "C compiler")
+
+
+def test_hard_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the hard limit of descriptors is in the way, that is told with both numbers."""
+
+    def refuse(*_: Any) -> None:
+        raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (512, 512))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    with pytest.raises(_measure.CannotRunError, match=r"1,000 descriptors are needed .* RLIMIT_NOFILE is 512"):
+        _rounds.check_descriptors([group("true", descriptors=1000)])
+    _rounds.check_descriptors([group("true", descriptors=512)])
+
+
+def test_overcommit_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not change the setting is refused before anything is measured."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(_measure.CannotRunError, match=r"--overcommit .* needs root"):
+        _overcommit.check()
+
+
+def test_without_matplotlib(tmp_path: Path) -> None:
+    """Where matplotlib is missing, the message says which extra brings it."""
+    file = tmp_path / "results.json"
+    file.write_text(some_results().as_json())
+    assert_refused(
+        run(*prepared(NO_MATPLOTLIB, "bench", "--plot", str(tmp_path), str(file))), "matplotlib", "aiospawn[bench]"
+    )
+
+
+# ---- measuring --------------------------------------------------------------------------------------------------------
+
+
+def group(*command: str, descriptors: int = 10, may_fail: bool = False) -> _cases.Group:
+    case = _cases.Case("method", list(command), {}, may_fail=may_fail)
+    return _cases.Group("benchmark", {"size": 1}, descriptors, [case])
+
+
+def measure(one: _cases.Group) -> dict[str, Any]:
+    (found,) = _rounds.measured([one], 1, lambda _group, _case: None)
+    return found.figures
+
+
+def test_measured() -> None:
+    """The figures are what the process prints."""
+    assert measure(group("echo", '{"per_s": 3}')) == {"per_s": 3}
+
+
+def test_measured_failure() -> None:
+    """A measurement that fails ends the run and tells what was said, unless that is the result."""
+    failing = ("sh", "-c", "echo the reason >&2; exit 1")
+    with pytest.raises(OSError, match="the reason"):
+        measure(group(*failing))
+    assert measure(group(*failing, may_fail=True)) == {"launched": 0, "error": "the reason"}
+
+
+def test_descriptor_limit_is_raised() -> None:
+    """The soft limit is raised for the measurement, and is as before afterwards."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, before[1]))
+    try:
+        assert measure(group("sh", "-c", "ulimit -Sn", descriptors=200)) == 200
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (100, before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_overcommit_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strict promises are not tried where most of the memory is promised already."""
+    monkeypatch.setattr(_overcommit, "_left_mib", lambda: (100, 1000))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    with pytest.raises(_measure.CannotRunError, match="100 of 1,000 MiB"):
+        _overcommit.check()
+
+
+# ---- what is told -----------------------------------------------------------------------------------------------------
+
+_MACHINE = {
+    **{name: name for name in ("processor", "system", "kernel", "libc", "compiler", "python", "aiospawn", "uvloop")},
+    "processors": 2,
+    "memory_gib": 1.5,
+}
+
+
+def some_results(**rates: list[float]) -> _results.Results:
+    """Children per second of `true`, 4 at a time, by method and round."""
+    parameters: dict[str, int | str] = {"program": "true", "capture": "none", "window": 4}
+    measurements = [
+        _rounds.Measurement(
+            "throughput", method.replace("_", " "), parameters, number, 0.5, 0.25, {"per_s": rate, "cut": rate < 10}
+        )
+        for method, values in (rates or {"C_limit": [100.0, 200.0, 300.0], "aiospawn": [90.0, 120.0, 150.0]}).items()
+        for number, rate in enumerate(values)
+    ]
+    return _results.Results(_MACHINE, QUICK, measurements)
+
+
+def test_ratios_are_paired() -> None:
+    """A ratio is one of the same round: the median of 0.9, 0.6 and 0.5, not the ratio of the medians."""
+    verdict = next(_targets.verdicts(some_results(C_limit=[100, 200, 100], aiospawn=[90, 120, 50])))
+    assert verdict.value == pytest.approx(0.6)
+    assert not verdict.met
+
+
+@pytest.mark.parametrize(("rate", "met"), [(79.0, False), (80.0, True)])
+def test_verdict(rate: float, met: bool) -> None:
+    """A target is met at its bound."""
+    verdict = next(_targets.verdicts(some_results(C_limit=[100.0], aiospawn=[rate])))
+    assert (verdict.bound, verdict.met) == (0.8, met)
+    assert str(verdict).startswith("met " if met else "MISSED ")
+
+
+def test_markdown() -> None:
+    """Median, ratio, spread, and a star where a launcher was cut short."""
+    (one,) = _tables.filled(some_results(C_limit=[100.0, 200.0, 300.0], uvloop=[2.0, 4.0, 6.0]))
+    lines = _tables.as_markdown(one).splitlines()
+    assert lines[-2:] == ["| C limit |  | 200 | 100% |", "| uvloop |  | 4.00* (0.02) | 100% |"]
+
+
+def test_header_tells_the_load() -> None:
+    """How busy the machine was stands beside the figures."""
+    text = _tables.header(some_results())
+    assert "3 rounds" in text
+    assert "median 0.5, at most 0.5" in text
+    assert "median 25%, at most 25%" in text
+
+
+@needs_matplotlib
+def test_document(tmp_path: Path) -> None:
+    """The tables go between the markers, twice as well as once, and the plots beside the document."""
+    document, file = tmp_path / "benchmarks.md", tmp_path / "results.json"
+    file.write_text(some_results().as_json())
+    document.write_text(f"before\n{_document._BEGIN}\nold\n{_document._END}\nafter\n")
+    texts = []
+    for _ in range(2):
+        result = run(*COMMAND, "bench", "--document", str(document), str(file))
+        assert (result.returncode, result.stderr) == (0, "")
+        texts.append(document.read_text())
+    assert texts[0] == texts[1]
+    assert texts[0].startswith("before\n")
+    assert texts[0].endswith("\nafter\n")
+    assert "\nold\n" not in texts[0]
+    assert "(bench-true.svg)" in texts[0]
+    assert {path.name for path in tmp_path.glob("bench-*")} == {"bench-true.svg", "bench-true.png"}
+
+
+@needs_matplotlib
+def test_document_without_markers(tmp_path: Path) -> None:
+    """A document that does not ask for the tables is left alone."""
+    document, file = tmp_path / "benchmarks.md", tmp_path / "results.json"
+    file.write_text(some_results().as_json())
+    document.write_text("mine\n")
+    assert_refused(run(*COMMAND, "bench", "--document", str(document), str(file)), "--document", str(document))
+    assert document.read_text() == "mine\n"
