@@ -18,7 +18,7 @@ from test_cli import COMMAND, assert_refused, prepared, run
 
 from aiospawn.cli import _measure
 from aiospawn.cli._bench import _cases, _document, _overcommit, _results, _rounds, _tables, _targets
-from aiospawn.cli._bench._scale import QUICK
+from aiospawn.cli._bench._scale import FULL, QUICK
 
 UVLOOP = importlib.util.find_spec("uvloop") is not None
 LOOPS = {"asyncio", "aiospawn"} | ({"uvloop", "aiospawn on uvloop"} if UVLOOP else set())
@@ -143,6 +143,12 @@ def test_hard_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     _rounds.check_descriptors([group("true", descriptors=512)])
 
 
+def test_children_alive_within_the_hard_limit() -> None:
+    """As many children are alive as the hard limit has descriptors for."""
+    assert FULL.within(20_000).live == (10, 9700)
+    assert FULL.within(1 << 20).live == FULL.live
+
+
 def test_overcommit_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who may not change the setting is refused before anything is measured."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -211,6 +217,7 @@ _MACHINE = {
     **{name: name for name in ("processor", "system", "kernel", "libc", "compiler", "python", "aiospawn", "uvloop")},
     "processors": 2,
     "memory_gib": 1.5,
+    "descriptors": 20000,
 }
 
 

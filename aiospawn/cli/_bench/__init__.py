@@ -138,7 +138,7 @@ def _present(options: argparse.Namespace, console: Console) -> None:
 
 
 def _scale(options: argparse.Namespace) -> Scale:
-    scale = QUICK if options.quick else FULL
+    scale = (QUICK if options.quick else FULL).within(_rounds.hard_limit())
     return scale._replace(launches=options.launches or scale.launches, seconds=options.seconds or scale.seconds)
 
 

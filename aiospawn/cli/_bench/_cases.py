@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _methods as by
 from ._methods import EVERY, LIMIT, LOOPS, YARDSTICKS, Method
+from ._scale import SPARE_DESCRIPTORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from ._scale import Scale
 
 __all__ = ["BENCHMARKS", "Benchmark", "Case", "Group"]
-
-_SPARE_DESCRIPTORS = 1000  # what a measurement opens besides; aiospawn's reserved block among it
 
 
 class Case(NamedTuple):
@@ -77,7 +76,7 @@ def _memory(programs: Programs, scale: Scale) -> Iterator[Group]:
     for window, candidates in ((1, EVERY), (64, YARDSTICKS)):
         for ballast in scale.ballast:
             cases = _launches(programs, scale, candidates, programs.true, window=window, ballast=ballast)
-            yield Group("memory", {"window": window, "ballast": ballast}, _SPARE_DESCRIPTORS, list(cases))
+            yield Group("memory", {"window": window, "ballast": ballast}, SPARE_DESCRIPTORS, list(cases))
 
 
 def _descriptors(programs: Programs, scale: Scale) -> Iterator[Group]:
@@ -85,7 +84,7 @@ def _descriptors(programs: Programs, scale: Scale) -> Iterator[Group]:
         for count in scale.descriptors:
             cases = _launches(programs, scale, candidates, programs.true, window=window, descriptors=count)
             # One limit for all sizes: aiospawn decides by it whether to reserve descriptors at import.
-            needed = _SPARE_DESCRIPTORS + max(scale.descriptors)
+            needed = SPARE_DESCRIPTORS + max(scale.descriptors)
             yield Group("descriptors", {"window": window, "descriptors": count}, needed, list(cases))
 
 
@@ -99,7 +98,7 @@ def _throughput(programs: Programs, scale: Scale) -> Iterator[Group]:
                     line = by.of_peer(command, program, scale.launches, scale.seconds, window, capture)
                     cases.append(Case(peer, line, {}))
                 parameters: dict[str, int | str] = {"program": name, "capture": capture, "window": window}
-                yield Group("throughput", parameters, _SPARE_DESCRIPTORS, cases)
+                yield Group("throughput", parameters, SPARE_DESCRIPTORS, cases)
 
 
 def _loop(programs: Programs, scale: Scale) -> Iterator[Group]:
@@ -107,7 +106,7 @@ def _loop(programs: Programs, scale: Scale) -> Iterator[Group]:
 
     def group(kind: str, situation: str, program: str, needed: int = 0, **fields: Any) -> Group:
         cases = [Case(each.name, by.in_python(kind, each, [program], **fields), each.environment) for each in candidates]
-        return Group("loop", {"situation": situation}, _SPARE_DESCRIPTORS + needed, cases)
+        return Group("loop", {"situation": situation}, SPARE_DESCRIPTORS + needed, cases)
 
     many = max(scale.descriptors)
     for situation, rate in (("idle", 0), ("paced", scale.rate)):
@@ -119,12 +118,11 @@ def _loop(programs: Programs, scale: Scale) -> Iterator[Group]:
 def _live(programs: Programs, scale: Scale) -> Iterator[Group]:
     for live in scale.live:
         cases = _launches(programs, scale, YARDSTICKS, programs.noop, window=64, capture="pipe", live=live)
-        # A pidfd and a pipe for each, and uvloop's and asyncio's own.
-        yield Group("live", {"situation": "alive", "live": live}, _SPARE_DESCRIPTORS + 2 * max(scale.live), list(cases))
+        yield Group("live", {"situation": "alive", "live": live}, SPARE_DESCRIPTORS + 2 * max(scale.live), list(cases))
     yield Group(
         "live",
         {"situation": "storm", "live": scale.storm},
-        _SPARE_DESCRIPTORS + 2 * scale.storm,
+        SPARE_DESCRIPTORS + 2 * scale.storm,
         [
             Case(each.name, by.in_python("storm", each, [], live=scale.storm, gate=programs.gate), each.environment)
             for each in by.installed(LOOPS)
@@ -140,7 +138,7 @@ def _pipes(programs: Programs, scale: Scale) -> Iterator[Group]:
             for method in by.installed(LOOPS):
                 command = by.in_python(kind, method, [programs.pump], total=size, through=through)
                 cases.append(Case(method.name, command, {}))
-            yield Group("pipes", {"direction": kind, "through": through}, _SPARE_DESCRIPTORS, cases)
+            yield Group("pipes", {"direction": kind, "through": through}, SPARE_DESCRIPTORS, cases)
 
 
 def _latency(programs: Programs, scale: Scale) -> Iterator[Group]:
@@ -149,7 +147,7 @@ def _latency(programs: Programs, scale: Scale) -> Iterator[Group]:
         cases = list(_launches(programs, scale, candidates, program, window=1))
         for peer, command in programs.peers.items():
             cases.append(Case(peer, by.of_peer(command, program, scale.launches, scale.seconds, 1, "none"), {}))
-        yield Group("latency", {"program": name}, _SPARE_DESCRIPTORS, cases)
+        yield Group("latency", {"program": name}, SPARE_DESCRIPTORS, cases)
 
 
 def overcommit(programs: Programs, reserved: int) -> Group:
@@ -161,7 +159,7 @@ def overcommit(programs: Programs, reserved: int) -> Group:
         else:
             command = by.in_python("launches", method, [programs.true], reserved=reserved)
         cases.append(Case(method.name, command, method.environment, may_fail=True))
-    return Group("overcommit", {"reserved": reserved}, _SPARE_DESCRIPTORS, cases)
+    return Group("overcommit", {"reserved": reserved}, SPARE_DESCRIPTORS, cases)
 
 
 BENCHMARKS = {

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import aiospawn
 from aiospawn.cli._measure import CannotRunError, uvloop_version
 
-from ._rounds import Measurement
+from ._rounds import Measurement, hard_limit
 from ._scale import Scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["Results", "Series", "machine"]
+
+
+_OF_ALL_LAUNCHES = ("per_s", "mean_us")
 
 
 def machine() -> dict[str, Any]:
@@ -29,6 +32,7 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "processors": len(os.sched_getaffinity(0)),
         "memory_gib": round(int(memory.split()[1]) / (1 << 20), 1),
+        "descriptors": hard_limit(),
         "kernel": f"{platform.system()} {platform.release()}",
         "system": platform.freedesktop_os_release().get("PRETTY_NAME", ""),
         "libc": " ".join(platform.libc_ver()),
@@ -114,7 +118,8 @@ class Results:
         found = [each for each in self._those(benchmark, where) if each.method == method and figure in each.figures]
         if not found:
             return None
-        return Series({each.round: each.figures[figure] for each in found}, any(each.figures.get("cut") for each in found))
+        cut = figure in _OF_ALL_LAUNCHES and any(each.figures.get("cut") for each in found)
+        return Series({each.round: each.figures[figure] for each in found}, cut)
 
     def error(self, benchmark: str, method: str) -> str | None:
         """What a launch failed with; None if it did not, or was not tried."""

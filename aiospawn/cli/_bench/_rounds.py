@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ._cases import Case, Group
 
-__all__ = ["Measurement", "check_descriptors", "measured"]
+__all__ = ["Measurement", "check_descriptors", "hard_limit", "measured"]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _TIMEOUT_S = 600
@@ -76,6 +76,20 @@ def _busy_s() -> float:
 def _own_s() -> float:
     usages = resource.getrusage(resource.RUSAGE_CHILDREN), resource.getrusage(resource.RUSAGE_SELF)
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def hard_limit() -> int:
+    """Of descriptors: what this process may raise its soft RLIMIT_NOFILE to."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    nr_open = int(Path("/proc/sys/fs/nr_open").read_text())
+    if hard == resource.RLIM_INFINITY:
+        return nr_open
+    try:  # a privileged process may raise the hard one as well
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, nr_open))
+    except (ValueError, OSError):
+        return hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return nr_open
 
 
 def check_descriptors(groups: Sequence[Group]) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["FULL", "QUICK", "Scale"]
+__all__ = ["FULL", "QUICK", "SPARE_DESCRIPTORS", "Scale"]
+
+SPARE_DESCRIPTORS = 600  # what a measurement opens besides: aiospawn's reserved block, 64 launches on their way
 
 
 class Scale(NamedTuple):
@@ -21,6 +23,11 @@ class Scale(NamedTuple):
     live: tuple[int, ...]  # children alive meanwhile
     storm: int  # children that exit at once
     pipe: int
+
+    def within(self, hard: int) -> Scale:
+        """With as many children alive as a hard RLIMIT_NOFILE allows: each has a pidfd and a pipe."""
+        most = max(min(self.live), (hard - SPARE_DESCRIPTORS) // 200 * 100)
+        return self._replace(live=tuple(min(live, most) for live in self.live))
 
 
 FULL = Scale(

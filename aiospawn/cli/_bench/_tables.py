@@ -205,6 +205,7 @@ def header(results: Results) -> str:
             found["processor"],
             f"{found['processors']} processors",
             f"{found['memory_gib']} GiB",
+            f"at most {found['descriptors']:,} descriptors",
             *(found[name] for name in ("system", "kernel", "libc", "compiler", "python")),
             f"aiospawn {found['aiospawn']}",
             f"uvloop {found['uvloop']}" if found["uvloop"] else "no uvloop",
