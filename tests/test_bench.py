@@ -61,7 +61,10 @@ def test_rounds(tmp_path: Path) -> None:
     assert second[0] == first[1]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="vm.overcommit_memory is root's")
+@pytest.mark.skipif(
+    os.environ.get("AIOSPAWN_TEST_OVERCOMMIT") != "1",
+    reason="changes vm.overcommit_memory of the whole machine, for seconds: AIOSPAWN_TEST_OVERCOMMIT=1 allows it to root",
+)
 def test_overcommit(tmp_path: Path) -> None:
     """Where memory cannot be promised twice a fork fails and aiospawn launches; the setting is put back."""
     before = Path("/proc/sys/vm/overcommit_memory").read_text()
@@ -75,24 +78,34 @@ def test_overcommit(tmp_path: Path) -> None:
     assert "C fork + exec fails: fork: Cannot allocate memory" in " ".join(result.stdout.split())
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="vm.overcommit_memory is root's")
-def test_overcommit_killed() -> None:
-    """The setting is put back even if the benchmark is killed."""
-    setting = Path("/proc/sys/vm/overcommit_memory")
-    before = setting.read_text()
-    program = (
-        "import time\nfrom aiospawn.cli._bench._overcommit import strict_overcommit\n"
-        "with strict_overcommit():\n    print('set', flush=True)\n    time.sleep(1000)"
-    )
-    with subprocess.Popen([sys.executable, "-P", "-c", program], stdout=subprocess.PIPE, text=True) as process:
+_STRICT = """
+import pathlib, sys, time
+from aiospawn.cli._bench import _overcommit
+_overcommit._SETTING = pathlib.Path(sys.argv[1])
+_overcommit.check = lambda: None
+with _overcommit.strict_overcommit():
+    print("set", flush=True)
+    exec(sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize(("then", "status"), [("pass", 0), ("1 / 0", 1), ("time.sleep(1000)", -signal.SIGKILL)])
+def test_overcommit_is_put_back(then: str, status: int, tmp_path: Path) -> None:
+    """The setting (a file in its stead) is put back after the measurement, after an exception, and after a SIGKILL."""
+    setting = tmp_path / "overcommit_memory"
+    setting.write_text("1\n")
+    command = [sys.executable, "-P", "-c", _STRICT, str(setting), then]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "set\n"
-        assert setting.read_text() == "2\n"
-        process.send_signal(signal.SIGKILL)
+        if status < 0:
+            assert setting.read_text() == "2"
+            process.kill()
+    assert process.returncode == status
     deadline = time.monotonic() + 20
-    while setting.read_text() != before and time.monotonic() < deadline:
+    while setting.read_text() != "1" and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert setting.read_text() == before
+    assert setting.read_text() == "1"
 
 
 # ---- refusals ---------------------------------------------------------------------------------------------------------

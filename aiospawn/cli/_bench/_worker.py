@@ -79,9 +79,8 @@ def _launch(spec: Spec, slices: list[float] | None = None) -> Callable[[], Await
 
 
 async def _run(spec: Spec) -> int | None:
-    run = aiospawn.run  # type: ignore[attr-defined]
-    completed = await run(spec.program, stdout=PIPE, **spec.options)
-    return completed.returncode  # type: ignore[no-any-return]
+    run: Callable[..., Awaitable[subprocess.CompletedProcess[bytes]]] = vars(aiospawn)["run"]
+    return (await run(spec.program, stdout=PIPE, **spec.options)).returncode
 
 
 class _FirstSlice(Awaitable[Any]):
