@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -106,6 +108,25 @@ def test_overcommit_is_put_back(then: str, status: int, tmp_path: Path) -> None:
     while setting.read_text() != "1" and time.monotonic() < deadline:
         time.sleep(0.01)
     assert setting.read_text() == "1"
+
+
+def test_peers(tmp_path: Path) -> None:
+    """Launchers in other languages are built and take part; where the tool is missing or fails, that is told."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name, script in {"node": 'echo \'{"per_s": 1, "mean_us": 7}\'', "go": "echo broken >&2; exit 1"}.items():
+        (tools / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tools / name).chmod(0o755)
+    for name in ("cc", "as", "ld", "true", "sh", "echo"):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    file = tmp_path / "results.json"
+    peers = Path(__file__).parent.parent / "examples" / "benchmarks"
+    result = run(*COMMAND, "bench", "--quick", "latency", "--peers", str(peers), "--json", str(file), PATH=str(tools))
+    assert result.stderr == ""
+    assert "\nwithout tokio, 2 threads: cargo is not on the PATH\n" in result.stdout
+    assert re.search(r"^without Go os/exec: go build .* failed:\nbroken$", result.stdout, re.MULTILINE)
+    found = [each["figures"] for each in json.loads(file.read_text())["measurements"] if each["method"] == "Node"]
+    assert found == [{"per_s": 1, "mean_us": 7}] * 2
 
 
 # ---- refusals ---------------------------------------------------------------------------------------------------------

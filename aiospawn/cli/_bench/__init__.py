@@ -58,7 +58,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--overcommit", action="store_true", help="launch under vm.overcommit_memory=2 as well (root; put back)"
     )
     parser.add_argument(
-        "--peers", metavar="DIR", help="compare with spawn.go and spawn.js from DIR, where go and node are there"
+        "--peers", metavar="DIR", help="compare with the launchers in DIR (examples/benchmarks: Go, Node, tokio)"
     )
     parser.add_argument("--json", metavar="FILE", help="write every measurement to FILE")
     parser.add_argument("--results", metavar="FILE", help="measure nothing, show what --json wrote")
@@ -111,6 +111,8 @@ def run(options: argparse.Namespace) -> int:
         _overcommit.check()
     with ExitStack() as stack:
         programs = built(stack.enter_context(tempfile.TemporaryDirectory(prefix="aiospawn-bench-")), options.peers)
+        for name, reason in programs.left_out.items():
+            console.print(f"without {name}: {reason}", soft_wrap=True)
         results = Results(machine(), _scale(options))
         # An option that alone was given asks for that alone.
         names = options.benchmarks or ([] if options.overcommit else list(BENCHMARKS))

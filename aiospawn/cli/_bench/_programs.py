@@ -26,7 +26,7 @@ _PROGRAMS = {
 
 
 class Programs(NamedTuple):
-    """Paths; `peers` are the commands that start a launcher of another language, by name."""
+    """Paths; `peers` are the commands that start a launcher of another language, `left_out` why one is not there."""
 
     limit: str
     pump: str
@@ -34,12 +34,13 @@ class Programs(NamedTuple):
     gate: str
     true: str
     peers: dict[str, list[str]]
+    left_out: dict[str, str]
 
 
 def built(directory: str, peers: str | None) -> Programs:
-    """Compiles into the directory. `peers` is a directory with spawn.go and spawn.js.
+    """Compiles into the directory. `peers` is a directory with launchers in other languages, those of examples/benchmarks.
 
-    Raises CannotRunError without a C compiler or `true`, or for a directory that has neither.
+    Raises CannotRunError without a C compiler or `true`, or for a directory that has none of them.
     """
     compiler = shutil.which(os.environ.get("CC") or "cc")
     if compiler is None:
@@ -50,30 +51,48 @@ def built(directory: str, peers: str | None) -> Programs:
     paths = {}
     for name, (source, options) in _PROGRAMS.items():
         paths[name] = os.path.join(directory, name)
-        _run([compiler, "-std=gnu11", "-O2", *options, "-o", paths[name], os.path.join(_SOURCES, source)])
-    return Programs(**paths, true=true, peers={} if peers is None else _peers(directory, peers))
+        if fault := _run([compiler, "-std=gnu11", "-O2", *options, "-o", paths[name], os.path.join(_SOURCES, source)]):
+            raise CannotRunError(fault)
+    commands, left_out = ({}, {}) if peers is None else _peers(directory, os.path.abspath(peers))
+    return Programs(**paths, true=true, peers=commands, left_out=left_out)
 
 
-def _peers(directory: str, sources: str) -> dict[str, list[str]]:
-    found = {}
-    go, node = shutil.which("go"), shutil.which("node")
-    go_source, node_source = os.path.join(sources, "spawn.go"), os.path.join(sources, "spawn.js")
-    if not (os.path.exists(go_source) or os.path.exists(node_source)):
-        raise CannotRunError(f"--peers: neither spawn.go nor spawn.js is in {sources!r}")
-    if go and os.path.exists(go_source):
-        program = os.path.join(directory, "go_spawn")
-        _run(
-            [go, "build", "-o", program, os.path.abspath(go_source)],
-            GOCACHE=os.path.join(directory, "go"),
-            GO111MODULE="off",
+class _Peer(NamedTuple):
+    name: str
+    source: str
+    tool: str
+    build: list[str]  # after the tool
+    run: list[str]
+
+
+def _peers(directory: str, sources: str) -> tuple[dict[str, list[str]], dict[str, str]]:
+    go, node, cargo = (os.path.join(sources, name) for name in ("spawn.go", "spawn.js", os.path.join("tokio", "Cargo.toml")))
+    go_program, copy = os.path.join(directory, "go_spawn"), os.path.join(directory, "tokio")
+    if os.path.exists(cargo):  # which cargo would write into
+        shutil.copytree(os.path.dirname(cargo), copy)
+    tokio = ["build", "--release", "--quiet", "--manifest-path", os.path.join(copy, "Cargo.toml")]
+    known = (
+        _Peer("Go os/exec", go, "go", ["build", "-o", go_program, go], [go_program]),
+        _Peer("Node", node, "node", [], ["node", node]),
+        _Peer("tokio, 2 threads", cargo, "cargo", tokio, [os.path.join(copy, "target", "release", "spawn"), "2"]),
+    )
+    found = [peer for peer in known if os.path.exists(peer.source)]
+    if not found:
+        raise CannotRunError(
+            f"--peers: {sources!r} has none of {', '.join(os.path.relpath(each.source, sources) for each in known)}"
         )
-        found["Go os/exec"] = [program]
-    if node and os.path.exists(node_source):
-        found["Node"] = [node, os.path.abspath(node_source)]
-    return found
+    commands, left_out = {}, {}
+    for peer in found:
+        if shutil.which(peer.tool) is None:
+            left_out[peer.name] = f"{peer.tool} is not on the PATH"
+        elif fault := _run([peer.tool, *peer.build], GOCACHE=os.path.join(directory, "go")) if peer.build else "":
+            left_out[peer.name] = fault
+        else:
+            commands[peer.name] = peer.run
+    return commands, left_out
 
 
-def _run(command: list[str], **variables: str) -> None:
+def _run(command: list[str], **variables: str) -> str:
+    """What went wrong; empty if nothing did."""
     result = subprocess.run(command, capture_output=True, text=True, env=os.environ | variables, check=False)
-    if result.returncode:
-        raise CannotRunError(f"{' '.join(command)} failed:\n{result.stderr.strip()}")
+    return f"{' '.join(command)} failed:\n{result.stderr.strip()}" if result.returncode else ""
