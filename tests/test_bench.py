@@ -225,6 +225,13 @@ def test_measured_failure() -> None:
     assert measure(group(*failing, may_fail=True)) == {"launched": 0, "error": "the reason"}
 
 
+def test_measured_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A measurement that does not end is ended, and named."""
+    monkeypatch.setattr(_rounds, "_TIMEOUT_S", 0.1)
+    with pytest.raises(OSError, match=r"benchmark \(size 1\): method took more than 0.1 s"):
+        measure(group("sleep", "1000"))
+
+
 def test_descriptor_limit_is_raised() -> None:
     """The soft limit is raised for the measurement, and is as before afterwards."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

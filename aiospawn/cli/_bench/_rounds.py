@@ -52,10 +52,13 @@ def measured(groups: Sequence[Group], rounds: int, tell: Callable[[Group, Case],
 def _measured(group: Group, case: Case, number: int) -> Measurement:
     load, busy, own, started = os.getloadavg()[0], _busy_s(), _own_s(), perf_counter()
     with _descriptor_limit(group.descriptors):
-        result = subprocess.run(
-            case.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT_S,
-            env=os.environ | case.environment, check=False,
-        )  # fmt: skip
+        try:
+            result = subprocess.run(
+                case.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT_S,
+                env=os.environ | case.environment, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise OSError(f"{_told(group, case)} took more than {_TIMEOUT_S:g} s") from None
     elapsed = perf_counter() - started
     foreign = max(0.0, _busy_s() - busy - (_own_s() - own)) / (elapsed * (os.cpu_count() or 1))
     if result.returncode == 0:
@@ -63,8 +66,13 @@ def _measured(group: Group, case: Case, number: int) -> Measurement:
     elif case.may_fail:
         figures = {"launched": 0, "error": result.stderr.strip().splitlines()[-1]}
     else:
-        raise OSError(f"{group.benchmark} {group.parameters}: {case.method} failed:\n{result.stderr.strip()}")
+        raise OSError(f"{_told(group, case)} failed:\n{result.stderr.strip()}")
     return Measurement(group.benchmark, case.method, group.parameters, number, round(load, 2), round(foreign, 3), figures)
+
+
+def _told(group: Group, case: Case) -> str:
+    parameters = ", ".join(f"{name} {value}" for name, value in group.parameters.items())
+    return f"{group.benchmark} ({parameters}): {case.method}"
 
 
 def _busy_s() -> float:
