@@ -37,7 +37,9 @@ def check() -> None:
         raise CannotRunError(f"--overcommit sets {_SETTING}, which needs root")
     left, limit = _left_mib()
     if left < limit / 2:
-        raise CannotRunError(f"--overcommit: too much memory is promised already, {left:,} of {limit:,} MiB are left")
+        raise CannotRunError(
+            f"--overcommit: {limit - left:,} MiB are promised already, and strict overcommit promises {limit:,} MiB in all"
+        )
 
 
 def _left_mib() -> tuple[int, int]:

@@ -81,6 +81,16 @@ def _live(scale: Scale) -> list[Column]:
     ]
 
 
+def _pipes(figure: str) -> Callable[[Scale], list[Column]]:
+    return _sides(
+        *(
+            (f"{told}, {through}", {"direction": direction, "through": through}, figure)
+            for direction, told in (("read", "from the child"), ("write", "to the child"))
+            for through in ("streams", "transport")
+        )
+    )
+
+
 def _memory(scale: Scale) -> Sequence[int]:
     return scale.ballast
 
@@ -130,10 +140,8 @@ TABLES = (
                    for told, figure in (("p99", "stall_p99_ms"), ("worst", "stall_worst_ms"))
                    if (situation, told) != ("delayed", "p99"))), yardstick=""),
     Table("live", "live", "Many children alive", "", _live, yardstick=""),
-    Table("pipes", "pipes", "Throughput of one pipe", "MiB/s",
-          _sides(*((f"{told}, {through}", {"direction": direction, "through": through}, "mib_per_s")
-                   for direction, told in (("read", "from the child"), ("write", "to the child"))
-                   for through in ("streams", "transport")))),
+    Table("pipes", "pipes", "Throughput of one pipe", "MiB/s", _pipes("mib_per_s")),
+    Table("pipes-cpu", "pipes", "CPU time of the parent's thread a MiB", "us", _pipes("loop_cpu_us")),
     Table("overcommit", "overcommit", "One launch under strict overcommit", "",
           _sides(("outcome", {}, "launched")), yardstick=""),
 )  # fmt: skip

@@ -315,7 +315,7 @@ async def storm(spec: Spec) -> dict[str, Any]:
 async def read(spec: Spec) -> dict[str, Any]:
     """`total` bytes from a child."""
     program = [*spec.program, "write", str(spec.total)]
-    started = perf_counter()
+    cpu, started = time.thread_time(), perf_counter()
     if spec.through == "transport":
         protocol = await _through_transport(program, stdin=None, stdout=PIPE)
         await protocol.ended
@@ -327,14 +327,14 @@ async def read(spec: Spec) -> dict[str, Any]:
         while block := await process.stdout.read(_BLOCK):
             moved += len(block)
         await process.wait()
-    return _moved(moved, spec.total, perf_counter() - started)
+    return _moved(moved, spec.total, perf_counter() - started, time.thread_time() - cpu)
 
 
 async def write(spec: Spec) -> dict[str, Any]:
     """`total` bytes to a child."""
     program = [*spec.program, "read"]
     block = memoryview(bytes(_BLOCK))
-    started = perf_counter()
+    cpu, started = time.thread_time(), perf_counter()
     if spec.through == "transport":
         protocol = await _through_transport(program, stdin=PIPE, stdout=None)
         pipe = cast("asyncio.WriteTransport", protocol.transport.get_pipe_transport(0))
@@ -351,7 +351,7 @@ async def write(spec: Spec) -> dict[str, Any]:
             await process.stdin.drain()
         process.stdin.close()
         await process.wait()
-    return _moved(spec.total, spec.total, perf_counter() - started)
+    return _moved(spec.total, spec.total, perf_counter() - started, time.thread_time() - cpu)
 
 
 class _Counting(asyncio.SubprocessProtocol):
@@ -383,10 +383,11 @@ async def _through_transport(program: list[str], stdin: int | None, stdout: int 
     return protocol
 
 
-def _moved(moved: int, expected: int, seconds: float) -> dict[str, Any]:
+def _moved(moved: int, expected: int, seconds: float, cpu: float) -> dict[str, Any]:
     if moved != expected:
         raise RuntimeError(f"{moved} bytes came, not {expected}")
-    return {"bytes": moved, "seconds": seconds, "mib_per_s": moved / seconds / (1 << 20)}
+    mib = moved / (1 << 20)
+    return {"bytes": moved, "seconds": seconds, "mib_per_s": mib / seconds, "loop_cpu_us": cpu / mib * 1e6}
 
 
 # ---- the process ------------------------------------------------------------------------------------------------------
