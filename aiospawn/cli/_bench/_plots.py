@@ -16,6 +16,21 @@ if TYPE_CHECKING:
 __all__ = ["check", "plotted"]
 
 _FORMATS = ("svg", "png")
+_COLORS = {
+    "C limit": "black",
+    "C fork + exec": "tab:gray",
+    "C vfork + exec": "tab:olive",
+    "C posix_spawn": "tab:green",
+    "C system": "tab:brown",
+    "C popen": "tan",
+    "asyncio": "tab:blue",
+    "uvloop": "tab:cyan",
+    "aiospawn": "tab:red",
+    "aiospawn on uvloop": "tab:orange",
+    "aiospawn suspended": "tab:purple",
+    "aiospawn launcher": "tab:pink",
+    "aiospawn.run": "darkred",
+}  # of the others, matplotlib's in turn
 
 
 def check() -> None:
@@ -28,7 +43,9 @@ def check() -> None:
         ) from None
     mpl.use("Agg")
     # The same results give the same files.
-    mpl.rcParams.update({"svg.hashsalt": "aiospawn", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3})
+    mpl.rcParams.update(
+        {"svg.hashsalt": "aiospawn", "svg.fonttype": "none", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3}
+    )
 
 
 def plotted(results: Results, directory: str) -> dict[str, str]:
@@ -47,7 +64,8 @@ def _plot(one: Filled, directory: str) -> str:
         points = [(place, series.median) for place, series in zip(places, row, strict=True) if series is not None]
         ours = method.startswith("aiospawn")
         style = "-" if ours else "--" if method.startswith("C ") else ":"
-        axes.plot(*zip(*points, strict=True), style, marker="o" if ours else ".", linewidth=2 if ours else 1.2, label=method)
+        width = 2.0 if ours else 1.2
+        axes.plot(*zip(*points, strict=True), style, marker=".", linewidth=width, label=method, color=_COLORS.get(method))
     axes.set_xticks(places, [column.heading for column in one.columns])
     axes.set_yscale("log")
     axes.set_xlabel(one.table.x)
@@ -57,6 +75,6 @@ def _plot(one: Filled, directory: str) -> str:
     stem = f"bench-{one.table.name}"
     for ending in _FORMATS:
         metadata = {"Date": None} if ending == "svg" else {}
-        figure.savefig(os.path.join(directory, f"{stem}.{ending}"), metadata=metadata, dpi=110)
+        figure.savefig(os.path.join(directory, f"{stem}.{ending}"), metadata=metadata, dpi=90)
     plt.close(figure)
     return stem
