@@ -9,13 +9,17 @@ from ._clib import Support, supported
 from ._loops import EventLoop, install, new_event_loop, new_uvloop_event_loop, uninstall
 from ._options import NativeHook
 from ._process import Process, create_subprocess_exec, create_subprocess_shell
+from ._result import CompletedProcess, OutputLimitExceeded
+from ._run import run
 
 __all__ = [
     "DEVNULL",
     "PIPE",
     "STDOUT",
+    "CompletedProcess",
     "EventLoop",
     "NativeHook",
+    "OutputLimitExceeded",
     "Process",
     "Support",
     "__version__",
@@ -24,6 +28,7 @@ __all__ = [
     "install",
     "new_event_loop",
     "new_uvloop_event_loop",
+    "run",
     "supported",
     "uninstall",
 ]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     HandOver = Callable[..., Awaitable[tuple[Any, Any]]]
     ProtocolFactory = Callable[[], asyncio.SubprocessProtocol]
 
-__all__ = ["subprocess_exec", "subprocess_shell"]
+__all__ = ["must_hand_over", "subprocess_exec", "subprocess_shell"]
 
 _logger = asyncio.log.logger  # type: ignore[attr-defined]
 _PIPE = asyncio.subprocess.PIPE
@@ -51,7 +51,7 @@ async def subprocess_exec(
         raise ValueError("shell must be False")
     _options.refuse_text(universal_newlines, bufsize, encoding, errors, text)
     streams = (stdin, stdout, stderr)
-    if _must_hand_over(options):
+    if must_hand_over(options):
         return await hand_over(protocol_factory, program, *args, **_named(streams), **options)
     arguments = (program, *args)
     return await _launched(loop, protocol_factory, arguments, arguments, streams, options, "execute program %r")
@@ -82,14 +82,15 @@ async def subprocess_shell(
         raise ValueError("shell must be True")
     _options.refuse_text(universal_newlines, bufsize, encoding, errors, text)
     streams = (stdin, stdout, stderr)
-    if _must_hand_over(options):
+    if must_hand_over(options):
         return await hand_over(protocol_factory, cmd, **_named(streams), **options)
     shell_program = options.get("executable")
     arguments = ["/bin/sh" if shell_program is None else shell_program, "-c", cmd]
     return await _launched(loop, protocol_factory, arguments, cmd, streams, options, "run shell command %r")
 
 
-def _must_hand_over(options: dict[str, Any]) -> bool:
+def must_hand_over(options: dict[str, Any]) -> bool:
+    """Is this launch one for the loop's own implementation? Raises what an option that only the native one has needs."""
     preexec_fn = options.get("preexec_fn")
     by_preexec_fn = preexec_fn not in _STEPS
     support = _clib.supported()

@@ -16,7 +16,18 @@ from ._checks import CHECKS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["DEFAULTS", "SETPGRP", "SETSID", "NativeHook", "Options", "Path", "only_native", "refuse_text", "validated"]
+__all__ = [
+    "DEFAULTS",
+    "GROUPED",
+    "SETPGRP",
+    "SETSID",
+    "NativeHook",
+    "Options",
+    "Path",
+    "only_native",
+    "refuse_text",
+    "validated",
+]
 
 Path: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
 SETSID, SETPGRP = getattr(os, "setsid", None), getattr(os, "setpgrp", None)  # as preexec_fn they are steps
@@ -88,6 +99,7 @@ class Options(NamedTuple):
 
 
 DEFAULTS = Options()
+GROUPED = Options(process_group=0)
 _POPENS = frozenset(Options._fields[: Options._fields.index("fds")])
 
 

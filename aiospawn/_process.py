@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Process", "create_subprocess_exec", "create_subprocess_shell"]
+__all__ = ["Process", "create_subprocess_exec", "create_subprocess_shell", "uncancelled"]
 
 _LIMIT = 64 * 1024  # asyncio.streams' default
 
@@ -85,7 +85,7 @@ class Process(asyncio.subprocess.Process):
         finally:
             if not exited.cancelled() and not exited.cancelling():
                 self._signal_tree(signal.SIGKILL)
-                await _uncancelled(exited)
+                await uncancelled(exited)
         return exited.result()
 
     def _signal_tree(self, signum: int) -> None:
@@ -110,7 +110,7 @@ class Process(asyncio.subprocess.Process):
             self._transport.close()
 
 
-async def _uncancelled(future: asyncio.Future[Any]) -> None:
+async def uncancelled(future: asyncio.Future[Any]) -> None:
     """Waits for a future that is about to be done; a cancellation meanwhile is raised after that."""
     cancelled = None
     while not future.done():

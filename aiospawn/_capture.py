@@ -1,0 +1,330 @@
+"""A child whose output is collected: one object, one future, neither transport nor stream between drain and bytes.
+
+How such a child ends:
+
+ - Its future is done when it is reaped and every pipe has ended; with an exception where it could not be launched.
+ - A pipe that somebody else holds is given up `pipe_grace` seconds after the exit.
+ - Whoever loses patience earlier (a timeout, too much output, a cancellation) calls `stop`: SIGTERM to the tree, SIGKILL to
+   what is left after `grace` seconds, and the child is reaped. The tree is the process group that the child leads, and the
+   cgroup that it was launched into.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import enum
+import os
+import signal
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import _errors
+from ._clib import CHILD_READS, NO_PIPE, Event, Watch
+from ._process import uncancelled
+from ._transport import CgroupHandle
+
+if TYPE_CHECKING:
+    from ._reactor import Reactor
+    from ._request import Request
+
+__all__ = ["Capture", "Ending", "NativeCapture"]
+
+_logger = asyncio.log.logger  # type: ignore[attr-defined]
+_WRITE = int(Watch.WRITE)
+_WRITE_SIZE = 256 * 1024
+_FIRST_LOOK, _LAST_LOOK = 0.001, 0.05  # seconds between looks at a group whose leader is gone: nothing tells its end
+
+
+_E = TypeVar("_E", bound=BaseException)
+
+
+class Ending(enum.Enum):
+    """How waiting for a child came to its end."""
+
+    COMPLETE = "it is reaped, its pipes have ended"
+    CUT = "it is reaped, a pipe was given up"
+    TIMED_OUT = "it had its time"
+    TOO_MUCH = "it wrote more than it may"
+
+
+class Capture:
+    """One child, whoever launched it: what came of it so far, and how to stop it."""
+
+    __slots__ = (
+        "_exit",
+        "_input",
+        "_pipe_grace",
+        "_pipes",
+        "_room",
+        "_timers",
+        "_unreachable",
+        "began",
+        "chunks",
+        "elapsed",
+        "loop",
+        "over",
+        "pid",
+        "returncode",
+        "usage",
+    )
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, data: Any = b"", *, pipe_grace: float | None = None, limit: int | None = None
+    ) -> None:
+        """`data` is for its standard input, `limit` the most bytes that are collected."""
+        self.loop = loop
+        self.over: asyncio.Future[Ending] = loop.create_future()
+        self.chunks: tuple[list[bytes], list[bytes], list[bytes]] = ([], [], [])  # by stream
+        self.pid = 0
+        self.returncode: int | None = None
+        self.usage: bytes | None = None
+        self.began = loop.time()
+        self.elapsed = 0.0
+        self._input: memoryview | None = memoryview(data)
+        self._room = limit
+        self._pipes = 0  # that are open
+        self._pipe_grace = pipe_grace
+        self._timers: list[asyncio.TimerHandle] = []
+        self._exit: asyncio.Future[None] | None = None  # for whoever stops it
+        self._unreachable = False
+
+    def output(self, stream: int) -> bytes:
+        """What came so far."""
+        return b"".join(self.chunks[stream])
+
+    def interrupt_after(self, delay: float, ending: Ending) -> None:
+        """Ends the waiting then, unless it is over."""
+        self._timers.append(self.loop.call_later(delay, self.interrupt, ending))
+
+    def interrupt(self, ending: Ending) -> None:
+        """Ends the waiting: `stop` is to follow."""
+        if not self.over.done():
+            self.over.set_result(ending)
+
+    # ---- what happens to it -------------------------------------------------------------------------------------------
+
+    def _received(self, stream: int, data: bytes) -> None:
+        if self._room is not None:
+            if len(data) > self._room:
+                data = data[: self._room]
+                self.interrupt(Ending.TOO_MUCH)
+            self._room -= len(data)
+        self.chunks[stream].append(data)
+
+    def _pipe_ended(self) -> None:
+        self._pipes -= 1
+        self._settle(Ending.COMPLETE)
+
+    def _exited(self, returncode: int, usage: bytes | None) -> None:
+        self.elapsed = self.loop.time() - self.began
+        self.returncode = returncode
+        self.usage = usage
+        self._tell_exit()
+        if self._pipes > 0 and self._pipe_grace is not None:
+            self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up))
+        self._settle(Ending.COMPLETE)
+
+    def _failed(self, error: OSError) -> None:
+        self.returncode = 255
+        self._tell_exit()
+        if not self.over.done():  # else whoever stops it lets go of it
+            self._release()
+            self.over.set_exception(error)
+
+    def has_failed(self) -> bool:
+        """Could it not be launched? Whoever waits has been told, or is told now."""
+        return self.over.done() and not self.over.cancelled() and self.over.exception() is not None
+
+    def _tell_exit(self) -> None:
+        if self._exit is not None and not self._exit.done():
+            self._exit.set_result(None)
+
+    def _give_pipes_up(self) -> None:
+        self._pipes = 0
+        self._settle(Ending.CUT)
+
+    def _settle(self, ending: Ending) -> None:
+        if self.returncode is None or self._pipes > 0 or self.over.done():
+            return
+        self._release()
+        self.over.set_result(ending)
+
+    # ---- its end ------------------------------------------------------------------------------------------------------
+
+    async def stop(self, grace: float) -> None:
+        """Ends the child and its tree: SIGTERM, after `grace` seconds SIGKILL; returns when it is reaped.
+
+        Cancelled meanwhile it kills at once, reaps, and passes the cancellation on. A program that may not be signalled
+        (set-user-id) goes on; `noted` tells.
+        """
+        exited = self._exit = self.loop.create_future()
+        if self.returncode is not None:
+            exited.set_result(None)
+        cancelled: asyncio.CancelledError | None = None
+        try:
+            if not self._signalled(signal.SIGTERM):
+                return
+            try:
+                await self._ended_within(exited, grace)
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+            if not self._signalled(signal.SIGKILL):
+                return
+            await uncancelled(exited)
+            self._release()
+        except GeneratorExit:
+            self.abandon()
+            raise
+        if cancelled is not None:
+            raise cancelled
+
+    async def _ended_within(self, exited: asyncio.Future[None], grace: float) -> None:
+        """Waits until the whole tree has ended, at most so long."""
+        deadline = self.loop.time() + grace
+        await asyncio.wait([exited], timeout=grace)
+        pause = _FIRST_LOOK
+        while self._group_lives() and self.loop.time() < deadline:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LAST_LOOK)
+
+    def _signalled(self, signum: int) -> bool:
+        try:
+            self._signal_tree(signum)
+        except PermissionError:
+            if self.returncode is None:
+                self._unreachable = True
+                self._release_at_exit()
+                return False
+        return True
+
+    def noted(self, exception: _E) -> _E:
+        """The exception, which tells what was not stopped."""
+        if self._unreachable:
+            exception.add_note(f"Its process {self.pid} goes on: it may not be signalled, as a set-user-id program.")
+        return exception
+
+    def abandon(self) -> None:
+        """Kills it at once and waits for nothing: for a coroutine that is thrown away, as with a loop closed under it."""
+        with contextlib.suppress(PermissionError):
+            self._signal_tree(signal.SIGKILL)
+        self._release_at_exit()
+
+    def _release_at_exit(self) -> None:
+        if self.returncode is not None:
+            self._release()
+            return
+        if self._exit is None:
+            self._exit = self.loop.create_future()
+        self._exit.add_done_callback(lambda _: self._release())
+
+    def _release(self) -> None:
+        """Lets go of what it holds. The second time nothing happens."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self._forget()
+
+    def _forget(self) -> None:
+        raise NotImplementedError
+
+    def _signal_tree(self, signum: int) -> None:
+        """Nothing happens where nobody is left. Raises PermissionError."""
+        raise NotImplementedError
+
+    def _group_lives(self) -> bool:
+        """Is somebody left of the group that the child leads?"""
+        raise NotImplementedError
+
+
+class NativeCapture(Capture):
+    """On a reactor: the target of its child's events."""
+
+    __slots__ = ("_cgroup", "_number", "_reactor", "_request", "_token", "context")
+
+    def __init__(self, reactor: Reactor, request: Request, loop: asyncio.AbstractEventLoop, **keywords: Any) -> None:
+        """Clones the child. Raises OSError; then nothing was made."""
+        super().__init__(loop, **keywords)
+        self.context = contextvars.copy_context()
+        self._reactor = reactor
+        self._request = request
+        self._number = -1  # of the last event
+        pipes = request.program.plan.pipes
+        self._pipes = 3 - pipes.count(NO_PIPE)
+        self._token, self.pid, _ = reactor.launch(request.data, self)
+        self._cgroup = None if request.options.cgroup is None else CgroupHandle(request.options.cgroup)
+        if pipes[0] == CHILD_READS:
+            self._feed()
+
+    def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
+        """One event of the reactor, as a callback of the loop, in the context of whoever launched the child."""
+        if number <= self._number:
+            return
+        self._number = number
+        if kind == Event.DATA:
+            self._received(stream, payload)
+        elif kind == Event.EOF:
+            self._pipe_ended()
+        elif kind == Event.EXITED:
+            if extra & 2:
+                _logger.warning("exit status of child %s is lost: somebody else waited for it; returncode 255", self.pid)
+            self._exited(value, payload)
+        elif kind == Event.WRITABLE:
+            self._feed()
+        elif kind == Event.READER_GONE:
+            self._close_input()
+        elif kind == Event.FAILED:
+            self._failed(self._request.failure(value, extra, payload))
+        elif kind == Event.DIED:
+            self._failed(_errors.child_died(value))
+
+    def _feed(self) -> None:
+        """Writes what the pipe takes; the end of the input closes it."""
+        native = self._reactor.native
+        try:
+            with contextlib.suppress(BlockingIOError, InterruptedError):
+                if self._input:
+                    self._input = self._input[os.write(native.stream(self._token, 0), self._input[:_WRITE_SIZE]) :]
+            if self._input:
+                native.watch(self._token, 0, _WRITE)
+                return
+        except OSError:
+            pass  # nobody reads it any more: no error, as in subprocess
+        self._close_input()
+
+    def _close_input(self) -> None:
+        if self._input is not None:
+            self._input = None
+            self._reactor.native.shut(self._token, 0)
+            self._pipe_ended()
+
+    def _forget(self) -> None:
+        self._input = None
+        self._cgroup = None
+        self._reactor.done(self._token)
+
+    def _signal_tree(self, signum: int) -> None:
+        native = self._reactor.native
+        if native.dead:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            # Before the child has made its group there is none: it is signalled alone, and cannot have descendants.
+            if not self._signalled_group(signum):
+                native.signal(self._token, signum)
+        if signum == signal.SIGKILL and self._cgroup is not None:
+            self._cgroup.kill()
+
+    def _signalled_group(self, signum: int) -> bool:
+        if not self._request.leads_group:
+            return False
+        try:
+            self._reactor.native.signal(self._token, signum, group=True)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def _group_lives(self) -> bool:
+        try:
+            return not self._reactor.native.dead and self._signalled_group(0)
+        except PermissionError:
+            return True

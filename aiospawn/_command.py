@@ -1,0 +1,87 @@
+"""A command as it is given to `run` and its kin: checked, and ready to be launched in either way."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import _launch, _options
+
+if TYPE_CHECKING:
+    from ._options import Options
+
+__all__ = ["Command", "command", "seconds"]
+
+_NO_KEYWORDS: dict[str, Any] = {}
+
+
+class Command(NamedTuple):
+    """What is launched, but for its standard streams."""
+
+    shown: Any
+    """As it was given: the `args` of results and errors."""
+    argv: list[Any]
+    options: Options | None
+    """None: it is for the loop's own implementation."""
+    keywords: dict[str, Any]
+
+
+def command(args: Any, *, shell: bool, stdin: Any, keywords: dict[str, Any]) -> Command:
+    """Checks a command.
+
+    Without a word of the caller's about it, the child leads a process group of its own, so that its descendants can be
+    stopped with it; not where its standard input is a terminal, from which only the foreground group may read.
+
+    Raises TypeError for a str or bytes without `shell` and for an unknown option, ValueError for an empty command, and what
+    `_options.validated` raises.
+    """
+    argv = _argv(args, shell=shell, executable=keywords.get("executable") if keywords else None)
+    if keywords.get("pty"):
+        raise ValueError(f"pty={keywords['pty']!r} is for create_subprocess_exec: a terminal wants a partner")
+    if keywords.get("process_group") is None and not keywords.get("start_new_session") and not _reads_terminal(stdin):
+        if not keywords:
+            handed_over = _launch.must_hand_over(_NO_KEYWORDS)
+            return Command(args, argv, None if handed_over else _options.GROUPED, {"process_group": 0})
+        if keywords.get("preexec_fn") not in (_options.SETSID, _options.SETPGRP):
+            keywords = {**keywords, "process_group": 0}
+    options = None if _launch.must_hand_over(keywords) else _options.validated(keywords)
+    return Command(args, argv, options, keywords)
+
+
+def _argv(args: Any, *, shell: bool, executable: Any) -> list[Any]:
+    given: list[Any]
+    if isinstance(args, (str, bytes)):
+        if not shell:
+            raise TypeError(f"args must be a list of arguments, or a command with shell=True, got {args!r}")
+        given = [args]
+    elif isinstance(args, os.PathLike):
+        if shell:
+            raise TypeError(f"args with shell=True must be a command, not the path {args!r}")
+        given = [args]
+    else:
+        given = list(args)
+    if not given:
+        raise ValueError(f"args must name a program, got {args!r}")
+    return [executable or "/bin/sh", "-c", *given] if shell else given
+
+
+def _reads_terminal(stdin: Any) -> bool:
+    """Is the child's standard input a terminal?"""
+    if stdin is None:
+        return os.isatty(0)
+    try:
+        fd = stdin if isinstance(stdin, int) else stdin.fileno()
+    except (AttributeError, OSError, ValueError):  # refused where the streams are looked at
+        return False
+    return isinstance(fd, int) and fd >= 0 and os.isatty(fd)
+
+
+def seconds(name: str, value: Any, *, optional: bool = False) -> float | None:
+    """Checks a number of seconds, 0 or more. Raises TypeError and ValueError; `optional`: None is one too."""
+    if value is None and optional:
+        return None
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds{' or None' if optional else ''}, got {value!r}")
+    if not value >= 0:
+        raise ValueError(f"{name} must not be negative, got {value!r}")
+    return float(value)

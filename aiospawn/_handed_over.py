@@ -1,0 +1,82 @@
+"""The same, where nothing is launched natively: a protocol on the event loop's own `subprocess_exec`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any
+
+from ._capture import Capture
+
+if TYPE_CHECKING:
+    from ._command import Command
+
+__all__ = ["LoopCapture"]
+
+
+class LoopCapture(Capture, asyncio.SubprocessProtocol):
+    """A child of the loop's own implementation."""
+
+    __slots__ = ("_leads_group", "_transport")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, **keywords: Any) -> None:
+        super().__init__(loop, **keywords)
+        self._transport: Any = None
+        self._leads_group = False
+
+    async def launch(self, command: Command, streams: tuple[Any, Any, Any]) -> None:
+        """Raises the OSError of what failed. Cancelled meanwhile, the loop stops the child."""
+        self._pipes = streams.count(asyncio.subprocess.PIPE)
+        keywords = command.keywords
+        self._leads_group = bool(keywords.get("start_new_session") or keywords.get("process_group") == 0)
+        stdin, stdout, stderr = streams
+        self._transport, _ = await self.loop.subprocess_exec(
+            lambda: self, *command.argv, stdin=stdin, stdout=stdout, stderr=stderr, **keywords
+        )
+        self.pid = self._transport.get_pid()
+        pipe = self._transport.get_pipe_transport(0)
+        if pipe is not None:
+            if self._input:
+                pipe.write(self._input)
+            pipe.write_eof()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self._received(fd, bytes(data))
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's
+        self._pipe_ended()
+
+    def process_exited(self) -> None:
+        self._exited(self._transport.get_returncode(), None)
+
+    def pause_writing(self) -> None:
+        """The whole input is with the loop already."""
+
+    resume_writing = pause_writing
+
+    def _forget(self) -> None:
+        self._input = None
+        if self._transport is not None:
+            self._transport.close()
+
+    def _signal_tree(self, signum: int) -> None:
+        if self._transport is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if self._leads_group:
+                # A number is not given to another process while it is that of a group that has members.
+                os.killpg(self.pid, signum)
+            else:
+                self._transport.send_signal(signum)
+
+    def _group_lives(self) -> bool:
+        if not self._leads_group:
+            return False
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
