@@ -28,14 +28,16 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
     async def launch(self, command: Command, streams: tuple[Any, Any, Any]) -> None:
         """Raises the OSError of what failed. Cancelled meanwhile, the loop stops the child."""
         self._pipes = streams.count(asyncio.subprocess.PIPE)
-        keywords = command.keywords
-        self._leads_group = bool(keywords.get("start_new_session") or keywords.get("process_group") == 0)
+        keywords = _understood(command.keywords, self.loop)
+        self._leads_group = bool(keywords.get("start_new_session") or command.keywords.get("process_group") == 0)
         stdin, stdout, stderr = streams
-        self._transport, _ = await self.loop.subprocess_exec(
-            lambda: self, *command.argv, stdin=stdin, stdout=stdout, stderr=stderr, **keywords
-        )
-        self.pid = self._transport.get_pid()
-        pipe = self._transport.get_pipe_transport(0)
+        await self.loop.subprocess_exec(lambda: self, *command.argv, stdin=stdin, stdout=stdout, stderr=stderr, **keywords)
+
+    def connection_made(self, transport: Any) -> None:
+        """The child runs. Its exit may be told before `launch` goes on."""
+        self._transport = transport
+        self.pid = transport.get_pid()
+        pipe = transport.get_pipe_transport(0)
         if pipe is not None:
             if self._input:
                 pipe.write(self._input)
@@ -80,3 +82,17 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
         except PermissionError:
             return True
         return True
+
+
+def _understood(keywords: dict[str, Any], loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
+    """As the loop's own implementation takes it: uvloop's knows no `process_group`, and forks."""
+    if keywords.get("process_group") != 0 or isinstance(loop, asyncio.BaseEventLoop):
+        return keywords
+    preexec_fn = keywords.get("preexec_fn")
+
+    def lead_group() -> None:
+        os.setpgid(0, 0)
+        if preexec_fn is not None:
+            preexec_fn()
+
+    return {name: value for name, value in keywords.items() if name != "process_group"} | {"preexec_fn": lead_group}

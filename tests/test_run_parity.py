@@ -99,7 +99,7 @@ def told(outcome: Any) -> Any:
     if isinstance(outcome, subprocess.CalledProcessError):
         return type(outcome), outcome.returncode, outcome.stdout, outcome.stderr, str(outcome)
     if isinstance(outcome, subprocess.TimeoutExpired):
-        return type(outcome), outcome.timeout, outcome.stdout, outcome.stderr, str(outcome)
+        return type(outcome), round(outcome.timeout, 1), outcome.stdout, outcome.stderr
     if isinstance(outcome, OSError):
         return type(outcome), outcome.errno, outcome.strerror, outcome.filename
     return type(outcome)
