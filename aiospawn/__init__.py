@@ -6,30 +6,48 @@ One line switches a program over: `asyncio.Runner(loop_factory=aiospawn.new_even
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 
 from ._clib import Support, supported
+from ._group import ProcessGroup
+from ._lines import lines
 from ._loops import EventLoop, install, new_event_loop, new_uvloop_event_loop, uninstall
+from ._observe import Executed, Exited, LaunchFailed, ProcessEvent, Spawned
 from ._options import NativeHook
+from ._pipeline import CompletedPipeline, pipeline
 from ._process import Process, create_subprocess_exec, create_subprocess_shell
-from ._result import CompletedProcess, OutputLimitExceeded
+from ._result import CompletedProcess, LineTooLong, OutputLimitExceeded
 from ._run import run
+from ._system import AsyncPipe, popen, system
 
 __all__ = [
     "DEVNULL",
     "PIPE",
     "STDOUT",
+    "AsyncPipe",
+    "CompletedPipeline",
     "CompletedProcess",
     "EventLoop",
+    "Executed",
+    "Exited",
+    "LaunchFailed",
+    "LineTooLong",
     "NativeHook",
     "OutputLimitExceeded",
     "Process",
+    "ProcessEvent",
+    "ProcessGroup",
+    "Spawned",
     "Support",
     "__version__",
     "create_subprocess_exec",
     "create_subprocess_shell",
     "install",
+    "lines",
     "new_event_loop",
     "new_uvloop_event_loop",
+    "pipeline",
+    "popen",
     "run",
     "supported",
+    "system",
     "uninstall",
 ]
 

@@ -19,12 +19,13 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import _errors
+from . import _clib, _errors
 from ._clib import CHILD_READS, NO_PIPE, Event, Watch
 from ._process import uncancelled
 from ._transport import CgroupHandle
 
 if TYPE_CHECKING:
+    from ._observe import Observer
     from ._reactor import Reactor
     from ._request import Request
 
@@ -54,6 +55,7 @@ class Capture:
     __slots__ = (
         "_exit",
         "_input",
+        "_observer",
         "_pipe_grace",
         "_pipes",
         "_room",
@@ -70,7 +72,13 @@ class Capture:
     )
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, data: Any = b"", *, pipe_grace: float | None = None, limit: int | None = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        data: Any = b"",
+        pipe_grace: float | None = None,
+        limit: int | None = None,
+        observer: Observer | None = None,
     ) -> None:
         """`data` is for its standard input, `limit` the most bytes that are collected."""
         self.loop = loop
@@ -85,6 +93,7 @@ class Capture:
         self._room = limit
         self._pipes = 0  # that are open
         self._pipe_grace = pipe_grace
+        self._observer = observer
         self._timers: list[asyncio.TimerHandle] = []
         self._exit: asyncio.Future[None] | None = None  # for whoever stops it
         self._unreachable = False
@@ -120,6 +129,8 @@ class Capture:
         self.elapsed = self.loop.time() - self.began
         self.returncode = returncode
         self.usage = usage
+        if self._observer is not None:
+            self._observer.exited(returncode, None if usage is None else _clib.rusage(usage))
         self._tell_exit()
         if self._pipes > 0 and self._pipe_grace is not None:
             self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up))
@@ -127,6 +138,8 @@ class Capture:
 
     def _failed(self, error: OSError) -> None:
         self.returncode = 255
+        if self._observer is not None:
+            self._observer.failed(error)
         self._tell_exit()
         if not self.over.done():  # else whoever stops it lets go of it
             self._release()
@@ -251,7 +264,14 @@ class NativeCapture(Capture):
         self._number = -1  # of the last event
         pipes = request.program.plan.pipes
         self._pipes = 3 - pipes.count(NO_PIPE)
-        self._token, self.pid, _ = reactor.launch(request.data, self)
+        try:
+            self._token, self.pid, _ = reactor.launch(request.data, self)
+        except OSError as exc:
+            if self._observer is not None:
+                self._observer.failed(exc)
+            raise
+        if self._observer is not None:
+            self._observer.spawned(self.pid)
         self._cgroup = None if request.options.cgroup is None else CgroupHandle(request.options.cgroup)
         if pipes[0] == CHILD_READS:
             self._feed()
@@ -273,10 +293,11 @@ class NativeCapture(Capture):
             self._feed()
         elif kind == Event.READER_GONE:
             self._close_input()
-        elif kind == Event.FAILED:
-            self._failed(self._request.failure(value, extra, payload))
-        elif kind == Event.DIED:
-            self._failed(_errors.child_died(value))
+        elif kind != Event.STARTED:
+            died = kind == Event.DIED
+            self._failed(_errors.child_died(value) if died else self._request.failure(value, extra, payload))
+        elif self._observer is not None:
+            self._observer.executed()
 
     def _feed(self) -> None:
         """Writes what the pipe takes; the end of the input closes it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,7 +11,7 @@ from . import _launch, _options
 if TYPE_CHECKING:
     from ._options import Options
 
-__all__ = ["Command", "command", "seconds"]
+__all__ = ["Command", "command", "refuse_terminal", "seconds", "understood"]
 
 _NO_KEYWORDS: dict[str, Any] = {}
 
@@ -36,9 +37,8 @@ def command(args: Any, *, shell: bool, stdin: Any, keywords: dict[str, Any]) -> 
     `_options.validated` raises.
     """
     argv = _argv(args, shell=shell, executable=keywords.get("executable") if keywords else None)
-    if keywords.get("pty"):
-        raise ValueError(f"pty={keywords['pty']!r} is for create_subprocess_exec: a terminal wants a partner")
-    if keywords.get("process_group") is None and not keywords.get("start_new_session") and not _reads_terminal(stdin):
+    leads = keywords.get("start_new_session") or keywords.get("pty") or keywords.get("process_group") is not None
+    if not leads and not _reads_terminal(stdin):
         if not keywords:
             handed_over = _launch.must_hand_over(_NO_KEYWORDS)
             return Command(args, argv, None if handed_over else _options.GROUPED, {"process_group": 0})
@@ -65,6 +65,12 @@ def _argv(args: Any, *, shell: bool, executable: Any) -> list[Any]:
     return [executable or "/bin/sh", "-c", *given] if shell else given
 
 
+def refuse_terminal(keywords: dict[str, Any]) -> None:
+    """Raises ValueError for `pty` where nobody converses with the child."""
+    if keywords.get("pty"):
+        raise ValueError(f"pty={keywords['pty']!r} is for create_subprocess_exec: a terminal wants a partner")
+
+
 def _reads_terminal(stdin: Any) -> bool:
     """Is the child's standard input a terminal?"""
     if stdin is None:
@@ -74,6 +80,20 @@ def _reads_terminal(stdin: Any) -> bool:
     except (AttributeError, OSError, ValueError):  # refused where the streams are looked at
         return False
     return isinstance(fd, int) and fd >= 0 and os.isatty(fd)
+
+
+def understood(keywords: dict[str, Any], loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
+    """As the loop's own implementation takes it: uvloop's knows no `process_group`, and forks."""
+    if keywords.get("process_group") != 0 or isinstance(loop, asyncio.BaseEventLoop):
+        return keywords
+    preexec_fn = keywords.get("preexec_fn")
+
+    def lead_group() -> None:
+        os.setpgid(0, 0)
+        if preexec_fn is not None:
+            preexec_fn()
+
+    return {name: value for name, value in keywords.items() if name != "process_group"} | {"preexec_fn": lead_group}
 
 
 def seconds(name: str, value: Any, *, optional: bool = False) -> float | None:

@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ._capture import Capture
+from ._command import understood
 
 if TYPE_CHECKING:
     from ._command import Command
@@ -28,7 +29,7 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
     async def launch(self, command: Command, streams: tuple[Any, Any, Any]) -> None:
         """Raises the OSError of what failed. Cancelled meanwhile, the loop stops the child."""
         self._pipes = streams.count(asyncio.subprocess.PIPE)
-        keywords = _understood(command.keywords, self.loop)
+        keywords = understood(command.keywords, self.loop)
         self._leads_group = bool(keywords.get("start_new_session") or command.keywords.get("process_group") == 0)
         stdin, stdout, stderr = streams
         await self.loop.subprocess_exec(lambda: self, *command.argv, stdin=stdin, stdout=stdout, stderr=stderr, **keywords)
@@ -37,6 +38,9 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
         """The child runs. Its exit may be told before `launch` goes on."""
         self._transport = transport
         self.pid = transport.get_pid()
+        if self._observer is not None:
+            self._observer.spawned(self.pid)
+            self._observer.executed()
         pipe = transport.get_pipe_transport(0)
         if pipe is not None:
             if self._input:
@@ -82,17 +86,3 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
         except PermissionError:
             return True
         return True
-
-
-def _understood(keywords: dict[str, Any], loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
-    """As the loop's own implementation takes it: uvloop's knows no `process_group`, and forks."""
-    if keywords.get("process_group") != 0 or isinstance(loop, asyncio.BaseEventLoop):
-        return keywords
-    preexec_fn = keywords.get("preexec_fn")
-
-    def lead_group() -> None:
-        os.setpgid(0, 0)
-        if preexec_fn is not None:
-            preexec_fn()
-
-    return {name: value for name, value in keywords.items() if name != "process_group"} | {"preexec_fn": lead_group}

@@ -14,10 +14,11 @@ from ._transport import SubprocessTransport
 
 if TYPE_CHECKING:
     import resource
+    from collections.abc import Coroutine, Iterable
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Process", "create_subprocess_exec", "create_subprocess_shell", "uncancelled"]
+__all__ = ["Process", "all_ended", "create_subprocess_exec", "create_subprocess_shell", "uncancelled"]
 
 _LIMIT = 64 * 1024  # asyncio.streams' default
 
@@ -104,8 +105,18 @@ class Process(asyncio.subprocess.Process):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        await self.end()
+
+    def close_output(self) -> None:
+        """Closes the reading end of its standard output: who writes there gets SIGPIPE."""
+        pipe = self._transport.get_pipe_transport(1)
+        if pipe is not None:
+            pipe.close()
+
+    async def end(self, grace: float = 5.0) -> None:
+        """`stop`, and closes the pipes."""
         try:
-            await self.stop()
+            await self.stop(grace)
         finally:
             self._transport.close()
 
@@ -120,6 +131,27 @@ async def uncancelled(future: asyncio.Future[Any]) -> None:
             cancelled = exc
     if cancelled is not None:
         raise cancelled
+
+
+async def all_ended(endings: Iterable[Coroutine[Any, Any, Any]]) -> None:
+    """Lets coroutines that stop processes come to their ends, at once. Cancelled meanwhile it cancels each, which kills.
+
+    Raises the cancellation, or what the first of them raised.
+    """
+    tasks = [asyncio.get_running_loop().create_task(ending) for ending in endings]
+    cancelled: asyncio.CancelledError | None = None
+    while not all(task.done() for task in tasks):
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+            for task in tasks:
+                task.cancel()
+    errors = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
+    if cancelled is not None:
+        raise cancelled
+    if errors:
+        raise errors[0]
 
 
 async def create_subprocess_exec(

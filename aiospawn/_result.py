@@ -13,7 +13,7 @@ from . import _clib
 if TYPE_CHECKING:
     import resource
 
-__all__ = ["CompletedProcess", "OutputLimitExceeded", "Text", "text_mode"]
+__all__ = ["CompletedProcess", "LineTooLong", "OutputLimitExceeded", "Text", "text_mode"]
 
 
 class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
@@ -67,6 +67,18 @@ class OutputLimitExceeded(subprocess.SubprocessError):
     @property
     def stdout(self) -> bytes | None:
         return self.output
+
+
+class LineTooLong(subprocess.SubprocessError):
+    """A line of the output of `cmd` has more than `max_line` bytes, or characters in text mode; the child was stopped."""
+
+    def __init__(self, cmd: Any, max_line: int) -> None:
+        super().__init__(cmd, max_line)
+        self.cmd = cmd
+        self.max_line = max_line
+
+    def __str__(self) -> str:
+        return f"Command {self.cmd!r} wrote a line longer than max_line={self.max_line}"
 
 
 class Text(NamedTuple):

@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING, Any, Literal
 from . import _request
 from ._capture import Ending, NativeCapture
 from ._command import command as checked
-from ._command import seconds
+from ._command import refuse_terminal, seconds
 from ._files import OutputFiles
 from ._handed_over import LoopCapture
+from ._observe import observer
 from ._reactor import reactor_of
 from ._result import CompletedProcess, OutputLimitExceeded, text_mode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._capture import Capture
     from ._command import Command
+    from ._observe import ProcessEvent
     from ._result import Text
 
-__all__ = ["concluded", "launched", "run"]
+__all__ = ["captured", "check_times", "completed", "concluded", "launched", "number_of_bytes", "run", "written"]
 
 _PIPE = asyncio.subprocess.PIPE
 _FILE: Literal["file"] = "file"
@@ -46,6 +50,8 @@ async def run(
     grace: float = 5.0,
     pipe_grace: float | None = 5.0,
     max_output: int | None = None,
+    on_event: Callable[[ProcessEvent], object] | None = None,
+    event_arguments: bool = False,
     **options: Any,
 ) -> CompletedProcess[Any]:
     """Runs a command and returns what came of it, when it has ended: `subprocess.run`, awaited.
@@ -67,30 +73,32 @@ async def run(
     `max_output` (bytes): the most that is collected of standard output and error together. Raises OutputLimitExceeded with
     what came, when the child is stopped.
 
+    `on_event` is called with a Spawned, an Executed and an Exited, or a LaunchFailed. They name the command only if
+    `event_arguments` is true.
+
     Raises TypeError and ValueError for a bad argument, before anything is created; the OSError of what failed, with the
     failing step as `.step`; subprocess.TimeoutExpired, and subprocess.CalledProcessError with `check`, both with the output.
     """
     mode = text_mode(text, universal_newlines, encoding, errors)
-    data, stdin = _input(input, stdin, mode)
-    if capture_output:
-        if stdout is not None or stderr is not None:
-            raise ValueError("stdout and stderr arguments may not be used with capture_output.")
-        if capture_output not in (True, _FILE):
-            raise ValueError(f'capture_output must be a bool or "file", got {capture_output!r}')
-        stdout = stderr = _PIPE
-    limit = _bytes("max_output", max_output)
-    seconds("timeout", timeout, optional=True)
-    seconds("grace", grace)
-    seconds("pipe_grace", pipe_grace, optional=True)
+    data, stdin = written(input, stdin, mode)
+    if capture_output not in (True, False, _FILE):
+        raise ValueError(f'capture_output must be a bool or "file", got {capture_output!r}')
+    stdout, stderr = captured(stdout, stderr, bool(capture_output))
+    limit = number_of_bytes("max_output", max_output)
+    check_times(timeout, grace, pipe_grace)
+    refuse_terminal(options)
     command = checked(args, shell=shell, stdin=stdin, keywords=options)
+    watcher = observer(on_event, args, arguments=event_arguments)
     if capture_output == _FILE:
         with OutputFiles(limit) as files:
-            child = await launched(command, (stdin, *files.streams), data=data, pipe_grace=pipe_grace)
+            child = await launched(command, (stdin, *files.streams), data=data, pipe_grace=pipe_grace, observer=watcher)
             files.watch(child)
             ending = files.judged(await concluded(child, timeout, grace))
             output: tuple[bytes | None, bytes | None] = files.read()
     else:
-        child = await launched(command, (stdin, stdout, stderr), data=data, pipe_grace=pipe_grace, limit=limit)
+        child = await launched(
+            command, (stdin, stdout, stderr), data=data, pipe_grace=pipe_grace, limit=limit, observer=watcher
+        )
         ending = await concluded(child, timeout, grace)
         output = child.output(1) if stdout == _PIPE else None, child.output(2) if stderr == _PIPE else None
     if ending is Ending.TIMED_OUT:
@@ -121,26 +129,22 @@ def completed(
     )
 
 
-async def launched(
-    command: Command,
-    streams: tuple[Any, Any, Any],
-    *,
-    data: Any = b"",
-    pipe_grace: float | None = None,
-    limit: int | None = None,
-) -> Capture:
-    """The child, launched; whether its program could be run is told later. Raises OSError, ValueError for a bad stream."""
+async def launched(command: Command, streams: tuple[Any, Any, Any], **collecting: Any) -> Capture:
+    """The child, launched; whether its program could be run is told later. Raises OSError, ValueError for a bad stream.
+
+    `collecting` is for `Capture`.
+    """
     loop = asyncio.get_running_loop()
     options = command.options
     if options is None:
-        handed_over = LoopCapture(loop, data=data, pipe_grace=pipe_grace, limit=limit)
+        handed_over = LoopCapture(loop, **collecting)
         await handed_over.launch(command, streams)
         return handed_over
     if options.pass_fds and not options.close_fds:
         warnings.warn("pass_fds overriding close_fds.", RuntimeWarning, stacklevel=3)
     request = _request.compiled(command.argv, _request.program(streams, options), options)
     sys.audit("subprocess.Popen", request.executable, command.argv, options.cwd, options.env)
-    return NativeCapture(reactor_of(loop), request, loop, data=data, pipe_grace=pipe_grace, limit=limit)
+    return NativeCapture(reactor_of(loop), request, loop, **collecting)
 
 
 async def concluded(child: Capture, timeout: float | None, grace: float) -> Ending:
@@ -165,7 +169,7 @@ async def concluded(child: Capture, timeout: float | None, grace: float) -> Endi
 # ---- arguments --------------------------------------------------------------------------------------------------------
 
 
-def _input(data: Any, stdin: Any, mode: Text | None) -> tuple[Any, Any]:
+def written(data: Any, stdin: Any, mode: Text | None) -> tuple[Any, Any]:
     """What is written to the child's standard input, and what that is. A pipe without input has its end at once."""
     if data is None:
         return b"", stdin
@@ -181,7 +185,23 @@ def _input(data: Any, stdin: Any, mode: Text | None) -> tuple[Any, Any]:
         raise TypeError(f"input must be a contiguous bytes-like object, not {type(data).__name__}") from exc
 
 
-def _bytes(name: str, value: Any) -> int | None:
+def captured(stdout: Any, stderr: Any, capture_output: bool) -> tuple[Any, Any]:
+    """The two streams."""
+    if not capture_output:
+        return stdout, stderr
+    if stdout is not None or stderr is not None:
+        raise ValueError("stdout and stderr arguments may not be used with capture_output.")
+    return _PIPE, _PIPE
+
+
+def check_times(timeout: Any, grace: Any, pipe_grace: Any) -> None:
+    """Raises TypeError and ValueError."""
+    seconds("timeout", timeout, optional=True)
+    seconds("grace", grace)
+    seconds("pipe_grace", pipe_grace, optional=True)
+
+
+def number_of_bytes(name: str, value: Any) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int):

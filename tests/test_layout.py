@@ -12,7 +12,8 @@ import aiospawn
 ORDER = (
     *("_errors", "_checks", "_options", "_clib", "_stdio", "_steps", "_request", "_lifecycle", "_reactor", "_pipes"),
     *("_view", "_transport", "_launch", "_process", "_loops"),
-    *("_command", "_result", "_capture", "_files", "_handed_over", "_run"),
+    *("_command", "_result", "_observe", "_observed", "_capture", "_files", "_handed_over", "_run"),
+    *("_pipeline", "_lines", "_system", "_group"),
 )
 PACKAGE = pathlib.Path(aiospawn.__file__).parent
 ROOMS = {path.stem: path for path in PACKAGE.glob("_*.py") if not path.stem.startswith("__")}

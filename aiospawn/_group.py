@@ -1,0 +1,113 @@
+"""`ProcessGroup`: processes that end with a block."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from ._command import command, seconds
+from ._observe import observer
+from ._observed import observed
+from ._process import all_ended
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from ._observe import Observer, ProcessEvent
+    from ._process import Process
+
+__all__ = ["ProcessGroup"]
+
+_LIMIT = 64 * 1024  # asyncio.streams' default
+
+
+class ProcessGroup:
+    """Owns the processes it launches: leaving the block waits for all, an exception or a cancellation stops all.
+
+    `grace` (seconds) is what each has between SIGTERM and SIGKILL; `on_event` and `event_arguments` are as with `run`;
+    `options` are those of every launch. Iterating gives the processes that run. Raises TypeError and ValueError for a bad
+    argument.
+    """
+
+    def __init__(
+        self,
+        *,
+        grace: float = 5.0,
+        on_event: Callable[[ProcessEvent], object] | None = None,
+        event_arguments: bool = False,
+        **options: Any,
+    ) -> None:
+        seconds("grace", grace)
+        observer(on_event, None, arguments=False)
+        self._grace = grace
+        self._on_event = on_event
+        self._event_arguments = event_arguments
+        self._options = options
+        self._running: dict[Process, asyncio.Task[None]] = {}
+        self._open = False
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def __iter__(self) -> Iterator[Process]:
+        return iter([*self._running])
+
+    async def spawn(
+        self,
+        program: Any,
+        *args: Any,
+        stdin: Any = None,
+        stdout: Any = None,
+        stderr: Any = None,
+        limit: int = _LIMIT,
+        **options: Any,
+    ) -> Process:
+        """As `create_subprocess_exec`, and the child leads a process group of its own as with `run`.
+
+        Pipes are the caller's to read: leaving the block waits for a child that waits for its reader. Raises RuntimeError
+        outside of the block.
+        """
+        self._check_open()
+        checked = command([program, *args], shell=False, stdin=stdin, keywords={**self._options, **options})
+        watcher = observer(self._on_event, checked.argv, arguments=self._event_arguments)
+        process = await observed(watcher, checked, stdin=stdin, stdout=stdout, stderr=stderr, limit=limit)
+        self._running[process] = asyncio.get_running_loop().create_task(self._followed(process, watcher))
+        if not self._open:  # left meanwhile: this one is nobody's
+            await process.end(self._grace)
+            self._check_open()
+        return process
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise RuntimeError("spawn() outside of the ProcessGroup's block")
+
+    async def _followed(self, process: Process, watcher: Observer | None) -> None:
+        returncode = await process.wait()
+        del self._running[process]
+        if watcher is not None:
+            watcher.exited(returncode, process.rusage)
+
+    async def stop(self) -> None:
+        """Stops what runs. Cancelled meanwhile it kills at once, and passes the cancellation on."""
+        following = [*self._running.values()]
+        await all_ended([process.end(self._grace) for process in self])
+        if following:
+            await asyncio.wait(following)
+
+    async def __aenter__(self) -> Self:
+        if self._open:
+            raise RuntimeError("the ProcessGroup's block was entered already")
+        self._open = True
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            while exc is None and self._running:
+                await asyncio.wait(self._running.values())
+        finally:
+            self._open = False
+            await self.stop()

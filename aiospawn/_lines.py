@@ -1,0 +1,178 @@
+"""`lines`: the output of a command, line by line, whatever its length, while the command runs."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import collections
+import io
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from ._command import command, refuse_terminal, seconds
+from ._observe import observer
+from ._observed import observed
+from ._result import LineTooLong, text_mode
+from ._run import number_of_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from ._command import Command
+    from ._observe import Observer, ProcessEvent
+    from ._result import Text
+
+__all__ = ["LineReader", "lines"]
+
+_PIPE = asyncio.subprocess.PIPE
+_BLOCK = 64 * 1024  # bytes of one read; the stream stops reading the pipe when twice as much waits
+
+
+class LineReader:
+    """Lines of a stream, in bytes or text; `limit` is the most of one, without its end."""
+
+    __slots__ = ("_decoder", "_end", "_length", "_limit", "_lines", "_rest", "_stream")
+
+    def __init__(self, stream: asyncio.StreamReader, mode: Text | None, limit: int | None = None) -> None:
+        self._stream = stream
+        self._limit = limit
+        self._decoder: Any = None
+        self._end: Any = b"\n"
+        if mode is not None:
+            decoder = codecs.getincrementaldecoder(mode.encoding)(mode.errors)
+            self._decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
+            self._end = "\n"
+        self._lines: collections.deque[Any] = collections.deque()
+        self._rest: list[Any] = []  # of a line whose end has not come
+        self._length = 0  # of that
+
+    async def readline(self) -> Any:
+        """The next line, with its end, which the last may lack; empty when there is none. OverflowError: above the limit."""
+        while not self._lines:
+            if not await self._more():
+                line = self._end[:0].join(self._rest)
+                self._rest.clear()
+                return line
+        line = self._lines.popleft()
+        if self._limit is not None and len(line) > self._limit + 1:
+            raise OverflowError
+        return line
+
+    async def read(self, size: int = -1) -> Any:
+        """So many bytes or characters, fewer at the end; all there are if it is negative."""
+        parts = []
+        length = 0
+        while size < 0 or length < size:
+            part = await self.readline() if size < 0 else await self._some(size - length)
+            if not part:
+                break
+            parts.append(part)
+            length += len(part)
+        return self._end[:0].join(parts)
+
+    async def _some(self, size: int) -> Any:
+        part = await self.readline()
+        if len(part) > size:
+            self._lines.appendleft(part[size:])
+        return part[:size]
+
+    async def _more(self) -> bool:
+        """Reads on. False at the end."""
+        data = await self._stream.read(_BLOCK)
+        part = data if self._decoder is None else self._decoder.decode(data, final=not data)
+        first, *others = part.split(self._end)
+        self._rest.append(first)
+        self._length += len(first)
+        if self._limit is not None and self._length > self._limit:
+            raise OverflowError
+        if others:
+            self._lines.append(self._end[:0].join([*self._rest, self._end]))
+            self._lines.extend([line + self._end for line in others[:-1]])
+            self._rest = [others[-1]]
+            self._length = len(others[-1])
+        return bool(data)
+
+
+def lines(
+    args: Any,
+    *,
+    max_line: int | None = None,
+    stdin: Any = None,
+    stderr: Any = None,
+    check: bool = True,
+    timeout: float | None = None,
+    text: bool | None = None,
+    encoding: str | None = None,
+    errors: str | None = None,
+    universal_newlines: bool | None = None,
+    shell: bool = False,
+    grace: float = 5.0,
+    on_event: Callable[[ProcessEvent], object] | None = None,
+    event_arguments: bool = False,
+    **options: Any,
+) -> AsyncGenerator[Any, None]:
+    """Runs a command and iterates over the lines of its output, each with its newline, as they come.
+
+    A line may have any length, or `max_line` bytes (characters in text mode) without its end. When the consumer is slow the
+    child waits: about 256 KiB are kept. The iteration ends when the output has ended and the child has, whose failure raises
+    subprocess.CalledProcessError with `check`.
+
+    Leaving the loop earlier stops the child as `run` does, soon; `async with contextlib.aclosing(lines(...))` waits for
+    that. `timeout` (seconds) is for all of it, and looked at when a line is waited for. Arguments are as with `run`;
+    `stderr` may not be PIPE.
+
+    Raises what `run` raises, with no output in it, and LineTooLong. Only a bad argument raises here, the rest where the
+    iteration begins.
+    """
+    mode = text_mode(text, universal_newlines, encoding, errors)
+    if stderr == _PIPE:
+        raise ValueError(f"stderr={stderr!r} (PIPE): nobody would read it")
+    number_of_bytes("max_line", max_line)
+    seconds("timeout", timeout, optional=True)
+    seconds("grace", grace)
+    refuse_terminal(options)
+    checked = command(args, shell=shell, stdin=stdin, keywords=options)
+    watcher = observer(on_event, args, arguments=event_arguments)
+    return _lines(checked, (stdin, stderr), mode, max_line, timeout, grace, watcher, check=check)
+
+
+async def _lines(
+    command: Command,
+    streams: tuple[Any, Any],
+    mode: Text | None,
+    max_line: int | None,
+    timeout: float | None,
+    grace: float,
+    watcher: Observer | None,
+    *,
+    check: bool,
+) -> AsyncGenerator[Any, None]:
+    loop = asyncio.get_running_loop()
+    deadline = None if timeout is None else loop.time() + timeout
+    process = await observed(watcher, command, stdin=streams[0], stdout=_PIPE, stderr=streams[1])
+    assert process.stdout is not None
+    reader = LineReader(process.stdout, mode, max_line)
+    over = False
+    try:
+        while True:
+            async with asyncio.timeout_at(deadline):  # not around the yield: the consumer's time is its own
+                line = await reader.readline()
+            if not line:
+                break
+            yield line
+        async with asyncio.timeout_at(deadline):
+            returncode = await process.wait()
+        over = True
+    except TimeoutError:
+        assert timeout is not None
+        raise subprocess.TimeoutExpired(command.shown, timeout) from None
+    except OverflowError:
+        assert max_line is not None
+        raise LineTooLong(command.shown, max_line) from None
+    finally:
+        if not over:
+            await process.end(grace)
+        if watcher is not None and process.returncode is not None:
+            watcher.exited(process.returncode, process.rusage)
+    if check and returncode:
+        raise subprocess.CalledProcessError(returncode, command.shown)

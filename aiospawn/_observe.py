@@ -1,0 +1,102 @@
+"""What an observer is told of a child: small events, for logs, metrics and traces."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import resource
+    from collections.abc import Callable
+
+__all__ = ["Executed", "Exited", "LaunchFailed", "Observer", "ProcessEvent", "Spawned", "observer"]
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """The child was cloned. `args` is its command where `event_arguments` asked for it: arguments may be secrets."""
+
+    launch: int
+    """The number of the launch in this process: pids are used again, this is not."""
+    pid: int
+    time: float
+    """As of `time.monotonic()`, when the event loop learned of it."""
+    args: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """Its program runs."""
+
+    launch: int
+    pid: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """It has ended and is reaped. `rusage` is as of getrusage(2); None as that of CompletedProcess."""
+
+    launch: int
+    pid: int
+    time: float
+    returncode: int
+    rusage: resource.struct_rusage | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchFailed:
+    """Its program could not be run. `pid` is 0 where no child was made."""
+
+    launch: int
+    pid: int
+    time: float
+    error: OSError
+
+
+ProcessEvent: TypeAlias = "Spawned | Executed | Exited | LaunchFailed"
+
+
+class Observer:
+    """One launch, told to a callback. What the callback raises is for the event loop's exception handler."""
+
+    __slots__ = ("_args", "_callback", "_launch", "_pid")
+
+    def __init__(self, callback: Callable[[ProcessEvent], object], args: Any) -> None:
+        self._callback = callback
+        self._args = args
+        self._launch = next(_numbers)
+        self._pid = 0
+
+    def spawned(self, pid: int) -> None:
+        self._pid = pid
+        self._tell(Spawned(self._launch, pid, time.monotonic(), self._args))
+
+    def executed(self) -> None:
+        self._tell(Executed(self._launch, self._pid, time.monotonic()))
+
+    def exited(self, returncode: int, rusage: resource.struct_rusage | None) -> None:
+        self._tell(Exited(self._launch, self._pid, time.monotonic(), returncode, rusage))
+
+    def failed(self, error: OSError) -> None:
+        self._tell(LaunchFailed(self._launch, self._pid, time.monotonic(), error))
+
+    def _tell(self, event: ProcessEvent) -> None:
+        try:
+            self._callback(event)
+        except Exception as exc:  # noqa: BLE001 - the observed is not to suffer from its observer
+            asyncio.get_running_loop().call_exception_handler({"message": f"on_event failed at {event!r}", "exception": exc})
+
+
+def observer(on_event: Callable[[ProcessEvent], object] | None, args: Any, *, arguments: bool) -> Observer | None:
+    """For one launch of these arguments; None where nobody observes. Raises TypeError for what cannot be called."""
+    if on_event is None:
+        return None
+    if not callable(on_event):
+        raise TypeError(f"on_event must be callable or None, got {on_event!r}")
+    return Observer(on_event, args if arguments else None)

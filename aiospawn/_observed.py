@@ -1,0 +1,34 @@
+"""A Process of a checked command, whose launch an observer is told of."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from ._command import understood
+from ._process import create_subprocess_exec
+
+if TYPE_CHECKING:
+    from ._command import Command
+    from ._observe import Observer
+    from ._process import Process
+
+__all__ = ["observed"]
+
+
+async def observed(watcher: Observer | None, command: Command, **keywords: Any) -> Process:
+    """Launches it. The exit is the caller's to tell. Raises what `create_subprocess_exec` raises."""
+    options = command.keywords
+    if command.options is None:
+        options = understood(options, asyncio.get_running_loop())
+    program, *args = command.argv
+    try:
+        process = await create_subprocess_exec(program, *args, **keywords, **options)
+    except OSError as exc:
+        if watcher is not None:
+            watcher.failed(exc)
+        raise
+    if watcher is not None:
+        watcher.spawned(process.pid)
+        watcher.executed()
+    return process
