@@ -7,8 +7,10 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 
 from ._clib import Support, supported
 from ._group import ProcessGroup
+from ._halt import Halt
 from ._lines import lines
 from ._loops import EventLoop, install, new_event_loop, new_uvloop_event_loop, uninstall
+from ._map import Map, MapProgress, MapResult, map  # noqa: A004 - only ever aiospawn.map
 from ._observe import Executed, Exited, LaunchFailed, ProcessEvent, Spawned
 from ._options import NativeHook
 from ._pipeline import CompletedPipeline, pipeline
@@ -27,8 +29,12 @@ __all__ = [
     "EventLoop",
     "Executed",
     "Exited",
+    "Halt",
     "LaunchFailed",
     "LineTooLong",
+    "Map",
+    "MapProgress",
+    "MapResult",
     "NativeHook",
     "OutputLimitExceeded",
     "Process",
@@ -41,6 +47,7 @@ __all__ = [
     "create_subprocess_shell",
     "install",
     "lines",
+    "map",
     "new_event_loop",
     "new_uvloop_event_loop",
     "pipeline",

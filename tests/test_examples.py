@@ -1,5 +1,6 @@
 """Each program of examples/ runs, says what it is to say, and leaves no warning behind."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -53,6 +54,18 @@ def test_streaming() -> None:
     assert received.endswith(" MiB packed, 32 MiB unpacked")
 
 
+def test_checksums(tmp_path: Path) -> None:
+    """Each file has its checksum."""
+    for name in ("one", "two words", "three"):
+        (tmp_path / name).write_text(name)
+    lines = run("checksums.py", str(tmp_path)).splitlines()
+    assert lines.pop() == "3 checksums, 0 failures"
+    sums = {hashlib.sha256(name.encode()).hexdigest(): str(tmp_path / name) for name in ("one", "two words", "three")}
+    assert dict(line.split("  ", 1) for line in lines) == sums
+
+
 def test_each_example_has_a_test() -> None:
     """No example is forgotten here."""
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"dropin", "uvloop_dropin", "server", "streaming", "native_hook"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {
+        "checksums", "dropin", "uvloop_dropin", "server", "streaming", "native_hook",
+    }  # fmt: skip

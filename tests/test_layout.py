@@ -14,6 +14,7 @@ ORDER = (
     *("_view", "_transport", "_launch", "_process", "_loops"),
     *("_command", "_result", "_observe", "_observed", "_capture", "_files", "_handed_over", "_run"),
     *("_pipeline", "_lines", "_system", "_group"),
+    *("_halt", "_crew", "_map"),
 )
 PACKAGE = pathlib.Path(aiospawn.__file__).parent
 ROOMS = {path.stem: path for path in PACKAGE.glob("_*.py") if not path.stem.startswith("__")}

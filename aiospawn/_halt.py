@@ -1,0 +1,52 @@
+"""When a map ends before its commands do: GNU parallel's halt rules (https://www.gnu.org/software/parallel/man.html)."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+__all__ = ["Halt"]
+
+_RULE = re.compile(r"(now|soon),(fail|success|done)=([0-9]+)(%?)", re.ASCII)
+_SHORT = {"0": "never", "1": "soon,fail=1", "2": "now,fail=1", "-1": "soon,success=1", "-2": "now,success=1"}
+
+
+class Halt(NamedTuple):
+    """When so many jobs have failed, succeeded or are done, none is started any more."""
+
+    when: str
+    """`"now"`: what runs is stopped. `"soon"`: it may finish."""
+    why: str
+    """`"fail"`, `"success"` or `"done"`: which jobs are counted."""
+    amount: int
+    """How many; 1 or more."""
+    percent: bool = False
+    """Whether `amount` is a percentage of all jobs."""
+
+    @classmethod
+    def parse(cls, text: str) -> Halt | None:
+        """The rule that GNU parallel writes like this: `now,fail=1`, `soon,done=10%`; None for `never`.
+
+        Its short forms too: 0 is `never`, 1 `soon,fail=1`, 2 `now,fail=1`, -1 and -2 the same with `success`, and `N%` is
+        `soon,fail=N%`. Raises ValueError for anything else.
+        """
+        rule = _SHORT.get(text, text)
+        if rule == "never":
+            return None
+        if re.fullmatch(r"[0-9]+%", rule, re.ASCII):
+            rule = f"soon,fail={rule}"
+        match = _RULE.fullmatch(rule)
+        if match is None or not int(match[3]) or (match[4] and int(match[3]) > 100):
+            raise ValueError(
+                "halt must be never, or now or soon, a comma, and fail, success or done with =N (1 or more) or =N% "
+                f"(1 to 100), as in now,fail=1; got {text!r}"
+            )
+        return cls(match[1], match[2], int(match[3]), bool(match[4]))
+
+    def is_reached(self, succeeded: int, failed: int, total: int | None) -> bool:
+        """Whether so many jobs that succeeded and failed are enough. `total`, of all jobs, is needed for a percentage."""
+        counted = {"fail": failed, "success": succeeded, "done": succeeded + failed}[self.why]
+        if not self.percent:
+            return counted >= self.amount
+        assert total is not None
+        return counted * 100 >= self.amount * total

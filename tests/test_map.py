@@ -1,0 +1,467 @@
+"""`aiospawn.map`: what its results are, how far it reads ahead, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import os
+import resource
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import fresh
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import aiospawn
+from aiospawn import _crew
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+# How a child is launched is none of its business.
+pytestmark = pytest.mark.asyncio(loop_factories=["stdlib", "uvloop"])
+
+TRUE, FALSE, SLEEP = ["true"], ["false"], ["sleep", "1000"]
+orders = pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "unordered"])
+
+
+def exits(*statuses: int) -> list[list[str]]:
+    return [["/bin/sh", "-c", f"exit {status}"] for status in statuses]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():  # noqa: ASYNC110 - what it looks at tells nobody
+        await asyncio.sleep(0.01)
+
+
+async def collected(*args: Any, **keywords: Any) -> list[aiospawn.MapResult]:
+    async with aiospawn.map(*args, **keywords) as results:
+        return [result async for result in results]
+
+
+# ---- results ----------------------------------------------------------------------------------------------------------
+
+
+@orders
+async def test_results(ordered: bool) -> None:
+    """Each command has one, with its output, return code and number."""
+    commands = [["/bin/sh", "-c", f"echo {number}; exit {number % 3}"] for number in range(20)]
+    results = await collected(commands, concurrency=4, ordered=ordered, capture_output=True)
+    if ordered:
+        assert [result.number for result in results] == list(range(20))
+    assert sorted(result.number for result in results) == list(range(20))
+    for result in results:
+        assert result.command is commands[result.number]
+        assert result.completed is not None
+        assert result.stdout == f"{result.number}\n".encode()
+        assert result.stderr == b""
+        assert result.returncode == result.number % 3
+        assert result.ok == (result.number % 3 == 0)
+        assert (result.attempts, result.error) == (1, None)
+        assert result.elapsed == result.completed.elapsed > 0
+
+
+async def test_slow_first() -> None:
+    """A slow command holds back the results behind it where they are ordered, and only there."""
+    script = 'while [ ! -e "$0" ]; do sleep 0.01; done'
+    commands = [["/bin/sh", "-c", script, "/"], TRUE, TRUE]
+    assert [result.number for result in await collected(commands, concurrency=3)] == [0, 1, 2]
+
+
+async def test_as_they_end(tmp_path: Path) -> None:
+    """Unordered, a result comes while the command before it still runs: this one ends only then."""
+    flag = tmp_path / "flag"
+    waits = ["/bin/sh", "-c", 'while [ ! -e "$0" ]; do sleep 0.01; done', str(flag)]
+    numbers = []
+    async with aiospawn.map([waits, TRUE], concurrency=2, ordered=False) as results:
+        async for result in results:
+            numbers.append(result.number)
+            flag.touch()
+    assert numbers == [1, 0]
+
+
+async def test_launch_that_fails() -> None:
+    """It is a result, with the error that `run` raises."""
+    missing, bad, fine = await collected([["/nonexistent"], ["true", "a\0b"], TRUE])
+    assert isinstance(missing.error, FileNotFoundError)
+    assert missing.error.step == "execve"  # type: ignore[attr-defined]
+    assert isinstance(bad.error, ValueError)
+    for result in (missing, bad):
+        assert (result.ok, result.completed, result.returncode, result.stdout, result.attempts) == (
+            False,
+            None,
+            None,
+            None,
+            1,
+        )
+    assert fine.ok
+
+
+async def test_timeout() -> None:
+    """A command that is stopped is a result, with the output that had come."""
+    stopped, fine = await collected(
+        [["/bin/sh", "-c", "echo begun; exec sleep 1000"], TRUE], timeout=0.5, capture_output=True
+    )
+    assert isinstance(stopped.error, subprocess.TimeoutExpired)
+    assert (stopped.ok, stopped.returncode, stopped.stdout) == (False, None, b"begun\n")
+    assert fine.ok
+
+
+async def test_options() -> None:
+    """`run`'s options are for every command."""
+    results = await collected(["echo $A; pwd"] * 2, shell=True, env={"A": "b"}, cwd="/", text=True, stdout=aiospawn.PIPE)
+    assert [result.stdout for result in results] == ["b\n/\n"] * 2
+
+
+async def test_no_commands() -> None:
+    """Nothing comes of nothing."""
+    assert await collected([]) == []
+
+
+# ---- sources ----------------------------------------------------------------------------------------------------------
+
+
+async def test_async_source() -> None:
+    """An async iterable may take its time, and is asked for one command at a time."""
+
+    async def commands() -> AsyncIterator[list[str]]:
+        for number in range(10):
+            await asyncio.sleep(0)
+            yield ["echo", str(number)]
+
+    results = await collected(commands(), concurrency=3, capture_output=True)
+    assert [result.stdout for result in results] == [f"{number}\n".encode() for number in range(10)]
+
+
+@orders
+@pytest.mark.parametrize("wrong", [False, True])
+async def test_source_that_raises(ordered: bool, wrong: bool) -> None:
+    """What it raises, and TypeError for what is no command, comes out of the loop, and what runs is stopped."""
+
+    def commands() -> Iterator[Any]:
+        yield SLEEP
+        if wrong:
+            yield 5
+        raise KeyError("source")
+
+    with pytest.raises(TypeError if wrong else KeyError):
+        await collected(commands(), concurrency=2, ordered=ordered)
+    assert not fresh.children()
+
+
+@orders
+@given(data=st.data(), concurrency=st.integers(1, 5))
+@settings(deadline=None, max_examples=60)
+def test_any_schedule(ordered: bool, data: st.DataObject, concurrency: int) -> None:
+    """However commands end: each has its result, at most `concurrency` run, and the source is read only so far ahead."""
+    steps = data.draw(
+        st.lists(st.tuples(st.integers(0, 6), st.sampled_from([0, 0, 1, OSError(errno.ENOENT, "")])), max_size=30)
+    )
+    running = most = taken = 0
+
+    async def fake_run(command: int, **_: Any) -> Any:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        try:
+            ticks, outcome = steps[command]
+            for _ in range(ticks):
+                await asyncio.sleep(0)
+            if isinstance(outcome, OSError):
+                raise outcome
+            completed: Any = subprocess.CompletedProcess([], outcome)
+            completed.elapsed = 0.0
+            return completed
+        finally:
+            running -= 1
+
+    def commands() -> Iterator[int]:
+        nonlocal taken
+        for number in range(len(steps)):
+            taken += 1
+            yield number
+
+    async def main() -> list[int]:
+        numbers: list[int] = []
+        async for result in aiospawn.map(commands(), concurrency=concurrency, ordered=ordered):  # type: ignore[arg-type]
+            numbers.append(result.number)
+            assert taken - len(numbers) <= concurrency * (4 if ordered else 2)
+            assert result.ok == (steps[result.number][1] == 0)
+            for _ in range(len(numbers) % 3):
+                await asyncio.sleep(0)
+        return numbers
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_crew, "run", fake_run)
+        numbers = asyncio.run(main())
+    assert (numbers if ordered else sorted(numbers)) == list(range(len(steps)))
+    assert most <= concurrency
+
+
+@pytest.mark.parametrize(("ordered", "ahead"), [(True, 12), (False, 6)])
+async def test_caller_that_is_slow(ordered: bool, ahead: int) -> None:
+    """The source waits for it."""
+    taken = 0
+
+    def commands() -> Iterator[list[str]]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield TRUE
+
+    async with aiospawn.map(commands(), concurrency=3, ordered=ordered) as results:
+        await anext(results)
+        await until(lambda: taken == ahead + 1)
+        await asyncio.sleep(0.1)
+        assert taken == ahead + 1  # one was handed over
+
+
+# ---- ends -------------------------------------------------------------------------------------------------------------
+
+
+async def test_left_early() -> None:
+    """Leaving the block stops what runs, before it goes on."""
+    async with aiospawn.map([TRUE, SLEEP, SLEEP], concurrency=3, ordered=False) as results:
+        async for result in results:
+            assert result.ok
+            break
+    assert not fresh.children()
+    assert [result async for result in results] == []
+
+
+async def test_plain_break() -> None:
+    """It stops what runs, in the background."""
+    async for result in aiospawn.map([TRUE, SLEEP, SLEEP], concurrency=3, ordered=False):
+        assert result.ok
+        break
+    gc.collect()
+    await until(lambda: len(asyncio.all_tasks()) == 1 and not fresh.children())
+
+
+async def test_never_begun() -> None:
+    """A map that nobody iterates runs nothing, and closing it is no error."""
+    results = aiospawn.map([SLEEP])
+    await results.aclose()
+    await results.aclose()
+    assert [result async for result in results] == []
+    aiospawn.map([SLEEP])
+
+
+@orders
+async def test_cancelled(ordered: bool) -> None:
+    """A cancellation stops what runs, and then goes on; descendants that ignore SIGTERM too."""
+    stubborn = ["/bin/sh", "-c", "trap '' TERM; sleep 1000 & wait; wait"]
+    task = asyncio.create_task(collected([stubborn, SLEEP] * 3, concurrency=4, ordered=ordered, grace=0.2))
+    await until(lambda: len(fresh.children()) == 4)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not fresh.children()
+
+
+async def test_check() -> None:
+    """With `check` the first failure is raised, and what runs is stopped."""
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        await collected([["/bin/sh", "-c", "echo out; exit 3"], SLEEP], concurrency=2, check=True, capture_output=True)
+    assert (failure.value.returncode, failure.value.stdout) == (3, b"out\n")
+    assert not fresh.children()
+    with pytest.raises(FileNotFoundError):
+        await collected([TRUE, ["/nonexistent"], SLEEP], check=True)
+
+
+async def test_stop() -> None:
+    """No more commands are taken; those that run are waited for, and a source that waits is given up."""
+    endless = asyncio.Event()
+
+    async def commands() -> AsyncIterator[list[str]]:
+        yield ["sleep", "0.2"]
+        await endless.wait()
+
+    async with aiospawn.map(commands(), concurrency=2) as results:
+        asyncio.get_running_loop().call_later(0.05, results.stop)
+        assert [result.ok async for result in results] == [True]
+        assert results.progress == (1, 1, 0, None)
+
+
+# ---- halt -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "finished"),
+    [
+        ("now,fail=1", 2), ("soon,fail=2", 4), ("now,success=1", 1), ("soon,success=2", 3), ("now,done=3", 3), ("never", 6),
+        ("now,fail=50%", 5), ("soon,success=34%", 6), ("now,success=33%", 3), ("2", 2), ("50%", 5), ("-1", 1), ("0", 6),
+        (aiospawn.Halt("now", "done", 1), 1),
+    ],
+)  # fmt: skip
+async def test_halt(rule: Any, finished: int) -> None:
+    """Commands are run until the rule is reached."""
+    async with aiospawn.map(exits(0, 1, 0, 1, 1, 0), concurrency=1, halt=rule) as results:
+        numbers = [result.number async for result in results]
+        assert numbers == list(range(finished))
+        ended_early = results.halted is not None
+        assert ended_early == (finished < 6 or rule == "soon,success=34%")
+        if results.halted is not None:
+            assert results.halted.number == finished - 1
+
+
+@orders
+async def test_halt_now_and_soon(ordered: bool) -> None:
+    """`now` stops what runs, which then has no result; `soon` waits for it."""
+    results = await collected([SLEEP, FALSE, SLEEP], concurrency=3, ordered=ordered, halt="now,fail=1")
+    assert [result.number for result in results] == [1]
+    results = await collected([["sleep", "0.2"], FALSE, SLEEP], concurrency=2, ordered=ordered, halt="soon,fail=1")
+    assert sorted(result.number for result in results) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "now", "now,", "now,fail", "now,fail=", "now,fail=0", "now,fail=-1", "now,fail=0%", "now,fail=101%",
+             "later,fail=1", "now,failed=1", "soon,done=1.5", "3", "now,fail=1 "],
+)  # fmt: skip
+def test_halt_that_is_none(text: str) -> None:
+    """What is no rule is refused with what one looks like."""
+    with pytest.raises(ValueError, match=r"now,fail=1; got "):
+        aiospawn.Halt.parse(text)
+
+
+# ---- again ------------------------------------------------------------------------------------------------------------
+
+
+async def test_retries(tmp_path: Path) -> None:
+    """A command that fails is run again, at most so often."""
+    third = ["/bin/sh", "-c", 'echo >> "$0"; [ $(wc -l < "$0") = 3 ]', str(tmp_path / "third")]
+    good, bad, missing = await collected([third, FALSE, ["/nonexistent"]], retries=2, backoff=0)
+    assert (good.ok, good.attempts) == (True, 3)
+    assert (bad.ok, bad.attempts) == (False, 3)
+    assert (missing.ok, missing.attempts) == (False, 3)
+
+
+async def test_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pause before each attempt is twice the one before."""
+    pauses = []
+
+    async def note(_: _crew.Crew, seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(_crew.Crew, "_pause", note)
+    await collected([FALSE], retries=4, backoff=0.5)
+    assert pauses == [0.5, 1.0, 2.0, 4.0]
+
+
+async def test_stopped_in_a_pause() -> None:
+    """A map that is stopped tries nothing again: the failure is the result."""
+    async with aiospawn.map([FALSE], retries=5, backoff=1000, concurrency=1) as results:
+        waiting = asyncio.ensure_future(anext(results))
+        await asyncio.sleep(0.2)
+        results.stop()
+        result = await waiting
+    assert (result.ok, result.attempts) == (False, 1)
+
+
+async def test_descriptors_run_short() -> None:
+    """A launch for which there are no descriptors is tried again when others have ended."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    commands = [["/bin/sh", "-c", "sleep 0.05; echo x"] for _ in range(60)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 40, hard))
+    try:
+        results = await collected(commands, concurrency=40, capture_output=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [result.stdout for result in results] == [b"x\n"] * 60
+    assert lowest_free < 1000
+
+
+@pytest.mark.parametrize("code", [errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+async def test_shortage(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited out; one that lasts while nothing else runs is a failure at last."""
+    pauses: list[float] = []
+    launches = 0
+    real_run = _crew.run
+
+    async def note(_: _crew.Crew, seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def short(command: Any, **options: Any) -> Any:
+        nonlocal launches
+        launches += 1
+        if launches <= lasts:
+            raise OSError(code, os.strerror(code))
+        return await real_run(command, **options)
+
+    monkeypatch.setattr(_crew.Crew, "_pause", note)
+    monkeypatch.setattr(_crew, "run", short)
+    lasts = 3
+    (result,) = await collected([TRUE])
+    assert result.ok
+    assert result.attempts == 1
+    assert pauses == [0.01, 0.02, 0.04]
+    lasts = 1000
+    (result,) = await collected([TRUE])
+    assert isinstance(result.error, OSError)
+    assert result.error.errno == code
+    assert sum(pauses) > 2
+
+
+async def test_progress() -> None:
+    """The callback hears of each command."""
+    heard: list[aiospawn.MapProgress] = []
+    await collected(exits(0, 1, 0), concurrency=1, progress=heard.append)
+    assert [(each.finished, each.failed, each.total) for each in heard] == [(1, 0, 3), (2, 1, 3), (3, 1, 3)]
+    await collected(iter(exits(0)), total=7, progress=heard.append)
+    assert heard[-1] == (1, 1, 0, 7)
+
+
+async def test_progress_that_raises() -> None:
+    """Its exception comes out of the loop."""
+
+    def fail(_: aiospawn.MapProgress) -> None:
+        raise KeyError("progress")
+
+    with pytest.raises(KeyError):
+        await collected([TRUE, SLEEP], concurrency=2, progress=fail)
+
+
+# ---- bad arguments ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keywords", "error", "words"),
+    [
+        ({"concurrency": 0}, ValueError, ("concurrency", "0")),
+        ({"concurrency": -1}, ValueError, ("concurrency", "-1")),
+        ({"concurrency": 1.5}, TypeError, ("concurrency", "1.5")),
+        ({"timeout": -1}, ValueError, ("timeout", "-1")),
+        ({"timeout": "1"}, TypeError, ("timeout", "'1'")),
+        ({"retries": -1}, ValueError, ("retries", "-1")),
+        ({"backoff": -0.5}, ValueError, ("backoff", "-0.5")),
+        ({"backoff": float("nan")}, ValueError, ("backoff", "nan")),
+        ({"total": -1}, ValueError, ("total", "-1")),
+        ({"halt": "sometimes"}, ValueError, ("halt", "sometimes")),
+        ({"halt": 1}, TypeError, ("halt", "1")),
+        ({"input": b"", "stdin": aiospawn.PIPE}, ValueError, ("stdin", "input")),
+        ({"nonsense": 1}, TypeError, ("nonsense",)),
+        ({"nice": 100}, ValueError, ("nice", "100")),
+        ({"process_group": -5}, ValueError, ("process_group", "-5")),
+    ],
+)
+def test_bad_arguments(keywords: dict[str, Any], error: type[Exception], words: tuple[str, ...]) -> None:
+    """Refused at once, by name and value."""
+    with pytest.raises(error) as refused:
+        aiospawn.map([TRUE], **keywords)
+    for word in words:
+        assert word in str(refused.value)
+
+
+def test_bad_commands() -> None:
+    """One command is not an iterable of commands; a percentage needs a length."""
+    for wrong in ("true", b"true", 5, None):
+        with pytest.raises(TypeError, match="commands must be"):
+            aiospawn.map(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="total"):
+        aiospawn.map(iter([TRUE]), halt="now,fail=1%")
