@@ -57,6 +57,17 @@ def assert_refused(result: subprocess.CompletedProcess[str], *words: str) -> Non
         assert word in result.stderr
 
 
+def assert_refused_in_process(arguments: list[str], capfd: pytest.CaptureFixture[str], *words: str) -> None:
+    """The same of a call of the function, where a process for each would take long."""
+    with pytest.raises(SystemExit) as exited:
+        _main.main(arguments)
+    captured = capfd.readouterr()
+    assert exited.value.code == 2
+    assert captured.out == ""
+    for word in ("usage: aiospawn ", *words):
+        assert word in captured.err
+
+
 def fake_sha256sum(directory: Path, script: str) -> str:
     """A PATH that begins with a sha256sum of our own."""
     program = directory / "sha256sum"
@@ -96,6 +107,25 @@ def test_version() -> None:
 def test_bad_options(arguments: str) -> None:
     """A bad option is answered with the usage and status 2."""
     assert_refused(run(*COMMAND, *arguments.split()), "usage: aiospawn")
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [("aiospawn ru", "run"), ("aiospawn map --resume-", "--resume-failed"), ("aiospawn run --tim", "--timeout")],
+)
+def test_completion(line: str, word: str, tmp_path: Path) -> None:
+    """A shell that asks by argcomplete's protocol is told what may stand there."""
+    answer = tmp_path / "answer"
+    asked = {
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+        "COMP_TYPE": "9",
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_SHELL": "bash",
+    }
+    result = run(*COMMAND, **asked, _ARGCOMPLETE_IFS="\n", _ARGCOMPLETE_STDOUT_FILENAME=str(answer))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert answer.read_text().split() == [word]
 
 
 def test_console_command() -> None:

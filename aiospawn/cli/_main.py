@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import aiospawn
 
-from . import _bench, _demo, _doctor
+from . import _bench, _demo, _doctor, _map, _run
+from ._errors import UsageError
 from ._measure import CannotRunError
 
 if TYPE_CHECKING:
@@ -23,15 +25,18 @@ __all__ = ["main"]
 
 
 class Command(NamedTuple):
-    """A subcommand. `run` returns the exit status and raises CannotRunError for 2."""
+    """A subcommand. `run` returns the exit status and raises CannotRunError for 2, UsageError for 2 with the usage."""
 
     name: str
     summary: str
     add_options: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+    examples: str = ""
 
 
 COMMANDS = (
+    Command("run", "run one command, set up as asked", _run.add_options, _run.run, _run.EXAMPLES),
+    Command("map", "run a command for each argument, a few at a time", _map.add_options, _map.run, _map.EXAMPLES),
     Command("doctor", "tell what this machine offers and whether launching works", _doctor.add_options, _doctor.run),
     Command("demo", "checksum real files on each event loop and compare the loops", _demo.add_options, _demo.run),
     Command("bench", "measure launching against the limit in C and against others", _bench.add_options, _bench.run),
@@ -47,10 +52,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         subparser = commands.add_parser(
-            command.name, help=command.summary, description=_sentence(command.summary), allow_abbrev=False
+            command.name,
+            help=command.summary,
+            description=_sentence(command.summary),
+            epilog=f"examples:\n{command.examples}" if command.examples else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
         command.add_options(subparser)
-        subparser.set_defaults(command=command)
+        subparser.set_defaults(chosen=command, refuse=subparser.error)
     return parser
 
 
@@ -60,13 +70,17 @@ def _sentence(summary: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status. `arguments` is the process's own unless given."""
-    options = _parser().parse_args(arguments)
-    command: Command = options.command
+    parser = _parser()
+    _complete(parser)
+    options = parser.parse_args(arguments)
+    command: Command = options.chosen
     try:
         status = command.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
+    except UsageError as error:
+        options.refuse(str(error))
     except CannotRunError as error:
         return _fail(command, error, 2)
     except ModuleNotFoundError as error:
@@ -80,6 +94,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _abandon_stdout()
         return _fail(command, error, 1)
     return status
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Answers a shell that asks for completions, by argcomplete's protocol, and exits."""
+    if "_ARGCOMPLETE" in os.environ:
+        with contextlib.suppress(ModuleNotFoundError):
+            import argcomplete
+
+            argcomplete.autocomplete(parser)
 
 
 def _fail(command: Command, message: object, status: int) -> int:

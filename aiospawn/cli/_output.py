@@ -1,0 +1,62 @@
+"""What the jobs of a map write: each job's output together, never between another's."""
+
+from __future__ import annotations
+
+import os
+
+from ._errors import UsageError
+
+__all__ = ["Printer", "Results"]
+
+_LONGEST_NAME = 255  # bytes: NAME_MAX of Linux's file systems
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\0": "\\0", "/": "\\_"}
+_DOTS = {".": "\\.", "..": "\\.."}
+
+
+class Printer:
+    """Writes to standard output and error, without a buffer of its own. `tag`: each line begins with the argument."""
+
+    def __init__(self, *, tag: bool) -> None:
+        self._tag = tag
+
+    def write(self, descriptor: int, argument: str, output: bytes) -> None:
+        """All of a job's output. Raises OSError, BrokenPipeError where the reader has gone."""
+        if not output:
+            return
+        if self._tag:
+            tag = os.fsencode(argument) + b"\t"
+            output = tag + output[:-1].replace(b"\n", b"\n" + tag) + output[-1:]
+        written = os.write(descriptor, output)
+        while written < len(output):
+            written += os.write(descriptor, memoryview(output)[written:])
+
+
+class Results:
+    r"""A directory with the files `stdout`, `stderr` and `seq` of each job in `1/ARGUMENT`, as GNU parallel's `--results`.
+
+    In the argument a backslash, a tab, NUL and a slash become `\\`, `\t`, `\0` and `\_`, and it is cut to 255 bytes. Jobs
+    with the same argument share a directory, in which the last one to end is seen.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Makes the directory. Raises UsageError."""
+        self._path = os.path.join(path, "1")
+        try:
+            os.makedirs(self._path, exist_ok=True)
+            if not os.access(self._path, os.W_OK | os.X_OK):
+                raise PermissionError(f"{self._path!r} cannot be written")
+        except OSError as error:
+            raise UsageError(f"--results: {error}") from None
+
+    def write(self, argument: str, number: int, stdout: bytes, stderr: bytes) -> None:
+        """Raises OSError."""
+        directory = os.path.join(self._path, _name(argument))
+        os.makedirs(directory, exist_ok=True)
+        for name, content in (("stdout", stdout), ("stderr", stderr), ("seq", b"%d" % number)):
+            with open(os.path.join(directory, name), "wb") as file:
+                file.write(content)
+
+
+def _name(argument: str) -> str:
+    escaped = "".join(_ESCAPES.get(character, character) for character in argument)
+    return os.fsdecode(os.fsencode(_DOTS.get(escaped, escaped))[:_LONGEST_NAME])

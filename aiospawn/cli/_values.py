@@ -1,0 +1,83 @@
+"""Values on the command line: what argparse is to make of them, and how it says what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+import resource
+
+__all__ = ["above_zero", "duration", "jobs", "rlimit", "umask", "variable", "whole"]
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def whole(text: str) -> int:
+    """0 or more."""
+    if not re.fullmatch(r"[0-9]+", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more, not {text!r}")
+    return int(text)
+
+
+def above_zero(text: str) -> int:
+    """1 or more."""
+    if not re.fullmatch(r"0*[1-9][0-9]*", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
+    return int(text)
+
+
+def duration(text: str) -> float:
+    """Seconds, from a number with or without a unit."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([smhd]?)", text, re.ASCII)
+    if match is None or math.isinf(seconds := float(match[1]) * _UNITS[match[2]]):
+        raise argparse.ArgumentTypeError(f"must be seconds, or a number with s, m, h or d, not {text!r}")
+    return seconds
+
+
+def jobs(text: str) -> int:
+    """A number above 0: plain, or of the processors: `50%`, `+2` more, `-1` less (but at least one)."""
+    processors = len(os.sched_getaffinity(0))
+    match = re.fullmatch(r"([+-]?)([0-9]+)(%?)", text, re.ASCII)
+    if match is None or (match[1] and match[3]):
+        raise argparse.ArgumentTypeError(f"must be a number, N% or +N or -N of the processors, not {text!r}")
+    number = int(match[2])
+    if match[1]:
+        return max(1, processors + (number if match[1] == "+" else -number))
+    if not number:
+        raise argparse.ArgumentTypeError(f"must be above 0, not {text!r}")
+    return max(1, processors * number // 100) if match[3] else number
+
+
+def variable(text: str) -> tuple[str, str]:
+    """NAME and VALUE."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE, not {text!r}")
+    return name, value
+
+
+def umask(text: str) -> int:
+    """From octal digits."""
+    if not re.fullmatch(r"[0-7]{1,4}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"must be octal, 0 to 777, not {text!r}")
+    return int(text, 8)
+
+
+def rlimit(text: str) -> tuple[int, tuple[int, int]]:
+    """The resource's number and its limits, from `NAME=SOFT` or `NAME=SOFT:HARD`."""
+    name, equals, limits = text.partition("=")
+    soft, colon, hard = limits.partition(":")
+    number = getattr(resource, f"RLIMIT_{name.upper().removeprefix('RLIMIT_')}", None)
+    if not equals or number is None:
+        names = sorted(name.removeprefix("RLIMIT_").lower() for name in dir(resource) if name.startswith("RLIMIT_"))
+        raise argparse.ArgumentTypeError(f"must be NAME=SOFT[:HARD], NAME one of {', '.join(names)}, not {text!r}")
+    return number, (_limit(soft, text), _limit(hard if colon else soft, text))
+
+
+def _limit(limit: str, text: str) -> int:
+    if limit == "unlimited":
+        return resource.RLIM_INFINITY
+    if not re.fullmatch(r"[0-9]+", limit, re.ASCII):
+        raise argparse.ArgumentTypeError(f"a limit must be a number or unlimited, not {limit!r} as in {text!r}")
+    return int(limit)
