@@ -17,10 +17,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._run import CompletedProcess, run
+from ._run import run
 
 if TYPE_CHECKING:
     from ._halt import Halt
+    from ._result import CompletedProcess
 
 __all__ = ["Crew", "MapProgress", "MapResult"]
 

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import fresh
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import aiospawn
 from aiospawn import _crew
@@ -153,55 +151,6 @@ async def test_source_that_raises(ordered: bool, wrong: bool) -> None:
     assert not fresh.children()
 
 
-@orders
-@given(data=st.data(), concurrency=st.integers(1, 5))
-@settings(deadline=None, max_examples=60)
-def test_any_schedule(ordered: bool, data: st.DataObject, concurrency: int) -> None:
-    """However commands end: each has its result, at most `concurrency` run, and the source is read only so far ahead."""
-    steps = data.draw(
-        st.lists(st.tuples(st.integers(0, 6), st.sampled_from([0, 0, 1, OSError(errno.ENOENT, "")])), max_size=30)
-    )
-    running = most = taken = 0
-
-    async def fake_run(command: int, **_: Any) -> Any:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        try:
-            ticks, outcome = steps[command]
-            for _ in range(ticks):
-                await asyncio.sleep(0)
-            if isinstance(outcome, OSError):
-                raise outcome
-            completed: Any = subprocess.CompletedProcess([], outcome)
-            completed.elapsed = 0.0
-            return completed
-        finally:
-            running -= 1
-
-    def commands() -> Iterator[int]:
-        nonlocal taken
-        for number in range(len(steps)):
-            taken += 1
-            yield number
-
-    async def main() -> list[int]:
-        numbers: list[int] = []
-        async for result in aiospawn.map(commands(), concurrency=concurrency, ordered=ordered):  # type: ignore[arg-type]
-            numbers.append(result.number)
-            assert taken - len(numbers) <= concurrency * (4 if ordered else 2)
-            assert result.ok == (steps[result.number][1] == 0)
-            for _ in range(len(numbers) % 3):
-                await asyncio.sleep(0)
-        return numbers
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_crew, "run", fake_run)
-        numbers = asyncio.run(main())
-    assert (numbers if ordered else sorted(numbers)) == list(range(len(steps)))
-    assert most <= concurrency
-
-
 @pytest.mark.parametrize(("ordered", "ahead"), [(True, 12), (False, 6)])
 async def test_caller_that_is_slow(ordered: bool, ahead: int) -> None:
     """The source waits for it."""
@@ -318,16 +267,6 @@ async def test_halt_now_and_soon(ordered: bool) -> None:
     assert sorted(result.number for result in results) == [0, 1]
 
 
-@pytest.mark.parametrize(
-    "text", ["", "now", "now,", "now,fail", "now,fail=", "now,fail=0", "now,fail=-1", "now,fail=0%", "now,fail=101%",
-             "later,fail=1", "now,failed=1", "soon,done=1.5", "3", "now,fail=1 "],
-)  # fmt: skip
-def test_halt_that_is_none(text: str) -> None:
-    """What is no rule is refused with what one looks like."""
-    with pytest.raises(ValueError, match=r"now,fail=1; got "):
-        aiospawn.Halt.parse(text)
-
-
 # ---- again ------------------------------------------------------------------------------------------------------------
 
 
@@ -425,43 +364,3 @@ async def test_progress_that_raises() -> None:
 
     with pytest.raises(KeyError):
         await collected([TRUE, SLEEP], concurrency=2, progress=fail)
-
-
-# ---- bad arguments ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("keywords", "error", "words"),
-    [
-        ({"concurrency": 0}, ValueError, ("concurrency", "0")),
-        ({"concurrency": -1}, ValueError, ("concurrency", "-1")),
-        ({"concurrency": 1.5}, TypeError, ("concurrency", "1.5")),
-        ({"timeout": -1}, ValueError, ("timeout", "-1")),
-        ({"timeout": "1"}, TypeError, ("timeout", "'1'")),
-        ({"retries": -1}, ValueError, ("retries", "-1")),
-        ({"backoff": -0.5}, ValueError, ("backoff", "-0.5")),
-        ({"backoff": float("nan")}, ValueError, ("backoff", "nan")),
-        ({"total": -1}, ValueError, ("total", "-1")),
-        ({"halt": "sometimes"}, ValueError, ("halt", "sometimes")),
-        ({"halt": 1}, TypeError, ("halt", "1")),
-        ({"input": b"", "stdin": aiospawn.PIPE}, ValueError, ("stdin", "input")),
-        ({"nonsense": 1}, TypeError, ("nonsense",)),
-        ({"nice": 100}, ValueError, ("nice", "100")),
-        ({"process_group": -5}, ValueError, ("process_group", "-5")),
-    ],
-)
-def test_bad_arguments(keywords: dict[str, Any], error: type[Exception], words: tuple[str, ...]) -> None:
-    """Refused at once, by name and value."""
-    with pytest.raises(error) as refused:
-        aiospawn.map([TRUE], **keywords)
-    for word in words:
-        assert word in str(refused.value)
-
-
-def test_bad_commands() -> None:
-    """One command is not an iterable of commands; a percentage needs a length."""
-    for wrong in ("true", b"true", 5, None):
-        with pytest.raises(TypeError, match="commands must be"):
-            aiospawn.map(wrong)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="total"):
-        aiospawn.map(iter([TRUE]), halt="now,fail=1%")
