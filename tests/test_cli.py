@@ -24,6 +24,8 @@ from aiospawn.cli import _main, _measure
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from forked import Said
+
 METHODS = ("asyncio", "uvloop", "aiospawn", "aiospawn on uvloop")
 UVLOOP = importlib.util.find_spec("uvloop") is not None
 NO_UVLOOP = "import sys; sys.modules['uvloop'] = None"
@@ -50,7 +52,7 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def assert_refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
+def assert_refused(result: subprocess.CompletedProcess[str] | Said, *words: str) -> None:
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     for word in words:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import itertools
 import os
+import pty
 import re
 import resource
 import signal
@@ -14,7 +16,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from test_cli import COMMAND, NO_RICH, assert_refused, assert_refused_in_process, environment, prepared
+from forked import Said, aiospawn
+from test_cli import COMMAND, NO_RICH, assert_refused, assert_refused_in_process, prepared
 
 from aiospawn.cli._joblog import HEADER
 
@@ -27,17 +30,15 @@ MAP = (*COMMAND, "map")
 EXIT = ("sh", "-c", 'exit "$0"')
 
 
-def run(*arguments: str, input: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        (*MAP, *arguments), input=input, capture_output=True, text=True, env=environment(), cwd=cwd, check=False
-    )
+def run(*arguments: str, input: str = "", cwd: Path | None = None) -> Said:
+    return aiospawn("map", *arguments, input=input, cwd=cwd)
 
 
 def output(*arguments: str, input: str = "", cwd: Path | None = None) -> str:
-    result = run(*arguments, input=input, cwd=cwd)
-    assert result.stderr == ""
-    assert result.returncode == 0
-    return result.stdout
+    said = run(*arguments, input=input, cwd=cwd)
+    assert said.stderr == ""
+    assert said.returncode == 0
+    return said.stdout
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -182,6 +183,23 @@ def test_bar() -> None:
     )
     assert_refused(result, "rich", "aiospawn[cli]")
     assert "touch" not in result.stderr
+
+
+def test_bar_on_a_terminal() -> None:
+    """It says how far the map is, between the output."""
+    terminal, stderr = pty.openpty()
+    command = [*MAP, "--bar", "-k", "--shell", "sleep 0.1; echo {}; exit {}", ":::", "0", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as process:
+        os.close(stderr)
+        drawn = b""
+        with contextlib.suppress(OSError):  # EIO: nobody has it any more
+            while chunk := os.read(terminal, 10_000):
+                drawn += chunk
+        assert process.communicate() == (b"0\n1\n", None)
+        assert process.returncode == 1
+    os.close(terminal)
+    assert b"2/2" in drawn
+    assert b"1 failed" in drawn
 
 
 def test_without_rich() -> None:
@@ -414,14 +432,6 @@ def test_hangup(tmp_path: Path) -> None:
     ) as process:
         assert sorted(process.communicate()[0].split()) == [b"1", b"2"]
         assert process.returncode == 0
-
-
-def test_killed_map(tmp_path: Path) -> None:
-    """Jobs of a map that is killed get SIGTERM: resumed, they would run twice at a time."""
-    with interrupted(tmp_path, 'trap "touch ${0%/*}/term; exit" TERM; touch "$0"; while :; do sleep 0.01; done') as process:
-        process.kill()
-        process.communicate()
-    until((tmp_path / "term").exists)
 
 
 # ---- bad options ------------------------------------------------------------------------------------------------------

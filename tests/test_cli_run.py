@@ -12,7 +12,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from test_cli import COMMAND, assert_refused_in_process, environment
+from forked import Said, aiospawn
+from test_cli import COMMAND, assert_refused_in_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,11 +21,8 @@ if TYPE_CHECKING:
 RUN = (*COMMAND, "run")
 
 
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = (*RUN, *arguments)
-    return subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment(**variables), check=False
-    )
+def run(*arguments: str, **variables: str) -> Said:
+    return aiospawn("run", *arguments, **variables)
 
 
 @pytest.mark.parametrize(

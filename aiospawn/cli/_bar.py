@@ -25,7 +25,8 @@ class Bar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
-        self._drawn = 0.0
+        self._last = 0.0
+        self._on_screen = False
         self._active = console.is_terminal
         # Drawn by the loop: rich's own thread would take the GIL in mid-launch.
         self._progress = Progress(
@@ -54,14 +55,15 @@ class Bar:
 
     def clear(self) -> None:
         """Makes way for output on the same terminal."""
-        if self._active:
+        if self._on_screen:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
-            self._drawn = 0.0
+            self._on_screen = False
 
     def draw(self, progress: aiospawn.MapProgress) -> None:
-        """A few times a second."""
+        """A few times a second, and at the end."""
         now = time.monotonic()
-        if self._active and now - self._drawn > _DRAW_EVERY_S:
-            self._drawn = now
+        if self._active and (now - self._last > _DRAW_EVERY_S or progress.finished == progress.total):
+            self._last = now
+            self._on_screen = True
             self._progress.update(self._task, completed=progress.finished, failed=progress.failed, refresh=True)

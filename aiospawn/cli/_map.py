@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack, nullcontext
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import aiospawn
 
@@ -216,19 +216,14 @@ class Session:
 
     def _map(self, tasks: AsyncIterator[_Task], total: int | None) -> aiospawn.Map:
         options = self._options
-        keywords: dict[str, Any] = {"shell": options.shell, "stdin": aiospawn.DEVNULL, "capture_output": not options.ungroup}
-        if not options.new_session:
-            keywords["process_group"] = 0  # Ctrl-C is ours to deal with
-        if aiospawn.supported():
-            keywords["pdeathsig"] = signal.SIGTERM  # a map that is killed and resumed must not run a job beside itself
         try:
             return aiospawn.map(
                 self._taken(tasks), total=total, concurrency=options.jobs, ordered=options.keep_order, halt=options.halt,
                 timeout=options.timeout, grace=options.grace, retries=options.retries - 1, backoff=options.backoff,
-                **keywords, **_child.of_run(options),
+                shell=options.shell, stdin=aiospawn.DEVNULL, capture_output=not options.ungroup, **_child.of_run(options),
             )  # fmt: skip
         except (LookupError, NotImplementedError, ValueError) as error:  # an unknown user, an option that cannot be had here
-            raise UsageError(str(error)) from None
+            raise UsageError(str(error.args[0])) from None
 
     # ---- what became of it --------------------------------------------------------------------------------------------
 

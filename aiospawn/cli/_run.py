@@ -110,7 +110,7 @@ async def _outcome(command: list[str], options: argparse.Namespace) -> Outcome:
         except OSError as error:
             return Outcome(started, time.perf_counter() - clock, error=error)
         except (LookupError, NotImplementedError, ValueError) as error:  # an unknown user, an option not to be had here
-            raise UsageError(str(error.args[0] if isinstance(error, KeyError) else error)) from None
+            raise UsageError(str(error.args[0])) from None
         forwarding.begin(process)
         try:
             await asyncio.wait_for(process.wait(), options.timeout)
