@@ -1,0 +1,31 @@
+"""The programs in docs/map.md run as they stand, and its table names every argument."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import aiospawn
+
+DOCUMENT = (Path(__file__).parent.parent / "docs" / "map.md").read_text()
+PROGRAMS = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
+def test_programs(program: str) -> None:
+    """Each runs without a warning."""
+    completed = subprocess.run(
+        [sys.executable, "-P", "-W", "error", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert completed.stderr == ""
+    assert completed.stdout.startswith(("command 1: 1\n", "1 done, "))
+
+
+def test_arguments() -> None:
+    """No more and no less than there are."""
+    rows = re.findall(r"^\| (`.*?) \|", DOCUMENT, re.MULTILINE)
+    named = set(re.findall(r"`(\w+)`", "".join(rows)))
+    assert named | {"options"} == set(inspect.signature(aiospawn.map).parameters)
