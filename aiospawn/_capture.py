@@ -253,12 +253,13 @@ class Capture:
 class NativeCapture(Capture):
     """On a reactor: the target of its child's events."""
 
-    __slots__ = ("_cgroup", "_number", "_reactor", "_request", "_token", "context")
+    __slots__ = ("_cgroup", "_number", "_reactor", "_request", "_token", "context", "immediate")
 
     def __init__(self, reactor: Reactor, request: Request, loop: asyncio.AbstractEventLoop, **keywords: Any) -> None:
         """Clones the child. Raises OSError; then nothing was made."""
         super().__init__(loop, **keywords)
         self.context = contextvars.copy_context()
+        self.immediate = self._observer is None
         self._reactor = reactor
         self._request = request
         self._number = -1  # of the last event
@@ -277,7 +278,7 @@ class NativeCapture(Capture):
             self._feed()
 
     def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
-        """One event of the reactor, as a callback of the loop, in the context of whoever launched the child."""
+        """One event of the reactor, in the context of whoever launched the child if there is an observer."""
         if number <= self._number:
             return
         self._number = number

@@ -9,6 +9,7 @@ reads and reaps what is ready into a batch of events, and one `call_soon` for ea
  - Callbacks run in the context of whoever created the child, and in no other: the reader is added in an empty context, and
    each event is posted from a copy of the creator's.
  - A callback that raises is the loop's exception handler's business, and hurts no other child.
+ - A target that only collects is told at once, without a callback of the loop: a third of what such a child costs Python.
  - Launches are counted, not entries of the epoll set: on a loop that is not ours, the reactor comes with the first
    launch and goes when the last child's `connection_lost` was delivered, so that a loop at rest holds no descriptor of ours.
  - In the child of a fork the reactor is dead: its descriptors are the parent's, and closed there already.
@@ -36,9 +37,11 @@ class Target(Protocol):
     """Who is told of a child's events."""
 
     context: contextvars.Context
+    immediate: bool
+    """Whether nobody else's code runs in `on_event`, and it does not raise: then no callback of the loop is needed."""
 
     def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
-        """Runs as a callback of the loop. The number grows; one that is not above the last was delivered before."""
+        """Runs as a callback of the loop, unless `immediate`. The number grows; one not above the last was delivered before."""
 
 
 class Reactor:
@@ -128,9 +131,12 @@ class Reactor:
                     payload = native.usage(place) if extra & 1 else None
                 elif kind == _FAILED:
                     payload = offset
-                # A copy: a callback may run a nested loop, and a context cannot be entered twice.
-                context = target.context.copy()
-                post(target.on_event, first + place, kind, stream, value, extra, payload, context=context)
+                if target.immediate:
+                    target.on_event(first + place, kind, stream, value, extra, payload)
+                else:
+                    # A copy: a callback may run a nested loop, and a context cannot be entered twice.
+                    context = target.context.copy()
+                    post(target.on_event, first + place, kind, stream, value, extra, payload, context=context)
             place += 1
             native.head = place
 

@@ -35,6 +35,8 @@ class SubprocessTransport(asyncio.SubprocessTransport):
 
     # No __slots__: programs read and write _proc, _returncode, _closed, _pipes, and hang attributes on transports.
 
+    immediate = False  # protocols are told in callbacks of their own
+
     def __init__(
         self, reactor: Reactor, loop: asyncio.AbstractEventLoop, protocol: asyncio.BaseProtocol, arguments: Any
     ) -> None:
