@@ -219,6 +219,7 @@ class Capture:
 
     def abandon(self) -> None:
         """Kills it at once and waits for nothing: for a coroutine that is thrown away, as with a loop closed under it."""
+        self.over.cancel()  # nobody would ask for its exception
         with contextlib.suppress(PermissionError):
             self._signal_tree(signal.SIGKILL)
         self._release_at_exit()

@@ -41,7 +41,7 @@ class Target(Protocol):
     """Whether nobody else's code runs in `on_event`, and it does not raise: then no callback of the loop is needed."""
 
     def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
-        """Runs as a callback of the loop, unless `immediate`. The number grows; one not above the last was delivered before."""
+        """Runs as a callback of the loop, unless `immediate`. A number that is not above the last was delivered before."""
 
 
 class Reactor:

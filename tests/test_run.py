@@ -258,9 +258,12 @@ async def test_coroutine_thrown_away() -> None:
     running = aiospawn.run(["sleep", "1000"], on_event=events.append)
     running.send(None)
     running.close()
-    while not isinstance(events[-1], aiospawn.Exited):  # noqa: ASYNC110 - nothing else tells
+    while not isinstance(events[-1], (aiospawn.Exited, aiospawn.LaunchFailed)):  # noqa: ASYNC110 - nothing else tells
         await asyncio.sleep(0.01)
-    assert events[-1].returncode == -signal.SIGKILL
+    if isinstance(events[-1], aiospawn.Exited):
+        assert events[-1].returncode == -signal.SIGKILL
+    else:  # it had not come to its program yet
+        assert isinstance(events[-1].error, ChildProcessError)
 
 
 @pytest.mark.parametrize("variant", fresh.CONCURRENT)
