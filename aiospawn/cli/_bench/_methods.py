@@ -28,6 +28,7 @@ class Method(NamedTuple):
     loop: str = ""
     options: dict[str, Any] = {}  # noqa: RUF012 - never changed
     environment: dict[str, str] = {}  # noqa: RUF012 - never changed
+    stderr_file: bool = False  # the parent's standard error is a regular file
 
 
 _LIMIT = Method(LIMIT, mode="clone")
@@ -43,6 +44,7 @@ EVERY = (
     *LOOPS,
     Method("aiospawn suspended", loop="aiospawn", environment={"AIOSPAWN_SPAWN": "vfork"}),
     Method("aiospawn launcher", loop="aiospawn", options={"via": "launcher"}),
+    Method("aiospawn, stderr a file", loop="aiospawn", stderr_file=True),
 )
 
 
@@ -65,6 +67,8 @@ def in_c(programs: Programs, mode: str, program: Sequence[str], **options: float
 def in_python(kind: str, method: Method, program: Sequence[str], **fields: Any) -> list[str]:
     """A worker's command line."""
     spec = {"kind": kind, "loop": method.loop, "program": program, "options": method.options, **fields}
+    if method.stderr_file:
+        spec["stderr_file"] = True
     return [sys.executable, "-P", "-m", f"{__package__}._worker", json.dumps(spec)]
 
 

@@ -29,6 +29,7 @@ _COLORS = {
     "aiospawn on uvloop": "tab:orange",
     "aiospawn suspended": "tab:purple",
     "aiospawn launcher": "tab:pink",
+    "aiospawn, stderr a file": "gold",
     "aiospawn.run": "darkred",
 }  # of the others, matplotlib's in turn
 

@@ -57,6 +57,7 @@ class Spec(NamedTuple):
     gate: str = ""  # what these run
     rate: int = 0  # launches a second
     through: str = "streams"  # or transport
+    stderr_file: bool = False  # standard error is a regular file
 
 
 # ---- launching --------------------------------------------------------------------------------------------------------
@@ -426,6 +427,9 @@ def _main(text: str) -> None:
     ballast = _in_use(spec.ballast)
     reserved = mmap.mmap(-1, spec.reserved << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) if spec.reserved else None
     opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(spec.descriptors if spec.kind != "opening" else 0)]
+    if spec.stderr_file:
+        with tempfile.TemporaryFile() as file:
+            os.dup2(file.fileno(), 2)
     with asyncio.Runner(loop_factory=factory) as runner:
         figures = runner.run(_KINDS[spec.kind](spec))
     del ballast, reserved, opened
