@@ -34,13 +34,20 @@ def machine() -> dict[str, Any]:
         "memory_gib": round(int(memory.split()[1]) / (1 << 20), 1),
         "descriptors": hard_limit(),
         "kernel": f"{platform.system()} {platform.release()}",
-        "system": platform.freedesktop_os_release().get("PRETTY_NAME", ""),
+        "system": _distribution(),
         "libc": " ".join(platform.libc_ver()),
         "compiler": _first_line([os.environ.get("CC") or "cc", "--version"]),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "aiospawn": aiospawn.__version__,
         "uvloop": uvloop_version(),
     }
+
+
+def _distribution() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
+    except OSError:  # an image without /etc/os-release
+        return "Linux"
 
 
 def _processor() -> str:
