@@ -81,9 +81,11 @@ static void started(struct drain *drain, struct child *child) {
   for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) unpark(drain, &child->sources[stream]);
 }
 
-/* The status pipe has ended, or cannot matter any more. Without a memory it is dead, or a program whose first thread is. */
+/* The status pipe has ended, or cannot matter any more. Without a memory it is dead, or a program whose first thread is; a
+ * launcher that never spoke is dead, though it may not have exited yet, nor have its name. */
 static void left_memory(struct drain *drain, struct child *child) {
-  if (gone(child) && (has_exited(child) || before_exec(child) != 0)) child->state = UNSURE;
+  int unheard = child->via_launcher && !child->launcher_alive;
+  if (unheard || (gone(child) && (has_exited(child) || before_exec(child) != 0))) child->state = UNSURE;
   else started(drain, child);
 }
 
