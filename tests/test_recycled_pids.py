@@ -1,0 +1,41 @@
+"""A signal goes to the child it is meant for, however soon its process id is somebody else's."""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+from place import lacks
+
+SCRIPT = pathlib.Path(__file__).with_name("recycled_pids.py")
+
+
+def _may_lower_pid_max() -> bool:
+    """Of a PID namespace by itself: Linux 6.14."""
+    if lacks("sys_admin") or shutil.which("unshare") is None:
+        return False
+    script = "echo 400 >/proc/sys/kernel/pid_max"
+    before = pathlib.Path("/proc/sys/kernel/pid_max").read_text()
+    tried = subprocess.run([*NAMESPACE, "/bin/sh", "-c", script], capture_output=True, check=False)
+    after = pathlib.Path("/proc/sys/kernel/pid_max").read_text()
+    if after != before:  # an older kernel has one for all
+        pathlib.Path("/proc/sys/kernel/pid_max").write_text(before)
+    return tried.returncode == 0 and after == before
+
+
+NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+
+@pytest.mark.parametrize("loop", ["aiospawn", "aiospawn-uvloop"])
+def test_nobody_else_is_hit(loop: str) -> None:
+    """With 16 process ids for 20 children at a time, no signal strays and no status is lost."""
+    if not _may_lower_pid_max():
+        pytest.skip("needs a PID namespace with a pid_max of its own")
+    command = [*NAMESPACE, sys.executable, SCRIPT, loop, "--ids", "1500"]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=55).stdout)
+    assert told["recycled ids"] >= 1500
+    assert told["signals"] > 500
+    assert told["bystanders"] > 250
+    assert (told["bystanders hit"], told["lost statuses"]) == (0, 0)
