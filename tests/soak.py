@@ -22,7 +22,7 @@ import signal
 import statistics
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import fresh
 from four_loops import VARIANTS, new_event_loop
@@ -33,11 +33,12 @@ from aiospawn import DEVNULL, PIPE
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-__all__ = ["Sample", "main", "slope"]
+__all__ = ["ROUND", "Sample", "WrongError", "check", "check_growth", "main", "slope"]
 
 AT_ONCE = 32
 TURN = 400  # launches on one loop, before the next has its turn
 CROWD = 300
+ROUND = 2 * len(VARIANTS) * TURN
 BYTES_A_LAUNCH = 1.0
 SLACK = 1 << 20  # bytes: what an allocator may keep or not, which matters in short runs only
 KEPT_SLOTS = 64  # of slots.c
@@ -88,8 +89,13 @@ async def _copies(dice: random.Random, via: Via) -> None:
     _expect("exit status", process.returncode, 0)
 
 
+def _sleeper(**options: Any) -> Awaitable[aiospawn.Process]:
+    """One that does not outlive a soak that fails."""
+    return aiospawn.create_subprocess_exec("sleep", "1000", pdeathsig=signal.SIGKILL, **options)
+
+
 async def _killed(dice: random.Random, via: Via) -> None:
-    process = await aiospawn.create_subprocess_exec("sleep", "1000", stdout=dice.choice([None, PIPE]), **via)
+    process = await _sleeper(stdout=dice.choice([None, PIPE]), **via)
     number = dice.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1])
     process.send_signal(number)
     _expect("status of the killed", await process.wait(), -number)
@@ -97,13 +103,13 @@ async def _killed(dice: random.Random, via: Via) -> None:
 
 async def _stopped(dice: random.Random, via: Via) -> None:
     leads = dice.random() < 0.5
-    async with await aiospawn.create_subprocess_exec("sleep", "1000", stdin=PIPE, start_new_session=leads, **via) as process:
+    async with await _sleeper(stdin=PIPE, start_new_session=leads, **via) as process:
         pass
     _expect("status of the stopped", process.returncode, -signal.SIGTERM)
 
 
 async def _cancelled(dice: random.Random, via: Via) -> None:
-    launch = asyncio.ensure_future(aiospawn.create_subprocess_exec("sleep", "1000", stdout=PIPE, **via))
+    launch = asyncio.ensure_future(_sleeper(stdout=PIPE, **via))
     for _ in range(dice.randrange(4)):
         await asyncio.sleep(0)
     launch.cancel()
@@ -209,7 +215,7 @@ def slope(samples: list[Sample]) -> float:
     return statistics.linear_regression(launches, resident).slope
 
 
-def _check(first: Sample, sample: Sample) -> None:
+def check(first: Sample, sample: Sample) -> None:
     _expect("children left", sample.children, 0)
     _expect("descriptors", sample.descriptors, first.descriptors)
     _expect("landing slots", sample.landing, first.landing)
@@ -217,7 +223,7 @@ def _check(first: Sample, sample: Sample) -> None:
         raise WrongError(f"slots in flight: {sample.slots}")
 
 
-def _check_growth(samples: list[Sample]) -> None:
+def check_growth(samples: list[Sample]) -> None:
     grown = slope(samples) * (samples[-1].launches - samples[0].launches)
     bound = max(SLACK, BYTES_A_LAUNCH * samples[-1].launches)
     if grown > bound:
@@ -244,7 +250,7 @@ class Soak:
                     loop.run_until_complete(_turn(self._dice, TURN))
                 self._launches += TURN
         self.samples.append(Sample.taken(self._launches))
-        _check(self.samples[0], self.samples[-1])
+        check(self.samples[0], self.samples[-1])
 
     def run(self, launches: int, seconds: float) -> None:
         started = time.monotonic()
@@ -253,7 +259,7 @@ class Soak:
             self.round()
             if len(self.samples) % 32 == 0:
                 print(self.samples[-1], flush=True)
-        _check_growth(self.samples)
+        check_growth(self.samples)
         print(_told(self.samples, time.monotonic() - started))
 
     def close(self) -> None:

@@ -1,0 +1,157 @@
+"""A fork storm: threads that fork in every way there is, while the loops of four other threads launch.
+
+    python tests/storm.py --launches 100000
+
+Every child of everybody must end with the status that it was told to; else it says what was lost, and exits with 1. Nothing
+may hang: after a minute without a launch every thread's stack is printed, and that is the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import faulthandler
+import itertools
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from typing import TYPE_CHECKING
+
+import fresh
+from four_loops import VARIANTS, new_event_loop
+
+import aiospawn
+from aiospawn import PIPE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+AT_ONCE = 8  # launches of a loop
+STILL = 60  # seconds
+
+# ---- those who fork ---------------------------------------------------------------------------------------------------
+
+
+def _fork(status: int) -> int:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _fork_and_launch(status: int) -> int:
+    """The child runs a loop of its own."""
+    pid = os.fork()
+    if pid == 0:
+        with asyncio.Runner(loop_factory=aiospawn.new_event_loop) as runner:
+            os._exit(runner.run(_exit_status(status)))
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+async def _exit_status(status: int) -> int:
+    process = await aiospawn.create_subprocess_exec("/bin/sh", "-c", f"exit {status}")
+    return await process.wait()
+
+
+def _popen(status: int) -> int:
+    return subprocess.run(["/bin/sh", "-c", f"exit {status}"], stdout=subprocess.PIPE, check=False).returncode
+
+
+def _multiprocessing(status: int) -> int:
+    process = multiprocessing.get_context("fork").Process(target=os._exit, args=(status,))
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+FORKERS: tuple[Callable[[int], int], ...] = (
+    *(_fork, _fork, _fork, _fork_and_launch),
+    *(_popen, _popen, _multiprocessing, _multiprocessing),
+)
+
+# ---- the storm --------------------------------------------------------------------------------------------------------
+
+
+class Storm:
+    """Counts launches and forks, and keeps what went wrong."""
+
+    def __init__(self, launches: int) -> None:
+        self._left = itertools.count(launches, -1)
+        self._over = threading.Event()
+        self.forks = itertools.count()
+        self.launches = 0
+        self.lost: list[object] = []
+
+    def run(self) -> None:
+        launching = [threading.Thread(target=self._kept, args=(self._launch_on, name)) for name in VARIANTS]
+        forking = [threading.Thread(target=self._kept, args=(self._fork_on, fork)) for fork in FORKERS]
+        for thread in (*launching, *forking):
+            thread.start()
+        for thread in launching:
+            thread.join()
+        self._over.set()
+        for thread in forking:
+            thread.join()
+
+    def _kept(self, body: Callable[..., None], argument: object) -> None:
+        try:
+            body(argument)
+        except BaseException as error:  # noqa: BLE001 - of a thread: told in the end
+            self.lost.append(error)
+            self._over.set()
+
+    def _fork_on(self, fork: Callable[[int], int]) -> None:
+        for turn in itertools.cycle(range(256)):
+            if self._over.is_set():
+                return
+            next(self.forks)
+            if (status := fork(turn)) != turn:
+                self.lost.append((fork.__name__, status, turn))
+
+    def _launch_on(self, variant: str) -> None:
+        with asyncio.Runner(loop_factory=lambda: new_event_loop(variant)) as runner:
+            runner.run(self._workers())
+
+    async def _workers(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while (number := next(self._left)) > 0 and not self._over.is_set():
+            faulthandler.dump_traceback_later(STILL, exit=True)
+            process = await aiospawn.create_subprocess_exec(
+                "/bin/sh", "-c", 'read line; echo "$line"; exit $1', "sh", str(number % 256), stdin=PIPE, stdout=PIPE
+            )
+            output, _ = await process.communicate(f"{number}\n".encode())
+            if (output, process.returncode) != (f"{number}\n".encode(), number % 256):
+                self.lost.append((number, output, process.returncode))
+            self.launches += 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Loops launch while threads fork; no status may be lost, nothing hang.")
+    parser.add_argument("--launches", type=int, default=100_000)
+    chosen = parser.parse_args()
+    warnings.simplefilter("ignore", DeprecationWarning)  # of forks in a process with threads: that is what is tested
+    for variant in VARIANTS:
+        new_event_loop(variant).close()  # what each opens once
+    before = fresh.descriptors()
+    storm, started = Storm(chosen.launches), time.monotonic()
+    storm.run()
+    faulthandler.cancel_dump_traceback_later()
+    left = {"descriptors": fresh.descriptors().keys() ^ before.keys(), "children": fresh.children()}
+    if storm.lost or any(left.values()):
+        print(f"lost: {storm.lost[:10]}, left: {left}", file=sys.stderr)
+        return 1
+    print(f"{storm.launches} launches, {next(storm.forks)} forks, {time.monotonic() - started:.0f} s, nothing lost")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
