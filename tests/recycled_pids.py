@@ -78,14 +78,19 @@ class Hammer:
                 await asyncio.sleep(0)
         except ProcessLookupError:
             pass
-        self.counts["lost statuses"] += await process.wait() not in (0, -signal.SIGUSR1)
+        self._note(await process.wait())
 
     async def _bystander(self) -> None:
         process = await self._launch("/bin/sleep", "0.005")
         status = await process.wait()
         self.counts["bystanders"] += 1
         self.counts["bystanders hit"] += status == -signal.SIGUSR1
-        self.counts["lost statuses"] += status not in (0, -signal.SIGUSR1)
+        self._note(status)
+
+    def _note(self, status: int) -> None:
+        self.counts["lost statuses"] += (lost := status not in (0, -signal.SIGUSR1))
+        if lost:
+            self.counts[f"status {status}"] += 1
 
 
 def main() -> None:

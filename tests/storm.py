@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import warnings
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,13 @@ def _popen(status: int) -> int:
     return subprocess.run(["/bin/sh", "-c", f"exit {status}"], stdout=subprocess.PIPE, check=False).returncode
 
 
+def _posix_spawn(status: int) -> int:
+    pid = os.posix_spawn("/bin/sh", ["sh", "-c", f"exit {status}"], {})
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
 def _multiprocessing(status: int) -> int:
+    """In one thread: with two, multiprocessing itself loses the status of a process that both look at."""
     process = multiprocessing.get_context("fork").Process(target=os._exit, args=(status,))
     process.start()
     process.join()
@@ -71,7 +78,7 @@ def _multiprocessing(status: int) -> int:
 
 FORKERS: tuple[Callable[[int], int], ...] = (
     *(_fork, _fork, _fork, _fork_and_launch),
-    *(_popen, _popen, _multiprocessing, _multiprocessing),
+    *(_popen, _popen, _posix_spawn, _multiprocessing),
 )
 
 # ---- the storm --------------------------------------------------------------------------------------------------------
@@ -102,7 +109,7 @@ class Storm:
         try:
             body(argument)
         except BaseException as error:  # noqa: BLE001 - of a thread: told in the end
-            self.lost.append(error)
+            self.lost.append("".join(traceback.format_exception(error)))
             self._over.set()
 
     def _fork_on(self, fork: Callable[[int], int]) -> None:
