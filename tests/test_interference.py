@@ -92,7 +92,7 @@ async def one(turn):
     assert numbers[:3] == [0, 1, 2] and len(numbers) <= 4, numbers  # and the shell's own listing
 
 async def main():
-    await at_once(one, 150)
+    await at_once(one, 80)
 """
     assert _run(program, variant, crowd) == ""
 
@@ -113,7 +113,7 @@ async def one(turn):
 
 async def main():
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
-    await at_once(one, 100)
+    await at_once(one, 60)
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == {signal.SIGUSR1}
 """
     assert _run(program, variant) == ""
@@ -140,7 +140,7 @@ async def one(turn):
     assert all(set(value) == {"x"} and len(value) % 20 == 1 for value in values), values
 
 async def main():
-    await at_once(one, 100)
+    await at_once(one, 60)
 """
     assert _run(program, variant) == ""
 
@@ -166,7 +166,7 @@ async def one(turn):
     assert output == f"{turn}\\n".encode() and process.returncode in expected, (turn, output, process.returncode)
 
 async def main():
-    await at_once(one, 150)
+    await at_once(one, 80)
 """
     assert _run(program, variant, crowd) == ""
 
