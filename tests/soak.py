@@ -255,7 +255,7 @@ class Soak:
     def run(self, launches: int, seconds: float) -> None:
         started = time.monotonic()
         self.round()  # first uses, free lists
-        while self._launches < launches and time.monotonic() - started < seconds:
+        while len(self.samples) < 2 or (self._launches < launches and time.monotonic() - started < seconds):
             self.round()
             if len(self.samples) % 32 == 0:
                 print(self.samples[-1], flush=True)
