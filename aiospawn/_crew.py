@@ -14,7 +14,7 @@ import contextlib
 import errno
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._run import run
@@ -27,6 +27,7 @@ __all__ = ["Crew", "MapProgress", "MapResult"]
 
 _SHORTAGES = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 1.0
+_END: Any = object()  # of the source
 _LAUNCHES_ALONE = 9  # about 5 s: a shortage that lasts while none of our own jobs runs is not ours to wait for
 
 
@@ -129,6 +130,11 @@ class Crew:
     def progress(self) -> MapProgress:
         return MapProgress(self._taken, self._succeeded + self._failed, self._failed, self._total)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for the next result."""
+        return self._caller is not None
+
     # ---- the caller's side --------------------------------------------------------------------------------------------
 
     async def result(self) -> MapResult | None:
@@ -144,7 +150,10 @@ class Crew:
                 return None
             assert self._loop is not None
             self._caller = self._loop.create_future()
-            await self._caller
+            try:
+                await self._caller
+            finally:
+                self._caller = None
         self._make_room()
         return self._ready.popleft()
 
@@ -189,7 +198,7 @@ class Crew:
             self._puller.cancel()
 
     async def close(self) -> None:
-        """Stops the workers and what they run, and comes back when they are gone, cancelled or not."""
+        """Stops the workers and what they run, and comes back when they are gone, cancelled or not. Closes a generator."""
         self._closed = self._stopped = True
         self._ready.clear()
         self._early.clear()
@@ -201,6 +210,9 @@ class Crew:
                 await asyncio.wait(self._workers)
             except asyncio.CancelledError as error:
                 cancelled = error
+                self._cancel_all()  # which kills at once what had its time to end
+        if isinstance(self._source, AsyncGenerator):
+            await self._source.aclose()
         if cancelled is not None:
             raise cancelled
 
@@ -219,14 +231,8 @@ class Crew:
 
     async def _work(self) -> None:
         while not self._stopped:
-            if self._taken - self._handed >= self._window:
-                await self._room()
-                continue
-            try:
-                command = next(self._source) if isinstance(self._source, Iterator) else await self._pulled()
-            except (StopIteration, StopAsyncIteration):
-                return
-            if self._stopped:
+            command = await self._next()
+            if command is _END:
                 return
             number = self._taken
             self._taken += 1
@@ -236,25 +242,33 @@ class Crew:
             finally:
                 self._put(number, result)
 
-    async def _room(self) -> None:
-        assert self._loop is not None
-        waiter = self._loop.create_future()
-        self._without_room.append(waiter)
-        await waiter
-
-    async def _pulled(self) -> Any:
+    async def _next(self) -> Any:
+        """The next command, when there is room for its result; _END where there is none, or the map was stopped."""
+        if isinstance(self._source, Iterator):
+            await self._room()
+            return _END if self._stopped else next(self._source, _END)
         async with self._turn:
-            if self._stopped:
-                raise StopAsyncIteration
-            self._puller = asyncio.current_task()
-            try:
-                return await anext(self._source)  # type: ignore[arg-type]
-            except asyncio.CancelledError:
-                if self._closed or not self._stopped:
-                    raise
-                raise StopAsyncIteration from None
-            finally:
-                self._puller = None
+            await self._room()
+            command = _END if self._stopped else await self._pulled(self._source)
+            return _END if self._stopped else command
+
+    async def _room(self) -> None:
+        while self._taken - self._handed >= self._window and not self._stopped:
+            assert self._loop is not None
+            waiter = self._loop.create_future()
+            self._without_room.append(waiter)
+            await waiter
+
+    async def _pulled(self, source: AsyncIterator[Any]) -> Any:
+        self._puller = asyncio.current_task()
+        try:
+            return await anext(source, _END)
+        except asyncio.CancelledError:
+            if self._closed or not self._stopped:
+                raise
+            return _END  # `stop` did it
+        finally:
+            self._puller = None
 
     async def _result_of(self, number: int, command: Any) -> MapResult | None:
         """None if the map was stopped before there was an attempt."""

@@ -65,6 +65,7 @@ def map(  # noqa: A001 - what it does, awaited
 
     Leaving the loop early stops what runs. `async with aiospawn.map(...) as results:` does so before it goes on; after a
     plain `break` it happens in the background. A cancellation, and an exception from the source, stop it first.
+    An async generator that is not at its end is closed then.
 
     Raises ValueError or TypeError at once for bad arguments; the iterator raises what the source raises, TypeError for what
     is no command and, with `check`, `subprocess.CalledProcessError` or what `run` raised.
@@ -97,6 +98,8 @@ class Map:
         return self
 
     async def __anext__(self) -> MapResult:
+        if self._crew.is_awaited:
+            raise RuntimeError("the next result of this map is being waited for already")
         try:
             result = await self._crew.result()
         except BaseException:

@@ -7,6 +7,7 @@ import errno
 import gc
 import os
 import resource
+import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -210,6 +211,74 @@ async def test_cancelled(ordered: bool) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not fresh.children()
+
+
+async def test_cancelled_twice() -> None:
+    """The second cancellation does not wait for the grace."""
+    stubborn = ["/bin/sh", "-c", "trap '' TERM; echo; sleep 1000 & wait; wait"]
+    task = asyncio.create_task(collected([stubborn, FALSE], concurrency=2, ordered=False, grace=1000))
+    await until(lambda: len(fresh.children()) == 1 and _ignores_term(*fresh.children()))
+    task.cancel()
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not fresh.children()
+
+
+def _ignores_term(pid: int) -> bool:
+    with open(f"/proc/{pid}/status") as status:
+        ignored = next(line for line in status if line.startswith("SigIgn:"))
+    return bool(int(ignored.split()[1], 16) & 1 << signal.SIGTERM - 1)
+
+
+async def test_two_callers() -> None:
+    """The next result is for one of them; the other is told, and nothing else happens."""
+    async with aiospawn.map([["sleep", "0.2"], TRUE]) as results:
+        first = asyncio.ensure_future(anext(results))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="already"):
+            await anext(results)
+        assert (await first).number == 0
+        assert [result.number async for result in results] == [1]
+
+
+@orders
+async def test_async_source_and_a_slow_caller(ordered: bool) -> None:
+    """It is read no further ahead than any other."""
+    taken = 0
+
+    async def commands() -> AsyncIterator[list[str]]:
+        nonlocal taken
+        while True:
+            taken += 1
+            await asyncio.sleep(0)
+            yield TRUE
+
+    ahead = 3 * (4 if ordered else 2)
+    async with aiospawn.map(commands(), concurrency=3, ordered=ordered) as results:
+        await anext(results)
+        await until(lambda: taken > ahead)
+        await asyncio.sleep(0.1)
+        assert taken == ahead + 1
+
+
+async def test_generator_is_closed() -> None:
+    """What an async generator has to clean up is done when the map is closed."""
+    closed = False
+
+    async def commands() -> AsyncIterator[list[str]]:
+        nonlocal closed
+        try:
+            while True:
+                yield TRUE
+        finally:
+            await asyncio.sleep(0)
+            closed = True
+
+    async with aiospawn.map(commands(), concurrency=2) as results:
+        await anext(results)
+    assert closed
 
 
 async def test_check() -> None:
