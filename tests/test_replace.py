@@ -7,7 +7,7 @@ import shlex
 import subprocess
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aiospawn.cli._replace import Template, shown
@@ -55,6 +55,7 @@ def test_parts(path: str) -> None:
 
 
 @given(st.lists(paths, min_size=1, max_size=50))
+@example(["//a", "/", "//", "a//b//"])
 @settings(deadline=None, max_examples=20)
 def test_directory(found: list[str]) -> None:
     """`{//}` is what dirname(1) says."""

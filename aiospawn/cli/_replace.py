@@ -6,7 +6,6 @@ without extension, `{#}` the job's number.
 
 from __future__ import annotations
 
-import os.path
 import re
 import shlex
 from typing import TYPE_CHECKING
@@ -29,11 +28,10 @@ def _last_part(argument: str) -> str:
 
 def _directory(argument: str) -> str:
     """As `dirname` has it: `.` where there is none, and slashes at the end do not count."""
-    stripped = argument.rstrip("/")
-    if not stripped:
-        return "/" if argument else "."
-    directory = os.path.dirname(stripped)
-    return directory or "."
+    directory, slash, _ = argument.rstrip("/").rpartition("/")
+    if not slash:
+        return "/" if argument.startswith("/") else "."
+    return directory.rstrip("/") or "/"
 
 
 _STRINGS: dict[str, Callable[[str, int], str]] = {
