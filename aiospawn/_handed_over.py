@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._capture import Capture
 from ._command import understood
+from ._process import uncancelled
 
 if TYPE_CHECKING:
     from ._command import Command
@@ -27,12 +28,26 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
         self._leads_group = False
 
     async def launch(self, command: Command, streams: tuple[Any, Any, Any]) -> None:
-        """Raises the OSError of what failed. Cancelled meanwhile, the loop stops the child."""
+        """Raises the OSError of what failed. Cancelled meanwhile it kills and reaps the child, and only then raises."""
         self._pipes = streams.count(asyncio.subprocess.PIPE)
         keywords = understood(command.keywords, self.loop)
         self._leads_group = bool(keywords.get("start_new_session") or command.keywords.get("process_group") == 0)
         stdin, stdout, stderr = streams
-        await self.loop.subprocess_exec(lambda: self, *command.argv, stdin=stdin, stdout=stdout, stderr=stderr, **keywords)
+        launch = self.loop.create_task(
+            self.loop.subprocess_exec(lambda: self, *command.argv, stdin=stdin, stdout=stdout, stderr=stderr, **keywords)
+        )
+        try:
+            await uncancelled(launch)  # asyncio's, cancelled, can wait for ever for a pipe that a grandchild holds
+        except asyncio.CancelledError:
+            if launch.exception() is None:
+                await self.stop(0)
+            raise
+        try:
+            launch.result()
+        except OSError as exc:
+            if self._observer is not None:
+                self._observer.failed(exc)
+            raise
 
     def connection_made(self, transport: Any) -> None:
         """The child runs. Its exit may be told before `launch` goes on."""

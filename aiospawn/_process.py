@@ -122,11 +122,11 @@ class Process(asyncio.subprocess.Process):
 
 
 async def uncancelled(future: asyncio.Future[Any]) -> None:
-    """Waits for a future that is about to be done; a cancellation meanwhile is raised after that."""
+    """Waits for a future that is about to be done, not for its result; a cancellation meanwhile is raised after that."""
     cancelled = None
     while not future.done():
         try:
-            await asyncio.shield(future)
+            await asyncio.wait([future])
         except asyncio.CancelledError as exc:
             cancelled = exc
     if cancelled is not None:
