@@ -102,7 +102,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         try:
             await waiter
         except GeneratorExit:  # the coroutine is thrown away, as with a loop closed under it: nothing can be awaited
-            self.close()
+            self._kill_tree()
             raise
         except BaseException:
             if waiter.done() and not waiter.cancelled():
@@ -115,7 +115,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
 
     async def _abandon(self) -> None:
         """The creation was cancelled: nobody will ever hold this process."""
-        self.close()
+        self._kill_tree()
         if self._state in _ENDED:
             return
         gone: asyncio.Future[int] = self.loop.create_future()
@@ -125,6 +125,13 @@ class SubprocessTransport(asyncio.SubprocessTransport):
                 await asyncio.shield(gone)
             except asyncio.CancelledError:  # once more; the first one is on its way already
                 continue
+
+    def _kill_tree(self) -> None:
+        """The program may run already, and have children: that was only not told yet."""
+        self.close()
+        if self._leads_group:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                self.signal_group(signal.SIGKILL)
 
     def _launch_over(self, error: OSError | None) -> None:
         waiter = self._launch_waiter

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import subprocess
 from typing import Any
@@ -49,6 +50,24 @@ async def test_live_group(options: dict[str, Any]) -> None:
     process.send_signal(signal.SIGKILL, group=True)
     assert await process.stdout.read() == b""
     assert await process.wait() == -signal.SIGKILL
+
+
+@leaders
+async def test_cancelled_before_its_start_was_told(options: dict[str, Any]) -> None:
+    """The program runs already and has children; nobody will hold the process, so they are killed with it."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as output:
+        creation = asyncio.create_task(
+            aiospawn.create_subprocess_exec("/bin/sh", "-c", _MEMBERS + "wait", stdout=writer, **options)
+        )
+        await asyncio.sleep(0)
+        os.close(writer)
+        assert output.readline() == b"ready\n"  # meanwhile the loop stands still
+        creation.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await creation
+        assert select.select([output], [], [], 10)[0]
+        assert output.read() == b""
 
 
 async def test_group_of_a_terminal() -> None:
