@@ -102,5 +102,4 @@ async def test_cancelled_others() -> None:
             task.cancel()
         await asyncio.wait(tasks)
         assert all(task.cancelled() for task in tasks), tasks
-        await asyncio.get_running_loop().shutdown_asyncgens()
         assert await none_marked(mark) == {}
