@@ -49,7 +49,7 @@ class LineReader:
     async def readline(self) -> Any:
         """The next line, with its end, which the last may lack; empty when there is none. OverflowError: above the limit."""
         while not self._lines:
-            if not await self._more():
+            if not await self._more() and not self._lines:  # a carriage return is a line's end only at the output's
                 line = self._end[:0].join(self._rest)
                 self._rest.clear()
                 return line
