@@ -1,0 +1,142 @@
+"""The descriptors of a child are those of the moment of its launch, also where it shares its parent's table for a while."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import fresh
+import pytest
+
+if TYPE_CHECKING:
+    import pathlib
+
+variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
+crowds = pytest.mark.parametrize("crowd", [0, 400])
+
+_ECHO = """
+import asyncio, os, threading
+import aiospawn, fresh
+
+ROUNDS = 50
+
+def pipe():
+    reading, writing = os.pipe()
+    return os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
+
+async def launch(*arguments, **streams):
+    "As far as it goes without waiting: the child is cloned, and has not run."
+    creation = asyncio.create_task(aiospawn.create_subprocess_exec(*arguments, **streams))
+    await asyncio.sleep(0)
+    return creation
+
+async def over(creation):
+    assert await (await creation).wait() == 0
+
+{body}
+
+loop = fresh.new_event_loop()
+loop.run_until_complete(main())
+loop.close()
+"""
+
+
+@crowds
+@variants
+def test_redirected_behind_the_launch(variant: str, crowd: int) -> None:
+    """What the program does to its own standard streams right after a launch does not reach that launch's child."""
+    body = """
+async def main():
+    source, feed = pipe()
+    feed.write(b"text\\n")
+    feed.close()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    streams = [os.dup(number) for number in range(3)]
+    for redirect in (lambda number: os.dup2(nothing, number), os.close):
+        for _ in range(ROUNDS):
+            collected, output = pipe()
+            given, feed = pipe()
+            feed.write(b"text\\n")
+            feed.close()
+            os.dup2(given.fileno(), 0)
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+            given.close()
+            output.close()
+            creation = await launch("sh", "-c", "cat; echo error >&2")
+            for number in range(3):
+                redirect(number)
+            await over(creation)
+            for number, stream in enumerate(streams):
+                os.dup2(stream, number)
+            with collected:
+                assert collected.read() == b"text\\nerror\\n"
+"""
+    assert fresh.run(_ECHO.format(body=body), variant, crowd) == ""
+
+
+@crowds
+@variants
+def test_a_stream_closed_behind_the_launch(variant: str, crowd: int) -> None:
+    """A file that was given as a stream can be closed, and its number used anew, as soon as the launch has been called."""
+    body = """
+async def main():
+    for _ in range(ROUNDS):
+        collected, output = pipe()
+        creation = await launch("echo", "text", stdout=output)
+        number = output.fileno()
+        output.close()
+        other = os.open(os.devnull, os.O_WRONLY)
+        assert other == number
+        await over(creation)
+        os.close(other)
+        with collected:
+            assert collected.read() == b"text\\n"
+"""
+    assert fresh.run(_ECHO.format(body=body), variant, crowd) == ""
+
+
+def test_a_program_that_was_just_written(tmp_path: pathlib.Path) -> None:
+    """No child holds another thread's file open for writing, so that it could not be executed (ETXTBSY).
+
+    A child with a copy of the table does, until its `execve`: this is the race that every fork has.
+    """
+    program = """
+import asyncio, errno, os, shutil, threading
+import aiospawn, fresh
+
+stop = threading.Event()
+
+async def launch_on():
+    async def worker():
+        while not stop.is_set():
+            await (await aiospawn.create_subprocess_exec("true", stdout=aiospawn.PIPE)).communicate()
+    await asyncio.gather(*(worker() for _ in range(8)))
+
+def thread():
+    loop = fresh.new_event_loop()
+    loop.run_until_complete(launch_on())
+    loop.close()
+
+async def main():
+    shutil.copy("/bin/true", os.environ["PROGRAM"])
+    with open(os.environ["PROGRAM"], "rb") as file:
+        content = file.read()
+    for _ in range(200):
+        os.unlink(os.environ["PROGRAM"])
+        with open(os.open(os.environ["PROGRAM"], os.O_WRONLY | os.O_CREAT, 0o755), "wb") as file:
+            file.write(content)
+            await asyncio.sleep(0.001)  # children are launched meanwhile
+        process = await aiospawn.create_subprocess_exec(os.environ["PROGRAM"], stdout=aiospawn.PIPE)
+        assert await process.communicate() == (b"", None)
+
+loop = fresh.new_event_loop()  # which makes the crowd
+other = threading.Thread(target=thread)
+other.start()
+try:
+    loop.run_until_complete(main())
+finally:
+    stop.set()
+    other.join()
+loop.close()
+"""
+    assert fresh.run(program, crowd=400, PROGRAM=str(tmp_path / "program")) == ""
