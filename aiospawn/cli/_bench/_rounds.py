@@ -60,14 +60,22 @@ def _measured(group: Group, case: Case, number: int) -> Measurement:
         except subprocess.TimeoutExpired:
             raise OSError(f"{_told(group, case)} took more than {_TIMEOUT_S:g} s") from None
     elapsed = perf_counter() - started
-    foreign = max(0.0, _busy_s() - busy - (_own_s() - own)) / (elapsed * (os.cpu_count() or 1))
+    foreign = (_busy_s() - busy - (_own_s() - own)) / (elapsed * (os.cpu_count() or 1))
     if result.returncode == 0:
         figures = json.loads(result.stdout)
     elif case.may_fail:
         figures = {"launched": 0, "error": result.stderr.strip().splitlines()[-1]}
     else:
         raise OSError(f"{_told(group, case)} failed:\n{result.stderr.strip()}")
-    return Measurement(group.benchmark, case.method, group.parameters, number, round(load, 2), round(foreign, 3), figures)
+    return Measurement(
+        group.benchmark,
+        case.method,
+        group.parameters,
+        number,
+        round(load, 2),
+        round(min(1.0, max(0.0, foreign)), 3),
+        figures,
+    )
 
 
 def _told(group: Group, case: Case) -> str:
@@ -76,7 +84,7 @@ def _told(group: Group, case: Case) -> str:
 
 
 def _busy_s() -> float:
-    """Processor time that the machine has spent, without idling and waiting for discs."""
+    """Processor time that the machine has spent, without idling and waiting for discs. The kernel counts it late, in ticks."""
     fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
     return (sum(fields) - fields[3] - fields[4]) / _TICKS
 
