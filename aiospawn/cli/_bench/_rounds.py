@@ -84,7 +84,7 @@ def _told(group: Group, case: Case) -> str:
 
 
 def _busy_s() -> float:
-    """Processor time that the machine has spent, without idling and waiting for discs. The kernel counts it late, in ticks."""
+    """Processor time that the machine has spent, without idling and waiting for discs; counted late, in ticks."""
     fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
     return (sum(fields) - fields[3] - fields[4]) / _TICKS
 
