@@ -67,9 +67,11 @@ long run_suspended(void (*run)(void *), void *argument, int use_clone3, int *pid
       .alive = &alive,
   };
   uint64_t all = ~(uint64_t)0, mask = 0;
-  sys_sigmask(&all, &mask);
-  long pid = child_clone(&plan, run, argument);
-  sys_sigmask(&mask, NULL);
+  long pid = sys_sigmask(&all, &mask);
+  if (pid == 0) {
+    pid = child_clone(&plan, run, argument);
+    sys_sigmask(&mask, NULL);
+  }
   munmap(stack, STACK);
   return pid;
 }

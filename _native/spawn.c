@@ -137,8 +137,9 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
       .alive = &flight->alive,
   };
   uint64_t all = ~(uint64_t)0, mask = 0;
+  long blocked = sys_sigmask(&all, &mask);
+  if (blocked < 0) return blocked; /* a seccomp filter; a handler could run in the child */
   __atomic_store_n(&flight->alive, 1, __ATOMIC_RELEASE);
-  sys_sigmask(&all, &mask);
   flight->mask = head->flags & AIOSPAWN_SET_SIGMASK ? head->sigmask : mask;
   if (child->via_launcher && launcher_prepare(flight, head, &child->far[AIOSPAWN_END_REQUEST]) < 0) {
     /* no descriptor for the request, or no file may be written (RLIMIT_FSIZE) */
