@@ -20,7 +20,9 @@ CONSOLES = [
     for path in DOCUMENTS
     for number, block in enumerate(re.findall(r"```console\n(.*?)```", path.read_text(), re.DOTALL))
 ]
-HELP = [line.removeprefix("  $ ") for command in _main.COMMANDS for line in command.examples.splitlines()]
+HELP = [
+    line.removeprefix("  $ ") for command in _main.COMMANDS for line in getattr(command.load(), "EXAMPLES", "").splitlines()
+]
 
 
 @pytest.fixture

@@ -1,7 +1,11 @@
-"""What commands raise for a command line that asks for what cannot be."""
+"""What commands raise for `main` to tell, in a line and without a traceback. Both are exit status 2."""
 
-__all__ = ["UsageError"]
+__all__ = ["CannotRunError", "UsageError"]
+
+
+class CannotRunError(Exception):
+    """Something that a command needs is not there."""
 
 
 class UsageError(Exception):
-    """Told in a line with the usage, exit status 2."""
+    """The command line asks for what cannot be: told with the usage."""

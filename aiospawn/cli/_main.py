@@ -8,42 +8,46 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiospawn
 
-from . import _bench, _demo, _doctor, _map, _run
-from ._errors import UsageError
-from ._measure import CannotRunError
+from ._errors import CannotRunError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["main"]
 
 
 class Command(NamedTuple):
-    """A subcommand. `run` returns the exit status and raises CannotRunError for 2, UsageError for 2 with the usage."""
+    """A subcommand, and the module that has it.
+
+    Of the module: `add_options(parser)`, and `run(options)`, which returns the exit status and raises CannotRunError for 2,
+    UsageError for 2 with the usage; `EXAMPLES` if there are some. It is imported when the command is asked for.
+    """
 
     name: str
     summary: str
-    add_options: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
-    examples: str = ""
+    module: str
+
+    def load(self) -> Any:
+        return importlib.import_module(f".{self.module}", __package__)
 
 
 COMMANDS = (
-    Command("run", "run one command, set up as asked", _run.add_options, _run.run, _run.EXAMPLES),
-    Command("map", "run a command for each argument, a few at a time", _map.add_options, _map.run, _map.EXAMPLES),
-    Command("doctor", "tell what this machine offers and whether launching works", _doctor.add_options, _doctor.run),
-    Command("demo", "checksum real files on each event loop and compare the loops", _demo.add_options, _demo.run),
-    Command("bench", "measure launching against the limit in C and against others", _bench.add_options, _bench.run),
+    Command("run", "run one command, set up as asked", "_run"),
+    Command("map", "run a command for each argument, a few at a time", "_map"),
+    Command("doctor", "tell what this machine offers and whether launching works", "_doctor"),
+    Command("demo", "checksum real files on each event loop and compare the loops", "_demo"),
+    Command("bench", "measure launching against the limit in C and against others", "_bench"),
 )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     # No abbreviations: a new option must not change what an old command line means.
     parser = argparse.ArgumentParser(
         prog="aiospawn", description="Launch processes from asyncio on Linux.", allow_abbrev=False
@@ -55,12 +59,15 @@ def _parser() -> argparse.ArgumentParser:
             command.name,
             help=command.summary,
             description=_sentence(command.summary),
-            epilog=f"examples:\n{command.examples}" if command.examples else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        command.add_options(subparser)
         subparser.set_defaults(chosen=command, refuse=subparser.error)
+        if command.name in arguments:
+            module = command.load()
+            module.add_options(subparser)
+            if hasattr(module, "EXAMPLES"):
+                subparser.epilog = f"examples:\n{module.EXAMPLES}"
     return parser
 
 
@@ -70,12 +77,14 @@ def _sentence(summary: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status. `arguments` is the process's own unless given."""
-    parser = _parser()
-    _complete(parser)
-    options = parser.parse_args(arguments)
+    if arguments is None:
+        arguments = sys.argv[1:]
+    if "_ARGCOMPLETE" in os.environ:
+        _complete()
+    options = _parser(arguments).parse_args(arguments)
     command: Command = options.chosen
     try:
-        status = command.run(options)
+        status: int = command.load().run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
@@ -96,13 +105,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _complete(parser: argparse.ArgumentParser) -> None:
+def _complete() -> None:
     """Answers a shell that asks for completions, by argcomplete's protocol, and exits."""
-    if "_ARGCOMPLETE" in os.environ:
-        with contextlib.suppress(ModuleNotFoundError):
-            import argcomplete
+    with contextlib.suppress(ModuleNotFoundError):
+        import argcomplete
 
-            argcomplete.autocomplete(parser)
+        argcomplete.autocomplete(_parser([command.name for command in COMMANDS]))
 
 
 def _fail(command: Command, message: object, status: int) -> int:

@@ -22,17 +22,14 @@ from typing import NamedTuple, TypeAlias
 
 import aiospawn
 
+from ._errors import CannotRunError
+
 __all__ = ["CannotRunError", "Command", "Method", "Round", "beat", "measure", "methods", "p99", "support", "uvloop_version"]
 
 LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 
 _BEAT_S = 0.001
 _DRAW_EVERY_S = 0.25
-
-
-class CannotRunError(Exception):
-    """Something that a command needs is not there: told in one line, exit status 2."""
-
 
 # ---- the ways to launch -----------------------------------------------------------------------------------------------
 
