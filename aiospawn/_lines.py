@@ -7,7 +7,7 @@ import codecs
 import collections
 import io
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ._command import command, refuse_terminal, seconds
 from ._observe import observer
@@ -18,7 +18,7 @@ from ._run import number_of_bytes
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from ._command import Command
+    from ._command import Args, Command
     from ._observe import Observer, ProcessEvent
     from ._result import Text
 
@@ -93,8 +93,36 @@ class LineReader:
         return bool(data)
 
 
+@overload
+def lines(args: Args, *, text: Literal[True], **keywords: Any) -> AsyncGenerator[str, None]: ...
+@overload
+def lines(args: Args, *, universal_newlines: Literal[True], **keywords: Any) -> AsyncGenerator[str, None]: ...
+@overload
+def lines(args: Args, *, encoding: str, **keywords: Any) -> AsyncGenerator[str, None]: ...
+@overload
+def lines(args: Args, *, errors: str, **keywords: Any) -> AsyncGenerator[str, None]: ...
+@overload
 def lines(
-    args: Any,
+    args: Args,
+    *,
+    text: Literal[False] | None = None,
+    universal_newlines: Literal[False] | None = None,
+    encoding: None = None,
+    errors: None = None,
+    **keywords: Any,
+) -> AsyncGenerator[bytes, None]: ...
+@overload
+def lines(
+    args: Args,
+    *,
+    text: bool | None = None,
+    universal_newlines: bool | None = None,
+    encoding: str | None = None,
+    errors: str | None = None,
+    **keywords: Any,
+) -> AsyncGenerator[Any, None]: ...
+def lines(
+    args: Args,
     *,
     max_line: int | None = None,
     stdin: Any = None,

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from ._capture import Ending
 from ._command import command, refuse_terminal
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ._capture import Capture
-    from ._command import Command
+    from ._command import Args, Command
     from ._observe import ProcessEvent
     from ._result import Text
 
@@ -80,8 +80,34 @@ class CompletedPipeline(Generic[_AnyOutput]):
             raise subprocess.CalledProcessError(self.failed.returncode, self.failed.args, self.stdout, self.failed.stderr)
 
 
+@overload
+async def pipeline(*commands: Args, text: Literal[True], **keywords: Any) -> CompletedPipeline[str]: ...
+@overload
+async def pipeline(*commands: Args, universal_newlines: Literal[True], **keywords: Any) -> CompletedPipeline[str]: ...
+@overload
+async def pipeline(*commands: Args, encoding: str, **keywords: Any) -> CompletedPipeline[str]: ...
+@overload
+async def pipeline(*commands: Args, errors: str, **keywords: Any) -> CompletedPipeline[str]: ...
+@overload
 async def pipeline(
-    *commands: Any,
+    *commands: Args,
+    text: Literal[False] | None = None,
+    universal_newlines: Literal[False] | None = None,
+    encoding: None = None,
+    errors: None = None,
+    **keywords: Any,
+) -> CompletedPipeline[bytes]: ...
+@overload
+async def pipeline(
+    *commands: Args,
+    text: bool | None = None,
+    universal_newlines: bool | None = None,
+    encoding: str | None = None,
+    errors: str | None = None,
+    **keywords: Any,
+) -> CompletedPipeline[Any]: ...
+async def pipeline(
+    *commands: Args,
     input: Any = None,
     stdin: Any = None,
     stdout: Any = None,

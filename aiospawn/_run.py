@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from . import _request
 from ._capture import Ending, NativeCapture
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._capture import Capture
-    from ._command import Command
+    from ._command import Args, Command
     from ._observe import ProcessEvent
     from ._result import Text
 
@@ -32,8 +32,36 @@ _PIPE = asyncio.subprocess.PIPE
 _FILE: Literal["file"] = "file"
 
 
+@overload
+async def run(args: Args, *, text: Literal[True], **keywords: Any) -> CompletedProcess[str]: ...
+@overload
+async def run(args: Args, *, universal_newlines: Literal[True], **keywords: Any) -> CompletedProcess[str]: ...
+@overload
+async def run(args: Args, *, encoding: str, **keywords: Any) -> CompletedProcess[str]: ...
+@overload
+async def run(args: Args, *, errors: str, **keywords: Any) -> CompletedProcess[str]: ...
+@overload
 async def run(
-    args: Any,
+    args: Args,
+    *,
+    text: Literal[False] | None = None,
+    universal_newlines: Literal[False] | None = None,
+    encoding: None = None,
+    errors: None = None,
+    **keywords: Any,
+) -> CompletedProcess[bytes]: ...
+@overload
+async def run(
+    args: Args,
+    *,
+    text: bool | None = None,
+    universal_newlines: bool | None = None,
+    encoding: str | None = None,
+    errors: str | None = None,
+    **keywords: Any,
+) -> CompletedProcess[Any]: ...
+async def run(
+    args: Args,
     *,
     input: Any = None,
     stdin: Any = None,
@@ -103,7 +131,7 @@ async def run(
         output = child.output(1) if stdout == _PIPE else None, child.output(2) if stderr == _PIPE else None
     if ending is Ending.TIMED_OUT:
         assert timeout is not None
-        raise child.noted(subprocess.TimeoutExpired(args, timeout, output[0] or None, output[1] or None))
+        raise child.noted(subprocess.TimeoutExpired(command.shown, timeout, output[0] or None, output[1] or None))
     if ending is Ending.TOO_MUCH:
         assert limit is not None
         raise child.noted(OutputLimitExceeded(args, limit, output[0] or None, output[1] or None))

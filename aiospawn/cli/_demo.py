@@ -21,7 +21,8 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import aiospawn
 
-from ._measure import CannotRunError, Command, measure, methods, support, uvloop_version
+from ._errors import CannotRunError
+from ._measure import Command, measure, methods, support, uvloop_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

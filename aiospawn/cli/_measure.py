@@ -24,7 +24,7 @@ import aiospawn
 
 from ._errors import CannotRunError
 
-__all__ = ["CannotRunError", "Command", "Method", "Round", "beat", "measure", "methods", "p99", "support", "uvloop_version"]
+__all__ = ["Command", "Method", "Round", "beat", "measure", "methods", "p99", "support", "uvloop_version"]
 
 LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 

@@ -11,7 +11,8 @@ import tempfile
 from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING
 
-from aiospawn.cli._measure import CannotRunError, support
+from aiospawn.cli._errors import CannotRunError
+from aiospawn.cli._measure import support
 
 from . import _document, _overcommit, _plots, _rounds
 from ._cases import BENCHMARKS, overcommit

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aiospawn.cli._measure import CannotRunError
+from aiospawn.cli._errors import CannotRunError
 
 from ._plots import plotted
 from ._tables import NOTE, as_markdown, filled, header

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aiospawn.cli._measure import CannotRunError
+from aiospawn.cli._errors import CannotRunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

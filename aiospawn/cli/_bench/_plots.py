@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from aiospawn.cli._measure import CannotRunError
+from aiospawn.cli._errors import CannotRunError
 
 from ._tables import filled
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from typing import NamedTuple
 
-from aiospawn.cli._measure import CannotRunError
+from aiospawn.cli._errors import CannotRunError
 
 __all__ = ["Programs", "built"]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiospawn
-from aiospawn.cli._measure import CannotRunError, uvloop_version
+from aiospawn.cli._errors import CannotRunError
+from aiospawn.cli._measure import uvloop_version
 
 from ._rounds import Measurement, hard_limit
 from ._scale import Scale

@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aiospawn.cli._measure import CannotRunError
+from aiospawn.cli._errors import CannotRunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
