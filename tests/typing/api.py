@@ -47,8 +47,10 @@ async def awaited() -> None:
     assert_type(await aiospawn.run("true", shell=True, text=True), aiospawn.CompletedProcess[str])
     assert_type(await aiospawn.run([b"true"], encoding="utf-8", nice=5, cwd="/"), aiospawn.CompletedProcess[str])
     assert_type(await aiospawn.run(("true",), capture_output="file", max_output=10), aiospawn.CompletedProcess[bytes])
-    assert_type(isinstance(result, subprocess.CompletedProcess), bool)
-    result.check_returncode()
+    try:
+        result.check_returncode()
+    except subprocess.CalledProcessError as exc:
+        assert_type(exc.returncode, int)
     assert_type(result.returncode, int)
     assert_type(result.pid, int)
     assert_type(result.elapsed, float)
