@@ -180,14 +180,15 @@ enum aiospawn_feature {
   AIOSPAWN_HAS_CLONE3 = 8,       /* with CLONE_CLEAR_SIGHAND */
   AIOSPAWN_HAS_CLOSE_RANGE = 16,
   AIOSPAWN_HAS_PIDFD_INFO = 32,  /* PIDFD_GET_INFO tells the exit code of a child that somebody else reaped */
-  AIOSPAWN_UNDER_VALGRIND = 64
+  AIOSPAWN_UNDER_VALGRIND = 64,
+  AIOSPAWN_SHORTAGE = 128        /* no child could be made to try: that may pass */
 };
 
 /* Changes in the child of a fork. */
 extern uint32_t aiospawn_generation;
 extern char **environ;
 
-/* What the kernel offers, as feature bits less those in without; tried once, in a real child. */
+/* What the kernel offers, as feature bits less those in without; tried in a real child, once unless there is a shortage. */
 uint32_t aiospawn_probe(uint32_t without);
 
 /* The launcher program: opened once, executed from its descriptor, also where the file is replaced or gone. */

@@ -43,9 +43,12 @@ static void try_in_child(void *argument) {
   for (;;) sys1(SYS_exit_group, 0);
 }
 
+int is_shortage(long error) { return error == -EMFILE || error == -ENFILE || error == -EAGAIN || error == -ENOMEM; }
+
+/* -1: it could not be tried. */
 static int epoll_takes(int fd) {
   int epoll = epoll_create1(EPOLL_CLOEXEC);
-  if (epoll == -1) return 0;
+  if (epoll == -1) return is_shortage(-errno) ? -1 : 0;
   struct epoll_event event = {.events = EPOLLIN};
   int taken = epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0 && epoll_wait(epoll, &event, 1, 0) == 1;
   close(epoll);
@@ -93,7 +96,8 @@ static uint32_t examine(int pid, int pidfd, const struct trial *trial, int valgr
   if (reaped < 0 && !stolen)
     while (waitpid(pid, &status, 0) == -1 && errno == EINTR) {
     }
-  if (pollable && (reaped == 1 || stolen) && (signalled || stolen)) found |= AIOSPAWN_HAS_PIDFD;
+  if (pollable == -1) found |= AIOSPAWN_SHORTAGE;
+  if (pollable == 1 && (reaped == 1 || stolen) && (signalled || stolen)) found |= AIOSPAWN_HAS_PIDFD;
   if (status_of_reaped(pidfd, &status) == 1) found |= AIOSPAWN_HAS_PIDFD_INFO;
   if (trial->memory_is_shared) found |= AIOSPAWN_HAS_SHARED_MEMORY;
   if (trial->has_close_range) found |= AIOSPAWN_HAS_CLOSE_RANGE;
@@ -117,14 +121,18 @@ static uint32_t probe(uint32_t without) {
   /* ENOSYS, EPERM by a seccomp filter, EINVAL for a flag: the older call may be there. */
   if (pid < 0 && use_clone3) pid = run_suspended(try_in_child, &trial, 0, &pidfd);
   if (pid >= 0) found |= examine((int)pid, pidfd, &trial, (found & AIOSPAWN_UNDER_VALGRIND) != 0);
+  if (is_shortage(pid)) found |= AIOSPAWN_SHORTAGE;
   return found & ~without;
 }
 
 uint32_t aiospawn_probe(uint32_t without) {
   static int done;
   pthread_mutex_lock(&lock);
-  if (!done) __atomic_store_n(&features, probe(without), __ATOMIC_RELEASE);
-  done = 1;
+  if (!done) {
+    uint32_t found = probe(without);
+    done = !(found & AIOSPAWN_SHORTAGE);
+    __atomic_store_n(&features, found, __ATOMIC_RELEASE);
+  }
   pthread_mutex_unlock(&lock);
   return probed_features();
 }

@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+/* Is this negated errno one that may pass: no descriptor, process or memory was left? */
+int is_shortage(long error);
 /* The result of aiospawn_probe(), 0 before. */
 uint32_t probed_features(void);
 

@@ -89,6 +89,13 @@ int source_watch(const struct aiospawn_reactor *reactor, struct source *source, 
   return 0;
 }
 
+void source_enlarge(struct source *source) {
+  enum { LARGER = 256 * 1024 };
+  if (source->sized) return;
+  source->sized = 1;
+  fcntl(source->fd, F_SETPIPE_SZ, LARGER);
+}
+
 /* The last close of a terminal's parent side hangs up on a session that is still alive: it waits for the exit. */
 void source_shut(const struct aiospawn_reactor *reactor, struct source *source) {
   if (source->terminal && source->child->pid && !source->child->reaped) source_watch(reactor, source, NO_MASK);
@@ -292,7 +299,9 @@ int aiospawn_watch(struct aiospawn_reactor *reactor, uint64_t token, int stream,
   };
   struct source *source;
   int found = find_stream(reactor, token, stream, &source);
-  return found < 0 ? found : source_watch(reactor, source, masks[how]);
+  if (found < 0) return found;
+  if (how == AIOSPAWN_WATCH_WRITE) source_enlarge(source);
+  return source_watch(reactor, source, masks[how]);
 }
 
 int aiospawn_stream(struct aiospawn_reactor *reactor, uint64_t token, int stream) {

@@ -28,6 +28,7 @@ struct source {
   uint8_t disowned;                /* the owner closes it */
   uint8_t terminal;                /* the parent's end of a pseudo terminal */
   uint8_t parked;                  /* ready before its child is known to have started: back in the set then */
+  uint8_t sized;                   /* its capacity is settled */
   uint32_t mask;
 };
 
@@ -87,6 +88,8 @@ void child_drop(struct aiospawn_reactor *reactor, struct child *child);
 
 /* Puts the source into the set, changes its mask, or takes it out (mask NO_MASK). 0 or a negated errno. */
 int source_watch(const struct aiospawn_reactor *reactor, struct source *source, uint32_t mask);
+/* Makes a pipe that was found full larger, once. Its capacity counts against the user's limit (pipe(7)), so not from the start. */
+void source_enlarge(struct source *source);
 /* Out of the set, then closed unless disowned: an entry would survive the close while another process has the file. */
 void source_close(const struct aiospawn_reactor *reactor, struct source *source);
 /* The same, but that a terminal stays open as long as its child lives. */

@@ -75,6 +75,7 @@ static int pty_open(const struct aiospawn_request *head, struct child *child, in
     error = child->far[0] == -1 ? -errno : descriptor_lift(&child->far[0], lowest);
   }
   input->terminal = output->terminal = 1;
+  input->sized = output->sized = 1;
   state_unlock();
   return error;
 }
@@ -87,7 +88,8 @@ static int pipes_open(struct aiospawn_reactor *reactor, struct child *child, con
     int child_writes = head->pipes[stream] == AIOSPAWN_CHILD_WRITES;
     if (head->pipes[stream] == AIOSPAWN_NO_PIPE || head->pipes[stream] == AIOSPAWN_PTY) continue;
     result = pipe_open(child_writes, lowest, near, &child->far[stream]);
-    if (result == 0 && head->pipe_size && fcntl(near->fd, F_SETPIPE_SZ, head->pipe_size) == -1) result = -errno;
+    near->sized = head->pipe_size != 0;
+    if (result == 0 && near->sized && fcntl(near->fd, F_SETPIPE_SZ, head->pipe_size) == -1) result = -errno;
   }
   for (int stream = 0; stream < AIOSPAWN_STREAMS && result == 0; stream++)
     if (child->sources[stream].fd >= 0) result = source_watch(reactor, &child->sources[stream], stream ? EPOLLIN : 0);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,22 +46,23 @@ static void try_launcher(void *argument) {
   for (;;) sys1(SYS_exit_group, 127);
 }
 
-/* A noexec mount, a lost bit, a seccomp filter: tried, in a suspended child as in probe.c. */
+/* A noexec mount, a lost bit, a seccomp filter: tried, in a suspended child as in probe.c. -1: it could not be. */
 static int answers(void) {
   int pidfd, status = -1;
-  if (run_suspended(try_launcher, &program, (probed_features() & AIOSPAWN_HAS_CLONE3) != 0, &pidfd) < 0) return 0;
+  long pid = run_suspended(try_launcher, &program, (probed_features() & AIOSPAWN_HAS_CLONE3) != 0, &pidfd);
+  if (pid < 0) return is_shortage(pid) ? -1 : 0;
   if (status_of(pidfd, WEXITED, &status, NULL) == -ECHILD) status_of_reaped(pidfd, &status);
   close(pidfd);
   return status == LAUNCHER_ANSWER;
 }
 
-static int usable;
-static void try_once(void) { usable = is_still_ours() && answers(); }
-
+/* No lock: a fork elsewhere would copy it as it is held. Two threads may ask at the same time, and hear the same. */
 int aiospawn_launcher_usable(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, try_once);
-  return usable && is_still_ours();
+  static int usable = -1;
+  if (!is_still_ours()) return 0;
+  int answer = __atomic_load_n(&usable, __ATOMIC_ACQUIRE);
+  if (answer == -1) __atomic_store_n(&usable, answer = answers(), __ATOMIC_RELEASE);
+  return answer == 1;
 }
 
 /* ---- privileges ---------------------------------------------------------------------------------------------------- */

@@ -226,32 +226,45 @@ def _bits(names: str) -> int:
     return bits
 
 
-@functools.cache
+_known: Support | None = None
+
+
 def supported() -> Support:
     """Whether aiospawn's own launching works here, with the reasons if not. The kernel is tried once, at first use.
 
-    Where it does not, the drop-in functions hand over to the event loop's own implementation.
+    Where it does not, the drop-in functions hand over to the event loop's own implementation. Where it could not be tried
+    for want of descriptors, processes or memory, the reasons say so, and it is tried again at the next use.
     """
-    return _examine()
+    global _known  # noqa: PLW0603 - functools.cache would remember a shortage
+    if _known is not None:
+        return _known
+    support, settled = _examine()
+    if settled:
+        _known = support
+    return support
 
 
-def _examine() -> Support:
+def _examine() -> tuple[Support, bool]:
+    """With whether it is worth remembering."""
     if lib is None:
         reason = f"the native part is not there ({_IMPORT_ERROR}); it is built on Linux only, this is {sys.platform}"
-        return Support((reason,), MappingProxyType({}), MappingProxyType({}), "none")
+        return Support((reason,), MappingProxyType({}), MappingProxyType({}), "none"), True
     bits = lib.aiospawn_probe(_bits(os.environ.get("AIOSPAWN_WITHOUT", "")))
     features = {name: bool(bits & getattr(lib, f"AIOSPAWN_{bit}")) for bit, name, _ in _FEATURES}
     missing = {name: cost for _, name, cost in _FEATURES if not features[name]}
     features["launcher"] = bool(features["pidfd"] and lib.aiospawn_launcher_usable())
     if not features["launcher"]:
         missing["launcher"] = "options that change privileges copy the page tables: the launcher can't be executed"
+    if bits & lib.AIOSPAWN_SHORTAGE:
+        reason = "no child could be made to try the kernel, for want of descriptors, processes or memory"
+        return Support((reason,), MappingProxyType(features), MappingProxyType(missing), "none"), False
     valgrind = bool(bits & lib.AIOSPAWN_UNDER_VALGRIND)
     needed = [name for name in _NEEDED if not (valgrind and name == "shared_memory")]
     reasons = tuple(f"no {name}: {missing[name]}" for name in needed if name in missing)
     # valgrind ends the whole process at a clone whose parent runs on, and turns the suspended one into a fork.
     concurrent = features["concurrent_clone"] and not valgrind
     variant = "none" if reasons else "concurrent" if concurrent else "vfork"
-    return Support(reasons, MappingProxyType(features), MappingProxyType(missing), variant)
+    return Support(reasons, MappingProxyType(features), MappingProxyType(missing), variant), True
 
 
 def generation() -> int:

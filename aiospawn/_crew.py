@@ -298,7 +298,8 @@ class Crew:
         while True:
             self._running += 1
             try:
-                return await run(command, **self._options)
+                completed: CompletedProcess[Any] = await run(command, **self._options)
+                return completed
             except OSError as error:
                 if error.errno not in _SHORTAGES:
                     raise

@@ -172,7 +172,7 @@ class ReadPipe(_Pipe, asyncio.ReadTransport):
         super().__init__(owner, stream)
         self._paused = False
         # What was read, or posted, before a callback paused: kept until reading goes on. None is the end of file.
-        self._held: collections.deque[bytes | None] = collections.deque()
+        self._held: collections.deque[bytes | None] | None = None  # an empty deque has 760 bytes
 
     def on_event(self, kind: int, value: int, payload: bytes | None) -> None:
         if self._closing:
@@ -180,6 +180,8 @@ class ReadPipe(_Pipe, asyncio.ReadTransport):
         if kind == Event.EOF and value:
             self._end(OSError(value, os.strerror(value)))
         elif self._paused or self._held:
+            if self._held is None:
+                self._held = collections.deque()
             self._held.append(payload)
         else:
             self._deliver(payload)
