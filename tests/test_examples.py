@@ -64,8 +64,24 @@ def test_checksums(tmp_path: Path) -> None:
     assert dict(line.split("  ", 1) for line in lines) == sums
 
 
+def test_words(tmp_path: Path) -> None:
+    """Three words, two lines with the first, and how many lines there are."""
+    text = tmp_path / "text"
+    text.write_text("apples pears\napples\napples plums plums\n" + "pears pears pears plums\n")
+    often, first, second, counted = run("words.py", str(text)).splitlines()
+    assert often == "often: pears apples plums"
+    assert [first, second] == ["  apples pears", "  pears pears pears plums"]
+    assert re.fullmatch(r"4 lines, counted in \d+\.\d s", counted)
+
+
 def test_each_example_has_a_test() -> None:
     """No example is forgotten here."""
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
-        "checksums", "dropin", "uvloop_dropin", "server", "streaming", "native_hook",
-    }  # fmt: skip
+        "checksums",
+        "dropin",
+        "uvloop_dropin",
+        "server",
+        "streaming",
+        "native_hook",
+        "words",
+    }
