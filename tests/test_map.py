@@ -433,3 +433,19 @@ async def test_progress_that_raises() -> None:
 
     with pytest.raises(KeyError):
         await collected([TRUE, SLEEP], concurrency=2, progress=fail)
+
+
+@orders
+async def test_memory(ordered: bool) -> None:
+    """It does not grow with the commands that are done."""
+    commands = (TRUE for _ in range(2500))
+    async with aiospawn.map(commands, concurrency=16, ordered=ordered, capture_output=True) as results:
+        async for result in results:
+            if result.number == 500:
+                before = _resident_kib()
+    assert _resident_kib() - before < 1024
+
+
+def _resident_kib() -> int:
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize() // 1024
