@@ -6,9 +6,11 @@ import asyncio
 import os
 import pathlib
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from typing import Any
 
@@ -306,6 +308,46 @@ def test_without_the_native_part(variant: str) -> None:
         runner.run(main())
     """
     fresh.run(program, variant, AIOSPAWN_WITHOUT="pidfd")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to make a set-user-id program")
+def test_child_that_may_not_be_signalled() -> None:
+    """It goes on, and the exception tells so, instead of waiting for ever; nothing of it stays in this process."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("setpriv of util-linux is not installed")
+    program = """
+    import asyncio, os, subprocess, sys
+    import aiospawn, fresh
+    async def main():
+        os.setresuid(1000, 1000, 1000)
+        command = [os.environ["PROGRAM"], "--reuid", "0", "sleep", "1000"]
+        for stop in ("timeout", "cancellation"):
+            timeout = 0.5 if stop == "timeout" else None
+            null = aiospawn.DEVNULL  # ours would be held
+            task = asyncio.create_task(aiospawn.run(command, stdout=null, stderr=null, timeout=timeout, grace=0.1))
+            await asyncio.sleep(0.5)
+            if stop == "cancellation":
+                task.cancel()
+            await asyncio.wait([task])
+            try:
+                await task
+            except (subprocess.TimeoutExpired, asyncio.CancelledError) as exc:
+                print(exc.__notes__[0])
+    with asyncio.Runner(loop_factory=aiospawn.new_event_loop) as runner:
+        runner.run(main())
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        copied = shutil.copy(setpriv, directory)
+        os.chmod(copied, 0o4755)
+        notes = fresh.run(program, PROGRAM=copied).splitlines()
+    pids = [int(note.split()[2]) for note in notes]
+    assert notes == [f"Its process {pid} goes on: it may not be signalled, as a set-user-id program." for pid in pids]
+    assert len(pids) == 2
+    for pid in pids:
+        assert lives(pid)
+        os.kill(pid, signal.SIGKILL)
 
 
 @one_loop
