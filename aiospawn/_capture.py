@@ -141,7 +141,7 @@ class Capture:
         if self._observer is not None:
             self._observer.failed(error)
         self._tell_exit()
-        if not self.over.done():  # else whoever stops it lets go of it
+        if self._exit is None and not self.over.done():  # else whoever stops or abandons it lets go of it
             self._release()
             self.over.set_exception(error)
 

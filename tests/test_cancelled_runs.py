@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pathlib
 import random
@@ -79,8 +80,9 @@ async def test_cancelled_others() -> None:
     stubborn = ["env", f"MARK={mark}", *STUBBORN]
 
     async def of_lines() -> None:
-        async for _ in aiospawn.lines(stubborn, grace=0.02):
-            await asyncio.sleep(1000)
+        async with contextlib.aclosing(aiospawn.lines(stubborn, grace=0.02)) as lines:
+            async for _ in lines:
+                await asyncio.sleep(1000)
 
     async def of_popen() -> None:
         async with await aiospawn.popen(f"MARK={mark} sleep 1000 & wait") as pipe:

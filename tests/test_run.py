@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import pathlib
 import pickle
@@ -254,18 +255,23 @@ async def test_observer_that_raises() -> None:
 
 
 @one_loop
-async def test_coroutine_thrown_away() -> None:
-    """Its child is killed and reaped all the same."""
+@pytest.mark.parametrize("runs", [True, False])
+async def test_coroutine_thrown_away(runs: bool) -> None:
+    """Its child is killed and reaped all the same, whether its program ran yet or not."""
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
     events: list[Any] = []
     running = aiospawn.run(["sleep", "1000"], on_event=events.append)
     running.send(None)
+    while runs and not isinstance(events[-1], aiospawn.Executed):  # noqa: ASYNC110 - nothing else tells
+        await asyncio.sleep(0.01)
     running.close()
     while not isinstance(events[-1], (aiospawn.Exited, aiospawn.LaunchFailed)):  # noqa: ASYNC110 - nothing else tells
         await asyncio.sleep(0.01)
-    if isinstance(events[-1], aiospawn.Exited):
+    if runs:
         assert events[-1].returncode == -signal.SIGKILL
-    else:  # it had not come to its program yet
-        assert isinstance(events[-1].error, ChildProcessError)
+    gc.collect()
+    assert told == []
 
 
 @pytest.mark.parametrize("variant", fresh.CONCURRENT)
