@@ -184,7 +184,10 @@ class Capture:
                 cancelled = exc
             if not self._signalled(signal.SIGKILL):
                 return
-            await uncancelled(exited)
+            try:
+                await uncancelled(exited)
+            except asyncio.CancelledError as exc:
+                cancelled = exc
             self._release()
         except GeneratorExit:
             self.abandon()

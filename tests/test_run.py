@@ -84,6 +84,19 @@ async def test_cancelled_twice_kills_at_once() -> None:
         os.close(writer)
 
 
+@one_loop
+async def test_cancelled_while_it_is_killed() -> None:
+    """The reactor is told that the child is done with, however often the caller insists."""
+    task = asyncio.create_task(aiospawn.run(STUBBORN, stdout=aiospawn.DEVNULL, grace=1000))
+    await asyncio.sleep(0.3)
+    for _ in range(6):
+        task.cancel()
+        await asyncio.sleep(0)
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert asyncio.get_running_loop()._aiospawn_reactor._targets == {}  # type: ignore[attr-defined]
+
+
 async def test_timeout_of_asyncio() -> None:
     """Whoever else cancels, it is stopped as well."""
     with pytest.raises(TimeoutError):
