@@ -1,6 +1,8 @@
 /* Compiled like child.c: a part of the launcher too. */
 #include "sound.h"
 
+enum { MOST_NICE = 40 };           /* from one end to the other */
+
 static int is_register(const struct bounds *bounds, int64_t number) {
   return number >= 0 && number < bounds->saved;
 }
@@ -47,6 +49,8 @@ int step_is_sound(struct bounds *bounds, const struct aiospawn_step *step) {
     case AIOSPAWN_STEP_RLIMIT:
     case AIOSPAWN_STEP_HOOK:
       return step->size == 16;
+    case AIOSPAWN_STEP_NICE: /* the child adds it up */
+      return step->value >= -MOST_NICE && step->value <= MOST_NICE;
     case AIOSPAWN_STEP_SECCOMP:
       return step->size % 8 == 0 && step->size / 8 <= UINT16_MAX;
     default:
