@@ -10,10 +10,11 @@ import subprocess
 import sys
 import textwrap
 
-__all__ = ["VARIANTS", "children", "descriptors", "new_event_loop", "run"]
+__all__ = ["CONCURRENT", "VARIANTS", "children", "descriptors", "new_event_loop", "run"]
 
-VARIANTS = ("stdlib", "uvloop", "stdlib-vfork", "uvloop-vfork")
-CONCURRENT = VARIANTS[:2]
+# A run may do with fewer than all four: both loops and both ways to launch are in two of them.
+VARIANTS = tuple(os.environ.get("TEST_VARIANTS", "stdlib,uvloop,stdlib-vfork,uvloop-vfork").split(","))
+CONCURRENT = tuple(variant for variant in VARIANTS if not variant.endswith("-vfork"))
 
 
 def run(program: str, variant: str = "stdlib", crowd: int = 0, **environment: str) -> str:
