@@ -17,6 +17,7 @@ import contextvars
 import enum
 import os
 import signal
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _clib, _errors
@@ -87,7 +88,7 @@ class Capture:
         self.pid = 0
         self.returncode: int | None = None
         self.usage: bytes | None = None
-        self.began = loop.time()
+        self.began = time.perf_counter()  # uvloop's own clock counts milliseconds, at the turn of the loop
         self.elapsed = 0.0
         self._input: memoryview | None = memoryview(data)
         self._room = limit
@@ -126,7 +127,7 @@ class Capture:
         self._settle(Ending.COMPLETE)
 
     def _exited(self, returncode: int, usage: bytes | None) -> None:
-        self.elapsed = self.loop.time() - self.began
+        self.elapsed = time.perf_counter() - self.began
         self.returncode = returncode
         self.usage = usage
         if self._observer is not None:

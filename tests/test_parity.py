@@ -59,6 +59,10 @@ DIFFERENCES: dict[str, Difference] = {
         versions=sys.version_info < (3, 13),
     ),
     "umask of another type": _type_error("umask"),
+    **{
+        f"{name} a list": Difference("Flags", (0, None, None), versions=sys.version_info < (3, 12))
+        for name in ("restore_signals", "start_new_session")
+    },
     "umask None": _type_error("umask", "NoneType: None"),
     "process_group of another type": _type_error("process_group"),
     "process_group of a stranger": Difference(

@@ -53,7 +53,10 @@ async def launch(**options):
 async def main():
     try:
         if not aiospawn.supported():
-            await launch()
+            try:
+                await launch()
+            except PermissionError:
+                assert {asyncio_may_fail}
             return "hands over"
         await launch()
         await launch(via="launcher", umask=0o22)
@@ -74,7 +77,8 @@ loop.close()
 @pytest.mark.parametrize(("name", "outcome"), _ROWS)
 def test_refused(name: str, outcome: str) -> None:
     """A call that the filter refuses has the consequence that the document names."""
-    assert fresh.run(_LAUNCHES.format(listed=[_numbers()[name]], allow=False)) == f"{outcome}\n"
+    program = _LAUNCHES.format(listed=[_numbers()[name]], allow=False, asyncio_may_fail=name == "rt_sigprocmask")
+    assert fresh.run(program) == f"{outcome}\n"
 
 
 # What CPython, asyncio and cat call, of what this processor has.
@@ -97,4 +101,4 @@ def test_allowed() -> None:
     numbers = _numbers()
     names = {*_OTHERS, *_LAUNCHERS_WAY, *(name for name, _ in _ROWS)} - {"clone"}
     listed = sorted(numbers[name] for name in names if name in numbers)
-    assert fresh.run(_LAUNCHES.format(listed=listed, allow=True)) == "launches\n"
+    assert fresh.run(_LAUNCHES.format(listed=listed, allow=True, asyncio_may_fail=False)) == "launches\n"

@@ -16,7 +16,7 @@ stack = bytes(SECRET)
 
 def memory(pid):
     with open(f"/proc/{{pid}}/maps") as maps, open(f"/proc/{{pid}}/mem", "rb", 0) as mem:
-        for line in maps:
+        for line in maps.readlines():  # all at once: what is read makes mappings of its own, in flight there too
             start, end = (int(place, 16) for place in line.split()[0].split("-"))
             if line.split()[1][0] == "r" and "[v" not in line:
                 mem.seek(start)
