@@ -353,7 +353,7 @@ class WritePipe(_Pipe, asyncio.WriteTransport):
             self._fail(exc)
 
     def _fail(self, exc: OSError | None) -> None:
-        self._buffer.clear()
+        self._buffer = bytearray()  # the one that is being written cannot be cleared
         self._end(exc)
 
     def writelines(self, list_of_data: Any) -> None:

@@ -1,0 +1,23 @@
+"""A reader that was gone between the news that its pipe takes data and the write: the stream never closed."""
+
+import asyncio
+import os
+from typing import Any
+
+import pytest
+
+import aiospawn
+from aiospawn._clib import Event
+
+
+async def test_reader_gone_while_writing() -> None:
+    """The write fails, and the stream is closed with its error."""
+    process: Any = await aiospawn.create_subprocess_exec("sleep", "1000", stdin=aiospawn.PIPE)
+    process.stdin.write(bytes(65536))
+    process.stdin.write(b"kept")
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    process.stdin.transport.on_event(Event.WRITABLE, 0, None)
+    with pytest.raises(BrokenPipeError):
+        await asyncio.wait_for(process.stdin.wait_closed(), 10)
+    await process.wait()
