@@ -16,7 +16,7 @@ async def test_reader_gone_while_writing() -> None:
     process.stdin.write(bytes(65536))
     process.stdin.write(b"kept")
     process.kill()
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - it is killed
     process.stdin.transport.on_event(Event.WRITABLE, 0, None)
     with pytest.raises(BrokenPipeError):
         await asyncio.wait_for(process.stdin.wait_closed(), 10)
