@@ -229,7 +229,7 @@ int aiospawn_release(struct aiospawn_reactor *reactor, uint64_t token);
 /* group: the child's process group, which it leads; as long as the group has members on Linux 6.9, before that as long as
  * the child is not reaped. */
 int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal, int group);
-/* 1 and the status (as in EXITED) if the child has exited, 0 if not; it is not reaped. */
+/* 1 and the status (as in EXITED) if the child has exited, 0 if not; it is not reaped by this, but may be already. */
 int aiospawn_peek(struct aiospawn_reactor *reactor, uint64_t token, int *status);
 /* A duplicate of the child's pidfd, the caller's to close. */
 int aiospawn_dup_pidfd(struct aiospawn_reactor *reactor, uint64_t token);

@@ -192,15 +192,16 @@ static void reap(struct drain *drain, struct child *child) {
   struct rusage *usage = &drain->reactor->memory->usage[drain->reactor->batch.count + 1];
   int status = 255, known = 1, lost = 0;
   int before_exec = never_ran(child, pidfd->fd);
-  state_lock(); /* another thread that asks finds it alive, ended, or reaped */
+  state_lock(); /* whoever asks finds it alive, ended, or reaped, with the same status */
   int result = status_of(pidfd->fd, WEXITED | WNOHANG, &status, usage);
-  child->reaped = result != 0;
-  state_unlock();
-  if (result == 0) return;
   if (result < 0) {
     known = 0;
     lost = status_recovered(pidfd->fd, &status) < 0;
   }
+  child->reaped = result != 0;
+  child->status = status;
+  state_unlock();
+  if (result == 0) return;
   source_shut(drain->reactor, &child->sources[WATCHED_STATUS]);
   if (child->keep_pidfd) source_watch(drain->reactor, pidfd, NO_MASK);
   else source_shut(drain->reactor, pidfd);

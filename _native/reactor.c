@@ -387,8 +387,12 @@ int aiospawn_peek(struct aiospawn_reactor *reactor, uint64_t token, int *status)
   state_lock();
   struct child *child = child_find(reactor, token);
   int result = -ESRCH;
-  if (child && !child->reaped && child->sources[WATCHED_PIDFD].fd >= 0)
+  if (child && child->reaped) {
+    *status = child->status;
+    result = 1;
+  } else if (child && child->sources[WATCHED_PIDFD].fd >= 0) {
     result = peek(child->sources[WATCHED_PIDFD].fd, status);
+  }
   state_unlock();
   return result;
 }

@@ -43,6 +43,7 @@ struct child {
   uint8_t via_launcher;
   uint8_t launcher_alive;          /* it has said so */
   int16_t landing;                 /* its landing slot, or LANDING_NONE */
+  int32_t status;                  /* once it is reaped: as in AIOSPAWN_EXITED, which may not be delivered yet */
   uint8_t keep_pidfd;              /* open until it is taken or the child is dropped */
   struct slot *slot;               /* while the child is in our memory */
   struct failure failure;          /* while FAILING */
