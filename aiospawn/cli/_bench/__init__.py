@@ -56,7 +56,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quick", action="store_true", help="a few of everything, once: shows that it works, and no more")
     parser.add_argument(
-        "--overcommit", action="store_true", help="launch under vm.overcommit_memory=2 as well (root; put back)"
+        "--overcommit",
+        action="store_true",
+        help="launch under vm.overcommit_memory=2 (root; put back): as well, or alone if no benchmark is named",
     )
     parser.add_argument(
         "--peers", metavar="DIR", help="compare with the launchers in DIR (examples/benchmarks: Go, Node, tokio)"
