@@ -112,7 +112,8 @@ static int find_free(void) {
   return LANDING_NONE;
 }
 
-static int try_to_take(void) {
+/* *wait: one may get free. */
+static int try_to_take(int *wait) {
   int slot = LANDING_NONE;
   landing_lock();
   if (!in_use) {
@@ -122,6 +123,7 @@ static int try_to_take(void) {
   }
   if (first != -1 && !lost) slot = find_free();
   if (slot != LANDING_NONE) busy[slot] = 1;
+  *wait = slot == LANDING_NONE && first != -1 && !lost;
   landing_unlock();
   return slot;
 }
@@ -134,13 +136,13 @@ static int64_t now(void) {
 
 /* Where all slots are taken it is by children that wait for a processor: they are given ours. */
 int landing_take(int lowest_new) {
-  int slot = try_to_take();
-  if (slot != LANDING_NONE || first == -1 || lost) return slot;
+  int wait, slot = try_to_take(&wait);
+  if (!wait) return slot;
   int64_t deadline = now() + (int64_t)lowest_new * COPY_NS;
   do {
     sched_yield();
-    slot = try_to_take();
-  } while (slot == LANDING_NONE && now() < deadline);
+    slot = try_to_take(&wait);
+  } while (wait && now() < deadline);
   return slot;
 }
 

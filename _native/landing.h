@@ -24,7 +24,8 @@
 #include "aiospawn.h"
 
 /* What is reserved is copied and closed again in every child of a process that has few descriptors: 256 numbers cost it 20 us.
- * With 32 slots, of 64 launches at a time hardly one finds none. Where new descriptors get numbers below the threshold, the copy costs less than the duplicating. */
+ * With 32 slots, of 64 launches at a time hardly one finds none. Where new descriptors get numbers below the threshold, the
+ * copy costs less than the duplicating. */
 enum { LANDING_NONE = -1, LANDING_WIDTH = 4, LANDING_SLOTS = 32, LANDING_THRESHOLD = 256 };
 
 /* A free slot, or LANDING_NONE: none gets free within the time that the copy would take (`lowest_new` is a number the launch

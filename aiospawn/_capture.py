@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _clib, _errors
 from ._clib import CHILD_READS, NO_PIPE, Event, Watch
+from ._handles import CgroupHandle
 from ._process import uncancelled
-from ._transport import CgroupHandle
 
 if TYPE_CHECKING:
     from ._observe import Observer

@@ -40,7 +40,7 @@ class NativeHook:
 
     `function` and `argument` are addresses: ints, or cffi pointers. Zero means success, anything else is the errno of the
     failure. The function must not be one of libc's or call any but for raw system calls, write memory other than its own
-    stack (64 KiB, a guard page below), take a lock, or return by other means than `return`: the child shares the memory and
+    stack (59 KiB, a guard page below), take a lock, or return by other means than `return`: the child shares the memory and
     the thread-local storage of a thread that goes on running. docs/options.md has the whole contract.
     """
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import os
 import signal
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from . import _clib, _errors, _lifecycle
 from ._clib import CHILD_READS, NO_PIPE, PTY, Event
+from ._handles import CgroupHandle, GroupHandle
 from ._lifecycle import Call, Happening, State
 from ._pipes import ReadPipe, TerminalInput, WritePipe
 from ._view import ProcessView
@@ -27,7 +27,6 @@ __all__ = ["SubprocessTransport"]
 _logger = asyncio.log.logger  # type: ignore[attr-defined]
 _ENDED = (State.EXITED, State.FINISHED, State.FAILED)
 _LOST = 255
-_PROCESS_GROUP = 4  # PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9
 
 
 class SubprocessTransport(asyncio.SubprocessTransport):
@@ -385,61 +384,6 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         # Only after the loop is closed or gone: the reactor holds what it still reports to.
         if not self._closed and not self.native.forked:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
-
-
-class CgroupHandle:
-    """The cgroup of a launch: by the time it is to be killed, its path or number may mean another."""
-
-    __slots__ = ("_directory",)
-
-    def __init__(self, cgroup: Any) -> None:
-        self._directory: int | None = None
-        with contextlib.suppress(OSError):  # the launch will tell
-            self._directory = os.dup(cgroup) if isinstance(cgroup, int) else os.open(cgroup, os.O_PATH | os.O_CLOEXEC)
-
-    def is_populated(self) -> bool:
-        """Is there still somebody to kill? False where it cannot be told, as in version 1: nor can it be killed there."""
-        if self._directory is None:
-            return False
-        with contextlib.suppress(OSError):
-            events = os.open("cgroup.events", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
-            try:
-                return b"populated 1" in os.read(events, 4096)
-            finally:
-                os.close(events)
-        return False
-
-    def kill(self) -> None:
-        if self._directory is None:
-            return
-        with contextlib.suppress(OSError):  # gone, version 1, or before Linux 5.14
-            kill = os.open("cgroup.kill", os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._directory)
-            try:
-                os.write(kill, b"1")
-            finally:
-                os.close(kill)
-
-    def __del__(self) -> None:
-        if self._directory is not None:
-            os.close(self._directory)
-
-
-class GroupHandle:
-    """The pidfd of a group's leader that is gone: by it the group can still be signalled, and no other."""
-
-    __slots__ = ("_native", "_pidfd")
-
-    def __init__(self, pidfd: int, native: _clib.Native) -> None:
-        self._pidfd = pidfd
-        self._native = native
-
-    def signal(self, signum: int) -> None:
-        if self._native.forked:
-            raise ProcessLookupError
-        signal.pidfd_send_signal(self._pidfd, signum, None, _PROCESS_GROUP)
-
-    def __del__(self) -> None:
-        os.close(self._pidfd)
 
 
 _CALLS = {
