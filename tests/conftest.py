@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import fresh
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import aiospawn
 
@@ -42,8 +44,15 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
 
 def pytest_collection_finish() -> None:
     """What was imported stays: the collections around each test, most of its time otherwise, need not go through it."""
+    _hypothesis_has_begun()  # it warns of its own generator where CPython 3.14 does not see the frozen dict that refers to it
     gc.collect()
     gc.freeze()
+
+
+@given(st.none())
+@settings(max_examples=1, database=None)
+def _hypothesis_has_begun(_: None) -> None:
+    pass
 
 
 @pytest.fixture(autouse=True)
