@@ -26,7 +26,7 @@
 
 /* cffi */
 enum {
-  AIOSPAWN_REQUEST_VERSION = 1,
+  AIOSPAWN_REQUEST_VERSION = 2,
   AIOSPAWN_STREAMS = 3,          /* pipes of a launch: standard input, output and error */
   AIOSPAWN_END_STATUS = 3,       /* with the ends of the streams: the status pipe */
   AIOSPAWN_END_REQUEST = 4,      /* and what the launcher reads */
@@ -116,18 +116,18 @@ struct aiospawn_request {
   uint32_t flags;
   uint32_t steps;
   uint32_t prelude;              /* so many of the steps are only for the way to the launcher, and first */
-  uint32_t candidates;
-  uint32_t arguments;
-  uint32_t variables;
   uint32_t data_size;
   int32_t top;                   /* the highest descriptor number that the steps write to */
   int32_t pipe_size;             /* bytes, for F_SETPIPE_SZ; 0: as the kernel gives it */
   int32_t program;               /* descriptor operand of the program, or AIOSPAWN_NO_FD: the candidates */
-  uint16_t rows, columns;        /* of a pseudo terminal; 0: as the kernel gives it */
   uint64_t sigmask;
-  uint8_t pipes[4];              /* enum aiospawn_pipe by stream */
+  uint16_t rows, columns;        /* of a pseudo terminal; 0: as the kernel gives it */
+  uint8_t pipes[3];              /* enum aiospawn_pipe by stream */
   uint8_t inherits;              /* bit n: stream n is the parent's */
-  uint8_t unused[3];
+  uint32_t candidates;           /* from here on it is this launch's; what is before belongs to all that are set up so */
+  uint32_t arguments;
+  uint32_t variables;
+  uint8_t unused[4];
 };
 
 struct aiospawn_launched {

@@ -24,7 +24,8 @@
 #include "sys.h"
 
 enum {
-  MOST_READ = 256 * 1024           /* more gains nothing: a pipe holds 64 KiB unless it was made larger */
+  MOST_READ = 96 * 1024,           /* glibc gives each larger piece of memory back to the kernel as soon as it is freed */
+  FULL = 64 * 1024                 /* what a pipe holds, unless it was made larger */
 };
 
 struct drain {
@@ -144,6 +145,7 @@ static void read_pipe(struct drain *drain, struct source *source, uint32_t ready
   do {
     length = read_some(drain, source, begin + drain->share - drain->data_used);
     if (length > 0) drain->data_used += (uint32_t)length;
+    if (length >= FULL) source_enlarge(source);
   } while (length > 0 && (ready & EPOLLHUP) && drain->data_used < begin + drain->share);
   int error = length == -1 ? errno : 0;
   if (drain->data_used > begin) {

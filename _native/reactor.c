@@ -20,6 +20,7 @@ uint32_t aiospawn_generation;
 static pthread_mutex_t state = PTHREAD_MUTEX_INITIALIZER;
 static struct aiospawn_reactor *reactors;
 static struct reactor_memory *spare_memory;
+static int enlarged; /* pipes */
 
 void state_lock(void) { pthread_mutex_lock(&state); }
 void state_unlock(void) { pthread_mutex_unlock(&state); }
@@ -54,6 +55,7 @@ static void fork_child(void) {
   slots_reset_lock();
   landing_after_fork();
   pthread_mutex_init(&state, NULL);
+  enlarged = 0;
   __atomic_add_fetch(&aiospawn_generation, 1, __ATOMIC_RELEASE);
   int placeholder = reactors ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
   for (struct aiospawn_reactor *reactor = reactors; reactor; reactor = reactor->next) {
@@ -89,11 +91,15 @@ int source_watch(const struct aiospawn_reactor *reactor, struct source *source, 
   return 0;
 }
 
+/* A pipe that was found full. Only so many at a time: the kernel gives a user without privileges 64 MiB of pipes in all
+ * (fs.pipe-user-pages-soft), and makes each new one of 8 KiB when they are used up. */
 void source_enlarge(struct source *source) {
-  enum { LARGER = 256 * 1024 };
-  if (source->sized) return;
+  enum { LARGER = 256 * 1024, MOST_ENLARGED = 64 };
+  if (source->sized || __atomic_load_n(&enlarged, __ATOMIC_RELAXED) >= MOST_ENLARGED) return;
   source->sized = 1;
-  fcntl(source->fd, F_SETPIPE_SZ, LARGER);
+  if (fcntl(source->fd, F_SETPIPE_SZ, LARGER) == -1) return;
+  source->enlarged = 1;
+  __atomic_add_fetch(&enlarged, 1, __ATOMIC_RELAXED);
 }
 
 /* The last close of a terminal's parent side hangs up on a session that is still alive: it waits for the exit. */
@@ -109,6 +115,8 @@ void source_close(const struct aiospawn_reactor *reactor, struct source *source)
   if (!source->disowned) close(source->fd);
   source->fd = -1;
   state_unlock();
+  if (source->enlarged) __atomic_sub_fetch(&enlarged, 1, __ATOMIC_RELAXED);
+  source->enlarged = 0;
 }
 
 /* ---- the table of children ----------------------------------------------------------------------------------------- */

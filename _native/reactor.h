@@ -29,6 +29,7 @@ struct source {
   uint8_t terminal;                /* the parent's end of a pseudo terminal */
   uint8_t parked;                  /* ready before its child is known to have started: back in the set then */
   uint8_t sized;                   /* its capacity is settled */
+  uint8_t enlarged;                /* by source_enlarge, and counted */
   uint32_t mask;
 };
 

@@ -342,7 +342,7 @@ class NativeCapture(Capture):
             self._cgroup.kill()
 
     def _signalled_group(self, signum: int) -> bool:
-        if not self._request.leads_group:
+        if not self._request.program.leads_group:
             return False
         try:
             self._reactor.native.signal(self._token, signum, group=True)

@@ -33,7 +33,7 @@ __all__ = [
     "Watch",
     "generation",
     "inherited_environment",
-    "request_header",
+    "request_head",
     "supported",
 ]
 
@@ -80,7 +80,8 @@ class Launched(NamedTuple):
 
 # ---- requests ---------------------------------------------------------------------------------------------------------
 
-_HEADER: Final = struct.Struct("=8I3i2HQ5B3x")
+_HEAD: Final = struct.Struct("=5I3iQ2H4B")
+_COUNTS: Final = struct.Struct("=3I4x")
 _STEP: Final = struct.Struct("=Iiq2I")
 NO_PIPE, CHILD_READS, CHILD_WRITES, PTY = 0, 1, 2, 3
 NO_FD: Final[int] = getattr(lib, "AIOSPAWN_NO_FD", -1)
@@ -90,36 +91,33 @@ END_STATUS: Final[int] = getattr(lib, "AIOSPAWN_END_STATUS", 0)
 END_REQUEST: Final[int] = getattr(lib, "AIOSPAWN_END_REQUEST", 0)
 
 
-def request_header(
+def request_head(
     *,
     private_memory: bool,
     via_launcher: bool,
     keep_pidfd: bool,
     steps: int,
     prelude: int,
-    candidates: int,
-    arguments: int,
-    variables: int,
     data_size: int,
     top: int,
     pipe_size: int,
     program: int,
+    sigmask: int | None,
     rows: int,
     columns: int,
-    sigmask: int | None,
     pipes: tuple[int, int, int],
     may_share_table: bool,
     inherits: int,
 ) -> bytes:
-    """struct aiospawn_request."""
+    """struct aiospawn_request, but for the counts at its end."""
     flags = private_memory * lib.AIOSPAWN_PRIVATE_MEMORY | via_launcher * lib.AIOSPAWN_VIA_LAUNCHER
     flags |= keep_pidfd * lib.AIOSPAWN_KEEP_PIDFD | (sigmask is not None) * lib.AIOSPAWN_SET_SIGMASK
     flags |= may_share_table * lib.AIOSPAWN_MAY_SHARE_TABLE
-    sizes = (steps, prelude, candidates, arguments, variables, data_size)
-    numbers = (top, pipe_size, program, rows, columns, sigmask or 0)
-    return _HEADER.pack(lib.AIOSPAWN_REQUEST_VERSION, flags, *sizes, *numbers, *pipes, 0, inherits)
+    numbers = (steps, prelude, data_size, top, pipe_size, program, sigmask or 0, rows, columns)
+    return _HEAD.pack(lib.AIOSPAWN_REQUEST_VERSION, flags, *numbers, *pipes, inherits)
 
 
+pack_counts = _COUNTS.pack  # candidates, arguments, variables
 pack_step = _STEP.pack  # kind, descriptor, value, offset of the data, its size
 
 

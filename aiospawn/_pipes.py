@@ -33,6 +33,8 @@ class Owner(Protocol):
     native: Native
     token: int
     context: contextvars.Context
+    immediate: bool
+    """Is what happens told at once, since only asyncio's own streams hear of it?"""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
@@ -117,6 +119,7 @@ class _Pipe(asyncio.BaseTransport):
         return default
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._owner.immediate = False
         self._protocol = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:

@@ -9,7 +9,7 @@ reads and reaps what is ready into a batch of events, and one `call_soon` for ea
  - Callbacks run in the context of whoever created the child, and in no other: the reader is added in an empty context, and
    each event is posted from a copy of the creator's.
  - A callback that raises is the loop's exception handler's business, and hurts no other child.
- - A target that only collects is told at once, without a callback of the loop: a third of what such a child costs Python.
+ - A target that only collects, or feeds asyncio's own streams, is told at once, without a callback of the loop.
  - Launches are counted, not entries of the epoll set: on a loop that is not ours, the reactor comes with the first
    launch and goes when the last child's `connection_lost` was delivered, so that a loop at rest holds no descriptor of ours.
  - In the child of a fork the reactor is dead: its descriptors are the parent's, and closed there already.

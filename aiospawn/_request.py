@@ -30,14 +30,13 @@ _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors(
 class Request:
     """A launch as the native part reads it, and what its errors are to name."""
 
-    __slots__ = ("data", "executable", "leads_group", "options", "program")
+    __slots__ = ("data", "executable", "options", "program")
 
     def __init__(self, data: bytes, executable: Any, options: Options, program: Program) -> None:
         self.data = data
         self.executable = executable
         self.options = options  # kept alive for the memory that a hook points to
         self.program = program
-        self.leads_group = leads_group(options)
 
     def failure(self, errno: int, kind: int, index: int) -> OSError:
         """The exception for a child that reported this error at this step. The launcher is given the program's arguments."""
@@ -75,15 +74,14 @@ class Program(NamedTuple):
 
     plan: Plan
     steps: list[StepTuple]
-    packed: bytes
-    """The steps and their data, as the native part reads them."""
-    data_size: int
     prelude: int
-    private_memory: bool
+    """So many of the steps are only for the way to the launcher, and first."""
     via_launcher: bool
-    may_share_table: bool
-    inherits: int
-    """The streams that are the parent's, by bit."""
+    leads_group: bool
+    head: bytes
+    """The request's, as the native part reads it, but for the counts of the strings."""
+    packed: bytes
+    """The steps and their data, likewise."""
 
 
 def program(streams: tuple[Any, Any, Any], options: Options) -> Program:
@@ -132,22 +130,36 @@ def _program(streams: tuple[Any, Any, Any], options: Options) -> Program:
     if via_launcher:
         before, first = _steps.prelude(options, plan)
         steps = [*before, *first, *steps]
+    packed, data = _packed(steps)
+    inherited = [stream for stream in range(3) if stream not in plan.kept]
+    leader = leads_group(options)
+    rows, columns = options.pty if isinstance(options.pty, tuple) else (0, 0)
+    head = _clib.request_head(
+        private_memory=options.hook is not None and (alone or not _clib.hooks_may_share_memory()),
+        via_launcher=via_launcher,
+        keep_pidfd=leader,
+        steps=len(steps),
+        prelude=len(before),
+        data_size=len(data),
+        top=plan.top,
+        pipe_size=max(options.pipesize, 0),
+        program=plan.operand(options.executable) if isinstance(options.executable, int) else NO_FD,
+        sigmask=options.sigmask,
+        rows=rows,
+        columns=columns,
+        pipes=plan.pipes,
+        may_share_table=options.close_fds and not needed and all(fd < 0 or fd in inherited for fd in plan.sources),
+        inherits=sum(1 << stream for stream in inherited),
+    )
+    return Program(plan, steps, len(before), via_launcher, leader, head, packed + data)
+
+
+def _packed(steps: Iterable[StepTuple]) -> tuple[bytes, bytes]:
     packed, data = [], b""
     for kind, fd, value, operand in steps:
         packed.append(_clib.pack_step(kind, fd, value, len(data), len(operand)))
         data += operand
-    inherited = [stream for stream in range(3) if stream not in plan.kept]
-    return Program(
-        plan=plan,
-        steps=steps,
-        packed=b"".join([*packed, data]),
-        data_size=len(data),
-        prelude=len(before),
-        private_memory=options.hook is not None and (alone or not _clib.hooks_may_share_memory()),
-        via_launcher=via_launcher,
-        may_share_table=options.close_fds and not needed and all(fd < 0 or fd in inherited for fd in plan.sources),
-        inherits=sum(1 << stream for stream in inherited),
-    )
+    return b"".join(packed), data
 
 
 def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Request:
@@ -165,29 +177,9 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
     strings = b"\0".join([*paths, *argv, b""])
     if strings.count(b"\0") != len(paths) + len(argv):
         raise ValueError("embedded null byte")
-    rows, columns = options.pty if isinstance(options.pty, tuple) else (0, 0)
-    header = _clib.request_header(
-        private_memory=program.private_memory,
-        via_launcher=program.via_launcher,
-        keep_pidfd=leads_group(options),
-        steps=len(program.steps),
-        prelude=program.prelude,
-        candidates=len(paths),
-        arguments=len(argv),
-        variables=count,
-        data_size=program.data_size,
-        top=program.plan.top,
-        pipe_size=max(options.pipesize, 0),
-        program=program.plan.operand(executable) if isinstance(executable, int) else NO_FD,
-        rows=rows,
-        columns=columns,
-        sigmask=options.sigmask,
-        pipes=program.plan.pipes,
-        may_share_table=program.may_share_table,
-        inherits=program.inherits,
-    )
+    counts = _clib.pack_counts(len(paths), len(argv), count)
     shown = given[0] if executable is None or by_descriptor else executable  # as given: the errors' filename
-    return Request(header + program.packed + strings + environment, shown, options, program)
+    return Request(b"".join((program.head, counts, program.packed, strings, environment)), shown, options, program)
 
 
 # ---- strings ----------------------------------------------------------------------------------------------------------

@@ -34,8 +34,6 @@ class SubprocessTransport(asyncio.SubprocessTransport):
 
     # No __slots__: programs read and write _proc, _returncode, _closed, _pipes, and hang attributes on transports.
 
-    immediate = False  # protocols are told in callbacks of their own
-
     def __init__(
         self, reactor: Reactor, loop: asyncio.AbstractEventLoop, protocol: asyncio.BaseProtocol, arguments: Any
     ) -> None:
@@ -46,6 +44,9 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self.token = 0
         self._reactor = reactor
         self._protocol = protocol
+        # asyncio's streams only note what they are told. Other protocols may do anything, in callbacks of their own, and so
+        # may the handlers of a log.
+        self.immediate = type(protocol) is asyncio.subprocess.SubprocessStreamProtocol and not loop.get_debug()
         self._number = -1  # of the last event
         self._state = State.LAUNCHING
         self._closed = True  # until there is something to close
@@ -89,7 +90,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._open_pipes = 2 if plan.pipes[0] == PTY else sum(kind != NO_PIPE for kind in plan.pipes)
         self.token, self._pid, self._pidfd = self._reactor.launch(request.data, self)
         self._closed = False
-        self._leads_group = request.leads_group
+        self._leads_group = request.program.leads_group
         if request.options.cgroup is not None:
             self._cgroup = CgroupHandle(request.options.cgroup)
         if plan.pipes[0] == PTY:
@@ -306,6 +307,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         return self.view if name == "subprocess" else default
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.immediate = False
         self._protocol = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:

@@ -44,7 +44,7 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
 
 def pytest_collection_finish() -> None:
     """What was imported stays: the collections around each test, most of its time otherwise, need not go through it."""
-    _hypothesis_has_begun()  # it warns of its own generator where CPython 3.14 does not see the frozen dict that refers to it
+    _hypothesis_has_begun()  # it warns where CPython 3.14 does not see the frozen dict that refers to its generator
     gc.collect()
     gc.freeze()
 

@@ -8,6 +8,7 @@ import itertools
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,7 @@ def _holds(layout: Any, index: int, offset: int) -> bool:
 @pytest.mark.parametrize(
     ("structure", "layout"),
     [
-        ("struct aiospawn_request", _clib._HEADER),
+        ("struct aiospawn_request", struct.Struct(_clib._HEAD.format + _clib._COUNTS.format[1:])),
         ("struct aiospawn_step", _clib._STEP),
         ("struct aiospawn_event", _clib._EVENT),
     ],
@@ -140,7 +141,7 @@ def _plain() -> Draft:
 
 
 _HEADS: list[tuple[str, Any]] = [
-    *[("version", value) for value in (0, 2, _WHOLE)],
+    *[("version", value) for value in (0, 1, 3, _WHOLE)],
     *[("steps", value) for value in (0, 1, 65537, _WHOLE)],
     ("prelude", _WHOLE),
     *itertools.product(("candidates", "arguments", "variables"), (0, 1000, 2**31, _WHOLE)),
@@ -148,7 +149,7 @@ _HEADS: list[tuple[str, Any]] = [
     *[("top", value) for value in (-2, _LEAST, _GREATEST)],
     *[("pipe_size", value) for value in (-1, _LEAST)],
     *[("program", value) for value in (-6, REGISTER + 1, REGISTER - 64, _LEAST, -3)],
-    *[("pipes", value) for value in ([4, 2, 0, 0], [255, 2, 0, 0], [1, 3, 0, 0], [1, 2, 4, 0], [3, 2, 0, 0])],
+    *[("pipes", value) for value in ([4, 2, 0], [255, 2, 0], [1, 3, 0], [1, 2, 4], [3, 2, 0])],
 ]
 
 

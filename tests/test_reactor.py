@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any, Never
@@ -134,6 +135,35 @@ def test_an_interrupt_anywhere_in_a_wake_up_loses_and_doubles_nothing(loop: asyn
         with _interrupt_at(position):
             interrupted = _run_through(loop, _told_everything(protocols))
         _assert_whole(protocols)
+    assert position > 50
+
+
+async def _launched_with_streams(count: int) -> Any:
+    program = "read line; echo $line; echo $line >&2; exit 5"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return [await asyncio.create_subprocess_exec("/bin/sh", "-c", program, **pipes) for _ in range(count)]
+
+
+async def _read_and_reaped(processes: Any, outcomes: list[Any]) -> None:
+    for process in processes:
+        output = [await stream.read() for stream in (process.stdout, process.stderr)]
+        outcomes.append((*output, await process.wait()))
+
+
+@variants
+def test_an_interrupt_anywhere_hurts_no_stream(loop: asyncio.AbstractEventLoop) -> None:
+    """asyncio's streams, which are fed without a callback of the loop, lose and double nothing either."""
+    position, interrupted = 0, 1
+    while interrupted:
+        position += 1
+        processes = _run(loop, _launched_with_streams(2))
+        for process in processes:
+            process.stdin.write(b"word\n")
+            wait_without_the_loop(process.pid)
+        outcomes: list[Any] = []
+        with _interrupt_at(position):
+            interrupted = _run_through(loop, _read_and_reaped(processes, outcomes))
+        assert outcomes == [(b"word\n", b"word\n", 5)] * 2, position
     assert position > 50
 
 

@@ -5,16 +5,15 @@ import os
 import signal
 from typing import Any
 
-import aiospawn
-
 
 async def test_wait_between_reaping_and_news() -> None:
     """The status is known from the moment of the reaping."""
-    process: Any = await aiospawn.create_subprocess_exec("sleep", "1000")
-    process.terminate()
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - the loop must not see it
-    asyncio.get_running_loop()._aiospawn_reactor._on_ready()  # type: ignore[attr-defined]
-    view = process._transport.get_extra_info("subprocess")
-    assert process.returncode is None
-    assert view.wait(timeout=10) == -signal.SIGTERM
-    assert await process.wait() == -signal.SIGTERM
+    loop = asyncio.get_running_loop()
+    transport: Any = (await loop.subprocess_exec(asyncio.SubprocessProtocol, "sleep", "1000", stdin=None, stdout=None))[0]
+    transport.terminate()
+    os.waitid(os.P_PID, transport.get_pid(), os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - the loop must not see it
+    loop._aiospawn_reactor._on_ready()  # type: ignore[attr-defined]
+    assert transport.get_returncode() is None
+    assert transport.get_extra_info("subprocess").wait(timeout=10) == -signal.SIGTERM
+    assert await transport._wait() == -signal.SIGTERM
+    transport.close()
