@@ -133,7 +133,7 @@ TABLES = (
     Table("latency", "latency", "Create and wait, one at a time: mean time", "us",
           _sides(("true", {"program": "true"}, "mean_us"), ("noop", {"program": "noop"}, "mean_us")),
           yardstick="C posix_spawn"),
-    Table("stalls", "loop", "How late a task that sleeps 1 ms wakes", "ms",
+    Table("stalls", "loop", "How late a timer of the kernel is answered that is due every 0.37 ms", "ms",
           _sides(*((f"{heading}, {told}", {"situation": situation}, figure)
                    for situation, heading in (("idle", "idle"), ("paced", "paced"), ("opening", "opening"),
                                               ("delayed", "execve + 1 s"))

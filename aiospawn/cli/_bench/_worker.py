@@ -20,16 +20,16 @@ import tempfile
 import time
 from asyncio.subprocess import PIPE
 from collections.abc import Awaitable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import aiospawn
-from aiospawn.cli._measure import beat, methods, p99
+from aiospawn.cli._bench._heart import heartbeat, stalls
+from aiospawn.cli._measure import methods
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+    from collections.abc import Callable, Coroutine, Generator, Iterator
 
 __all__ = ["Spec"]
 
@@ -107,32 +107,6 @@ async def _successfully(launched: Awaitable[int | None]) -> None:
     status = await launched
     if status != 0:
         raise RuntimeError(f"a child ended with {status}")
-
-
-@asynccontextmanager
-async def _heartbeat(stalls: list[float]) -> AsyncIterator[None]:
-    over = False
-
-    async def beats() -> None:
-        while not over:
-            stalls.append(await beat())
-
-    task = asyncio.create_task(beats())
-    await asyncio.sleep(0)
-    try:
-        yield
-    finally:
-        over = True
-        await task  # the beat that is pending may be the latest
-
-
-def _stalls(stalls: list[float]) -> dict[str, float]:
-    return {
-        "stall_p50_ms": statistics.median(stalls) * 1e3,
-        "stall_p99_ms": p99(stalls) * 1e3,
-        "stall_worst_ms": max(stalls) * 1e3,
-        "beats": len(stalls),
-    }
 
 
 # ---- kinds ------------------------------------------------------------------------------------------------------------
@@ -223,10 +197,10 @@ async def paced(spec: Spec) -> dict[str, Any]:
     """`rate` launches a second for `seconds`, and how late a task that sleeps a millisecond wakes meanwhile."""
     launch = _launch(spec)
     await _successfully(launch())
-    stalls: list[float] = []
+    late: list[float] = []
     running: set[asyncio.Task[None]] = set()
     cpu, started = time.thread_time(), perf_counter()
-    async with _heartbeat(stalls):
+    with heartbeat(late):
         for number in range(round(spec.rate * spec.seconds)):
             early = started + number / spec.rate - perf_counter()
             if early > 0:
@@ -244,14 +218,14 @@ async def paced(spec: Spec) -> dict[str, Any]:
         await asyncio.gather(*running)
         elapsed = perf_counter() - started
     cpu = time.thread_time() - cpu
-    return _stalls(stalls) | {"per_s": (number + 1) / elapsed, "loop_cpu_ms_per_s": cpu / elapsed * 1e3}
+    return stalls(late) | {"per_s": (number + 1) / elapsed, "loop_cpu_ms_per_s": cpu / elapsed * 1e3}
 
 
 async def opening(spec: Spec) -> dict[str, Any]:
     """`descriptors` are opened beside launches, a few each millisecond."""
     launch = _launch(spec)
     await _successfully(launch())
-    stalls: list[float] = []
+    late: list[float] = []
     opened: list[int] = []
 
     async def launching() -> None:
@@ -259,7 +233,7 @@ async def opening(spec: Spec) -> dict[str, Any]:
             await _successfully(launch())
 
     started = perf_counter()
-    async with _heartbeat(stalls):
+    with heartbeat(late):
         workers = [asyncio.create_task(launching()) for _ in range(spec.window)]
         while len(opened) < spec.descriptors:
             opened += [os.open(os.devnull, os.O_RDONLY) for _ in range(_OPENED_A_MILLISECOND)]
@@ -268,7 +242,7 @@ async def opening(spec: Spec) -> dict[str, Any]:
     elapsed = perf_counter() - started
     for descriptor in opened:
         os.close(descriptor)
-    return _stalls(stalls) | {"seconds": elapsed}
+    return stalls(late) | {"seconds": elapsed}
 
 
 async def delayed(spec: Spec) -> dict[str, Any]:
@@ -282,11 +256,11 @@ async def delayed(spec: Spec) -> dict[str, Any]:
         with subprocess.Popen(command, stdout=PIPE) as holder:  # noqa: ASYNC220 - nothing is measured yet
             assert holder.stdout is not None
             holder.stdout.readline()
-            stalls: list[float] = []
+            late: list[float] = []
             started = perf_counter()
-            async with _heartbeat(stalls):
+            with heartbeat(late):
                 await _successfully(launch())
-            return _stalls(stalls) | {"seconds": perf_counter() - started}
+            return stalls(late) | {"seconds": perf_counter() - started}
 
 
 def _hold(program: str) -> None:
@@ -302,15 +276,15 @@ def _hold(program: str) -> None:
 async def storm(spec: Spec) -> dict[str, Any]:
     """`live` children end at once: how long until all are reaped, and how late a beat comes meanwhile."""
     crowd = await _crowd(spec, stdout=None)
-    stalls: list[float] = []
+    late: list[float] = []
     started = perf_counter()
-    async with _heartbeat(stalls):
+    with heartbeat(late):
         os.close(crowd.gate)
         statuses = await asyncio.gather(*[member.wait() for member in crowd.members])
         elapsed = perf_counter() - started
     if set(statuses) != {0}:
         raise RuntimeError(f"children ended with {set(statuses)}")
-    return _stalls(stalls) | {"seconds": elapsed, "per_s": spec.live / elapsed}
+    return stalls(late) | {"seconds": elapsed, "per_s": spec.live / elapsed}
 
 
 async def read(spec: Spec) -> dict[str, Any]:
