@@ -28,7 +28,8 @@ enum {
   INTERRUPTED = -4,   /* EINTR */
   BROKEN_PIPE = -32,  /* EPIPE */
   SIGPIPE_NUMBER = 13,
-  UNSHARE_TABLE = 2   /* CLOSE_RANGE_UNSHARE */
+  UNSHARE_TABLE = 2,  /* CLOSE_RANGE_UNSHARE */
+  WAKE = 1            /* FUTEX_WAKE */
 };
 
 static step_function *const steps[AIOSPAWN_STEP_KINDS] = {
@@ -112,6 +113,10 @@ static void leave_table(struct flight *flight) {
   long result = sys3(SYS_close_range, flight->landing_beyond, ~0u, UNSHARE_TABLE);
   if (result < 0) child_fail(flight->status, result, AIOSPAWN_STEP_CLOSE, 0);
   __atomic_store_n(&flight->left, 1, __ATOMIC_RELEASE);
+  if (flight->awaited) {
+    __atomic_store_n(&flight->alive, ALIVE, __ATOMIC_RELEASE);
+    sys3(SYS_futex, (long)&flight->alive, WAKE, 1);
+  }
   child_say(flight->status, "l");
   if (flight->landing > flight->landing_block) sys3(SYS_close_range, flight->landing_block, flight->landing - 1, 0);
   if (flight->status + 1 < flight->landing_beyond)

@@ -5,7 +5,7 @@
 #include "aiospawn.h"
 
 /* Everything one child in flight reads. It lies in the slot that the child borrows, beside its stack, and is written by the
- * parent before the clone; the child writes nothing but its stack, and `left`. */
+ * parent before the clone; the child writes nothing but its stack, `left`, and `alive`. */
 struct flight {
   const struct aiospawn_step *steps;
   uint32_t step_count;
@@ -22,6 +22,7 @@ struct flight {
   int landing;                     /* the first of the child's numbers in a shared table, or -1: it has a table of its own */
   int landing_block, landing_beyond; /* the block's first number, and the first beyond it */
   unsigned inherits;               /* with a shared table: the streams to take over, by bit */
+  int awaited;                     /* with a shared table: the parent waits until the child has left it */
   int clear_handlers;              /* the clone could not do it */
   int has_close_range;
   uint64_t mask;                   /* the signal mask for the program */
@@ -29,6 +30,8 @@ struct flight {
   char number[12];                 /* argv[0] of the launcher */
   int32_t alive;                   /* the kernel clears it (CLONE_CHILD_CLEARTID) when the child has left this memory */
 };
+
+enum { ALIVE_IN_TABLE = 1, ALIVE = 2 }; /* of `alive`: what an awaited child changes when it has left the table */
 
 /* What a child that cannot go on writes to the status pipe, smaller than PIPE_BUF, so in one piece. */
 struct failure {

@@ -11,7 +11,8 @@
  *    files of slow file systems while the table is still shared;
  *  - what the child is to have is duplicated at the launch: the parent runs on and may change its own numbers;
  *  - putting the placeholder back is a close, and closing any duplicate of a regular file drops the process's POSIX locks on
- *    it: such streams take the copied table;
+ *    it: such a stream stays where it is, the copy has it with the numbers up to `top`, and the launch waits until the child
+ *    has left;
  *  - the numbers can be taken from us (a daemonizing closerange, a lowered RLIMIT_NOFILE): the placeholder has an inode of
  *    its own, and is looked at before each use;
  *  - a table that must grow while it is shared makes the parent wait for an RCU grace period, 16 ms: it is grown before.
@@ -25,8 +26,8 @@
 
 /* What is reserved is copied and closed again in every child of a process that has few descriptors: 256 numbers cost it 20 us.
  * With 32 slots, of 64 launches at a time hardly one finds none. Where new descriptors get numbers below the threshold, the
- * copy costs less than the duplicating. */
-enum { LANDING_NONE = -1, LANDING_WIDTH = 4, LANDING_SLOTS = 32, LANDING_THRESHOLD = 256 };
+ * copy costs less than the duplicating, or than the waiting. */
+enum { LANDING_NONE = -1, LANDING_WIDTH = 4, LANDING_SLOTS = 32, LANDING_THRESHOLD = 256, LANDING_AWAITED_THRESHOLD = 1024 };
 
 /* A free slot, or LANDING_NONE: none gets free within the time that the copy would take (`lowest_new` is a number the launch
  * was just given), or the block cannot be had. */

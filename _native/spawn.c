@@ -1,6 +1,7 @@
 /* The parent's half of a launch: the pipes, the clone. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <string.h>
@@ -120,6 +121,7 @@ static void flight_finish(struct flight *flight, const struct child *child, cons
   flight->clear_handlers = !(features & AIOSPAWN_HAS_CLONE3);
   flight->has_close_range = (features & AIOSPAWN_HAS_CLOSE_RANGE) != 0;
   flight->landing = LANDING_NONE;
+  flight->awaited = 0;
   flight->left = 0;
   if (!child->via_launcher) skip_prelude(flight, head);
 }
@@ -141,7 +143,7 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
   uint64_t all = ~(uint64_t)0, mask = 0;
   long blocked = sys_sigmask(&all, &mask);
   if (blocked < 0) return blocked; /* a seccomp filter; a handler could run in the child */
-  __atomic_store_n(&flight->alive, 1, __ATOMIC_RELEASE);
+  __atomic_store_n(&flight->alive, ALIVE_IN_TABLE, __ATOMIC_RELEASE);
   flight->mask = head->flags & AIOSPAWN_SET_SIGMASK ? head->sigmask : mask;
   if (child->via_launcher && launcher_prepare(flight, head, &child->far[AIOSPAWN_END_REQUEST]) < 0) {
     /* no descriptor for the request, or no file may be written (RLIMIT_FSIZE) */
@@ -167,15 +169,16 @@ static void choose_memory(struct child *child, const struct aiospawn_request *he
   child->keep_pidfd = (head->flags & AIOSPAWN_KEEP_PIDFD) != 0;
 }
 
-/* An inherited stream that can be duplicated and closed again without a trace: closing a duplicate of a regular file drops
- * locks, and a close-on-exec stream is not inherited. */
-static int can_land(int stream, int32_t *descriptor) {
+/* How the child comes by an inherited stream in a shared table. */
+enum inheritance { CLOSED_HERE, DUPLICATED, AS_IT_IS, NOT_INHERITED };
+
+/* Closing a duplicate of a regular file would drop the process's locks on it: the child takes it as it is. */
+static enum inheritance inheritance_of(int stream) {
   struct stat about;
-  *descriptor = -1;
   int flags = fcntl(stream, F_GETFD);
-  if (flags == -1) return 1; /* closed here, closed there */
-  *descriptor = stream;
-  return !(flags & FD_CLOEXEC) && fstat(stream, &about) == 0 && !S_ISREG(about.st_mode);
+  if (flags == -1) return CLOSED_HERE;
+  if (flags & FD_CLOEXEC || fstat(stream, &about) == -1) return NOT_INHERITED;
+  return S_ISREG(about.st_mode) ? AS_IT_IS : DUPLICATED;
 }
 
 /* Moves the child's ends into a landing slot, so that the clone need not copy the descriptor table. Nothing happens where
@@ -183,17 +186,23 @@ static int can_land(int stream, int32_t *descriptor) {
 static void land(struct child *child, const struct aiospawn_request *head) {
   int32_t descriptors[LANDING_WIDTH];
   struct flight *flight = &child->slot->flight;
+  int lowest_new = child->far[AIOSPAWN_END_STATUS];
   if (!(head->flags & AIOSPAWN_MAY_SHARE_TABLE) || child->private_memory || child->via_launcher) return;
-  if (child->far[AIOSPAWN_END_STATUS] < LANDING_THRESHOLD || !flight->has_close_range) return;
+  if (lowest_new < LANDING_THRESHOLD || !flight->has_close_range) return;
   if (head->top >= AIOSPAWN_STREAMS) return; /* a step could overwrite a slot's numbers */
   memcpy(descriptors, child->far, sizeof descriptors);
   unsigned inherits = 0;
+  int awaited = 0;
   for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) {
     if (!(head->inherits >> stream & 1)) continue;
-    if (!can_land(stream, &descriptors[stream])) return;
-    if (descriptors[stream] >= 0) inherits |= 1u << stream;
+    enum inheritance how = inheritance_of(stream);
+    if (how == NOT_INHERITED) return;
+    descriptors[stream] = how == DUPLICATED ? stream : -1;
+    inherits |= (unsigned)(how == DUPLICATED) << stream;
+    awaited |= how == AS_IT_IS;
   }
-  int slot = landing_take(child->far[AIOSPAWN_END_STATUS]);
+  if (awaited && lowest_new < LANDING_AWAITED_THRESHOLD) return;
+  int slot = landing_take(lowest_new);
   if (slot == LANDING_NONE || !landing_fill(slot, descriptors)) return;
   landing_depart(slot, &flight->left);
   child->landing = (int16_t)slot;
@@ -201,8 +210,17 @@ static void land(struct child *child, const struct aiospawn_request *head) {
   flight->landing = landing_first(slot);
   landing_block(&flight->landing_block, &flight->landing_beyond);
   flight->inherits = inherits;
+  flight->awaited = awaited;
   for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) flight->ends[stream] = flight->landing + stream;
   flight->status = flight->landing + AIOSPAWN_END_STATUS;
+}
+
+/* Until the child has left the table, or its memory: who redirects a stream after the launch must not redirect the child's. The
+ * kernel wakes a waiter for the word that it clears, but not for a private one. */
+static void await_departure(struct flight *flight) {
+  if (!flight->awaited) return;
+  while (__atomic_load_n(&flight->alive, __ATOMIC_ACQUIRE) == ALIVE_IN_TABLE)
+    sys4(SYS_futex, (long)&flight->alive, FUTEX_WAIT, ALIVE_IN_TABLE, 0);
 }
 
 /* The kernel gives it the lowest number that is free: in a program without standard streams one of theirs. */
@@ -246,6 +264,7 @@ static int launch(struct aiospawn_reactor *reactor, struct child *child, const s
   long pid = clone_child(reactor, child, &layout->head);
   if (pid < 0) return (int)pid;
   child->pid = (int32_t)pid;
+  await_departure(&child->slot->flight);
   far_close(child);
   result = pidfd_lift(&child->sources[WATCHED_PIDFD]);
   if (result == 0) result = source_watch(reactor, &child->sources[WATCHED_PIDFD], EPOLLIN);

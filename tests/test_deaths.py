@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
 import fresh
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 concurrent = pytest.mark.parametrize("variant", fresh.CONCURRENT)
@@ -287,3 +295,40 @@ def test_the_parent_is_killed(variant: str, crowd: int, tmp_path: object) -> Non
     running = not variant.endswith("vfork")  # there the loop waits for the execve
     told = fresh.run(_PARENT.format(running=running), variant, crowd, DIRECTORY=str(tmp_path))
     assert told == ("-10\n3\n4 127\n" if running else "-10\n3\n\n")
+
+
+def test_killed_before_it_has_left_the_table(tmp_path: Path) -> None:
+    """A launch with a file for a stream waits until the child has left the shared table. It does not wait for a dead one."""
+    if shutil.which("strace") is None:
+        pytest.skip("no strace")
+    program = """if True:
+        import asyncio, os, subprocess
+        import aiospawn
+
+        async def main():
+            crowd = [os.dup(0) for _ in range(1500)]
+            assert aiospawn.supported()  # before the tracer comes
+            killing = ["-e", "trace=close_range", "-e", "inject=close_range:signal=KILL", "-p", str(os.getpid())]
+            with subprocess.Popen(["strace", "-f", "-o", "/dev/null", *killing], stderr=subprocess.PIPE) as strace:
+                strace.stderr.readline()
+                try:
+                    await aiospawn.create_subprocess_exec("true")
+                except OSError as error:
+                    print(error)
+                strace.terminate()
+
+        loop = aiospawn.new_event_loop()
+        loop.run_until_complete(main())
+        loop.close()
+    """
+    with open(tmp_path / "file", "wb") as file:
+        completed = subprocess.run(
+            [sys.executable, "-c", program],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            timeout=50,
+            check=False,
+        )
+    assert (completed.returncode, (tmp_path / "file").read_text()) == (0, "")
+    assert "SIGKILL" in completed.stdout.decode()

@@ -14,7 +14,7 @@ variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 crowds = pytest.mark.parametrize("crowd", [0, 400])
 
 _ECHO = """
-import asyncio, os, threading
+import asyncio, fcntl, os, tempfile, threading
 import aiospawn, fresh
 
 ROUNDS = 50
@@ -70,6 +70,47 @@ async def main():
                 os.dup2(stream, number)
             with collected:
                 assert collected.read() == b"text\\nerror\\n"
+"""
+    assert fresh.run(_ECHO.format(body=body), variant, crowd) == ""
+
+
+@pytest.mark.parametrize("crowd", [0, 400, 1500])
+@variants
+def test_a_file_redirected_behind_the_launch(variant: str, crowd: int) -> None:
+    """The same for regular files, which are not duplicated: the program's locks on them stay."""
+    body = """
+def is_locked(number):
+    child = os.fork()
+    if not child:
+        try:
+            fcntl.lockf(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+
+async def main():
+    nothing = os.open(os.devnull, os.O_RDWR)
+    streams = [os.dup(number) for number in range(3)]
+    for redirect in (lambda number: os.dup2(nothing, number), os.close):
+        for _ in range(ROUNDS):
+            with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output:
+                given.write(b"text\\n")
+                given.flush()
+                given.seek(0)
+                os.dup2(given.fileno(), 0)
+                os.dup2(output.fileno(), 1)
+                os.dup2(output.fileno(), 2)
+                fcntl.lockf(output, fcntl.LOCK_EX)
+                creation = await launch("sh", "-c", "cat; echo error >&2")
+                assert is_locked(output.fileno())  # redirecting, below, drops it
+                for number in range(3):
+                    redirect(number)
+                await over(creation)
+                for number, stream in enumerate(streams):
+                    os.dup2(stream, number)
+                output.seek(0)
+                assert output.read() == b"text\\nerror\\n"
 """
     assert fresh.run(_ECHO.format(body=body), variant, crowd) == ""
 
