@@ -456,9 +456,7 @@ def test_bad_options(options: str, word: str, tmp_path: Path, capfd: pytest.Capt
 
 
 def test_bad_sources(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A file that is not there, a directory, two sources; a shell's command without a shell."""
+    """A file that is not there, a directory; a shell's command without a shell."""
     for file in (str(tmp_path / "nonexistent"), str(tmp_path)):
-        assert_refused_in_process(["map", "-a", file, "echo"], capfd, "-a", file)
-    assert_refused_in_process(["map", "echo", ":::", "a", ":::", "b"], capfd, ":::")
-    assert_refused_in_process(["map", "-a", "/dev/null", "echo", ":::", "a"], capfd, ":::", "/dev/null")
+        assert_refused_in_process(["map", "-a", file, "echo"], capfd, f"-a {file}: ")
     assert_refused_in_process(["map", "echo {} | wc", ":::", "a"], capfd, "--shell", "echo {} | wc")

@@ -115,12 +115,15 @@ class JobLog:
         if not (retry_failed and failed):
             self._done[int(match[1])] = match[4]
 
-    def is_done(self, number: int, command: str) -> bool:
-        """Whether the log has this job. Raises UsageError if it has another one under the number."""
+    def is_done(self, number: int, command: str | None) -> bool:
+        """Whether the log has this job. `command` is None where it may be another one each time, by the slot in it.
+
+        Raises UsageError if the log has another command under the number.
+        """
         logged = self._done.pop(number, None)
         if logged is None:
             return False
-        if logged != _command(command):
+        if command is not None and logged != _command(command):
             then = os.fsdecode(logged)
             raise UsageError(
                 f"--joblog: {self._path!r} is of another map: job {number} was {then!r}, and now is {command!r}"

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import math
-import signal
-import subprocess
-import sys
-from contextlib import ExitStack, nullcontext
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import aiospawn
 
-from . import _child, _pace, _sources, _status, _values
+from . import _child, _combinations, _pace, _sources, _values
 from ._errors import UsageError
 from ._interrupts import Interrupts
-from ._joblog import TIMED_OUT, Job, JobLog
-from ._output import Printer, Results
-from ._replace import Template, shown
+from ._joblog import JobLog
+from ._output import Results
+from ._replace import Template
+from ._session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from ._bar import Bar
+    from ._combinations import Records
 
 __all__ = ["EXAMPLES", "add_options", "run"]
 
@@ -33,27 +28,44 @@ EXAMPLES = """\
   $ find . -name '*.log' -print0 | aiospawn map -0 cp {} {.}.old
   $ aiospawn map --shell 'grep -c error {} > {/.}.count' ::: *.log
   $ aiospawn map --retries 3 --timeout 30s --joblog jobs.tsv --resume true ::: 1 2 3
+  $ aiospawn map -k echo {1} in {2} ::: red green ::: S M L
+  $ aiospawn map -k cp {1} {2}.copy ::: a.log big.log :::+ first second
+  $ ls *.log | aiospawn map -k --link echo {2}: {1.} :::: - ::: even odd
+  $ ls -l *.log | aiospawn map -k --colsep ' +' echo {-1} has {5} bytes
+  $ ls *.log | aiospawn map -n 2 wc -l
 """
-_MOST_FAILED = 101  # GNU parallel's exit status for more than 100
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What `aiospawn map` takes."""
-    parser.usage = "%(prog)s [OPTION ...] [--] [COMMAND [ARGUMENT ...]] [::: ARGUMENT ...]"
+    parser.usage = "%(prog)s [OPTION ...] [--] [COMMAND [ARGUMENT ...]] [::: ARGUMENT ... | :::: FILE ...] ..."
     parser.add_argument(
-        "command", nargs=argparse.REMAINDER, metavar="COMMAND [ARGUMENT ...] [::: ARGUMENT ...]",
-        help="what to run, with {} {.} {/} {//} {/.} {#} where the argument goes, at its end if there is none; without a "
-        "command, the arguments are commands",
+        "command", nargs=argparse.REMAINDER, metavar="COMMAND [ARGUMENT ...] [::: ARGUMENT ... | :::: FILE ...] ...",
+        help="what to run, with {} {.} {/} {//} {/.} where the argument goes, at its end if there is none; {2} {2.} ... for "
+        "the second argument, {-1} the last, {#} for the job's number, {%%} its slot; without a command, the arguments are "
+        "commands",
     )  # fmt: skip
-    _add_input(parser.add_argument_group("where the arguments come from (behind :::, or standard input, one in a line)"))
+    _add_input(parser.add_argument_group(
+        "where the arguments come from", "::: stands before arguments, :::: before files of them; with several, each "
+        "combination is a job's, the last one's changing first. :::+ and ::::+ add to the source before them, argument by "
+        "argument. Without any, standard input is read, one argument in a line.",
+    ))  # fmt: skip
     _add_running(parser.add_argument_group("how jobs are run"))
     _add_output(parser.add_argument_group("what is written"))
     _child.add_options(parser)
 
 
 def _add_input(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("-a", "--arg-file", metavar="FILE", help="read arguments from FILE, - is standard input")
-    group.add_argument("-0", "--null", action="store_true", help="arguments end with NUL, not with a newline")
+    add = group.add_argument
+    add("-a", "--arg-file", action="append", default=[], metavar="FILE",
+        help="read arguments from FILE, - is standard input: a source before those behind the command; may be given again",
+    )  # fmt: skip
+    add("-0", "--null", action="store_true", help="arguments in files end with NUL, not with a newline")
+    add("--link", action="store_true", help="go through all sources side by side; shorter ones begin again")
+    add("--colsep", type=_combinations.column_separator, metavar="REGEX",
+        help="split arguments where REGEX, a Python one, matches: {1} is the first column")  # fmt: skip
+    add("-n", "-N", "--max-args", type=_values.whole, default=1, metavar="N",
+        help="N arguments for each job, of every source; 0 for one that is not put in (default: %(default)s)")  # fmt: skip
 
 
 def _add_running(group: argparse._ArgumentGroup) -> None:
@@ -95,13 +107,16 @@ def _halt(text: str) -> aiospawn.Halt | None:
 
 def run(options: argparse.Namespace) -> int:
     """GNU parallel's exit status: how many jobs failed, 101 for more than 100; what `halt` says of it."""
-    words, arguments = _sources.split(_sources.words(options.command))
-    _refuse_contradictions(options, arguments)
+    words, groups = _sources.split(_sources.words(options.command))
+    first: list[list[_sources.Source]] = [[_sources.File("-a", name)] for name in options.arg_file]
+    groups = [*first, *groups]
+    _refuse_contradictions(options, words, [source for group in groups for source in group])
     with ExitStack() as stack:
-        template = Template(words, shell=options.shell)
+        width = None if options.colsep and options.max_args else options.max_args * (sum(map(len, groups)) or 1)
+        template = Template(words, shell=options.shell, width=width)
         if words and not options.shell:
             _refuse_shell_text(words)
-        source = _sources.opened(options.arg_file, nul=options.null) if arguments is None else None
+        records = _records(options, groups or [[_sources.STANDARD_INPUT]], stack)
         log = None
         if options.joblog is not None and not (options.dry_run and not _resumes(options)):
             log = JobLog(options.joblog, resume=_resumes(options), retry_failed=options.resume_failed)
@@ -110,7 +125,7 @@ def run(options: argparse.Namespace) -> int:
         session = Session(options, template, log, results)
         with Interrupts() as interrupts, asyncio.Runner(loop_factory=aiospawn.new_event_loop) as runner:
             try:
-                status = runner.run(session.run(source, arguments, interrupts))
+                status = runner.run(session.run(records, interrupts))
             except asyncio.CancelledError:
                 if interrupts.status is None:
                     raise
@@ -124,11 +139,29 @@ def _resumes(options: argparse.Namespace) -> bool:
     return bool(options.resume or options.resume_failed)
 
 
-def _refuse_contradictions(options: argparse.Namespace, arguments: list[str] | None) -> None:
-    if arguments is not None and options.arg_file is not None:
-        raise UsageError(f"-a {options.arg_file} and :::, a map has one source of arguments")
-    if arguments is not None and options.null:
+def _records(options: argparse.Namespace, groups: list[list[_sources.Source]], stack: ExitStack) -> Records:
+    """The arguments of each job."""
+
+    def records_of(source: _sources.Source) -> Records:
+        records = _sources.opened(source, stack, nul=options.null)
+        return _combinations.columns(records, options.colsep) if options.colsep else records
+
+    opened = [[records_of(source) for source in group] for group in groups]
+    if options.link:
+        records = _combinations.recycled([source for group in opened for source in group])
+    else:
+        records = _combinations.combined(opened)
+    return records if options.max_args == 1 else _combinations.joined(records, options.max_args)
+
+
+def _refuse_contradictions(options: argparse.Namespace, words: list[str], sources: list[_sources.Source]) -> None:
+    files = [source.name for source in sources if isinstance(source, _sources.File)]
+    if files.count("-") > 1:
+        raise UsageError("- is named twice: standard input is one source of arguments")
+    if sources and not files and options.null:
         raise UsageError("-0 is for arguments from a file or standard input, not for :::")
+    if not options.max_args and (options.results or not words):
+        raise UsageError(f"-n 0 {'and --results' if words else 'without a command'}: a job needs an argument for that")
     if _resumes(options) and options.joblog is None:
         raise UsageError("--resume and --resume-failed need --joblog FILE")
     for name in ("tag", "keep_order", "results"):
@@ -140,151 +173,3 @@ def _refuse_shell_text(words: list[str]) -> None:
     """GNU parallel's users write `'gzip {} | wc'`: without a shell that is the name of a program."""
     if len(words) == 1 and any(character in " \t\n|&;<>$`" for character in words[0]):
         raise UsageError(f"{words[0]!r} is one word, the name of a program; with --shell it is a shell's command")
-
-
-class _Task(NamedTuple):
-    """A job that is to be run."""
-
-    number: int
-    argument: str
-    command: list[str] | str
-
-
-class Session:
-    """One map, from its arguments to its exit status."""
-
-    def __init__(self, options: argparse.Namespace, template: Template, log: JobLog | None, results: Results | None) -> None:
-        self.fault: UsageError | None = None
-        """What an argument or the job log is found to be wrong in. No more jobs are started then; those that run end."""
-        self._options = options
-        self._template = template
-        self._log = log
-        self._results = results
-        self._printer = Printer(tag=options.tag)
-        self._pace = _pace.Pace(options.delay, options.load)
-        self._running: dict[int, _Task] = {}  # by the number that the map counts with
-
-    async def run(self, source: _sources.Source | None, arguments: list[str] | None, interrupts: Interrupts) -> int:
-        """The exit status."""
-        if source is not None and (self._options.bar or _is_percentage(self._options.halt)):
-            arguments = [argument async for argument in source.arguments()]
-        if arguments is not None:
-            tasks, total = self._tasks(_each(arguments)), len(arguments)
-        else:
-            assert source is not None
-            tasks, total = self._tasks(source.arguments()), None
-        if self._options.dry_run:
-            async for task in tasks:
-                print(shown(task.command))
-            return 0
-        bar = _bar(total) if self._options.bar else None
-        async with self._map(tasks, total) as results:
-            interrupts.watch(results)
-            with bar or nullcontext():
-                async for result in results:
-                    if bar is not None:
-                        bar.clear()
-                    self._ended(result)
-                    if bar is not None:
-                        bar.draw(results.progress)
-            return interrupts.status or self._status(results)
-
-    # ---- what is run --------------------------------------------------------------------------------------------------
-
-    async def _tasks(self, arguments: AsyncIterator[str]) -> AsyncIterator[_Task]:
-        """For each argument a task, without those that the log has."""
-        number = 0
-        async for argument in arguments:
-            number += 1
-            try:
-                command = self._template.command(argument, number)
-                if self._log is not None and self._log.is_done(number, shown(command)):
-                    continue
-            except (ValueError, UsageError) as error:
-                self.fault = UsageError(str(error))
-                return
-            yield _Task(number, argument, command)
-
-    async def _taken(self, tasks: AsyncIterator[_Task]) -> AsyncIterator[list[str] | str]:
-        """Their commands, at the pace that was asked for."""
-        count, start = 0, None
-        async for task in tasks:
-            start = await self._pace.keep(start)
-            self._running[count] = task
-            count += 1
-            yield task.command
-
-    def _map(self, tasks: AsyncIterator[_Task], total: int | None) -> aiospawn.Map:
-        options = self._options
-        try:
-            return aiospawn.map(
-                self._taken(tasks), total=total, concurrency=options.jobs, ordered=options.keep_order, halt=options.halt,
-                timeout=options.timeout, grace=options.grace, retries=options.retries - 1, backoff=options.backoff,
-                shell=options.shell, stdin=aiospawn.DEVNULL, capture_output=not options.ungroup, **_child.of_run(options),
-            )  # fmt: skip
-        except (LookupError, NotImplementedError, ValueError) as error:  # an unknown user, an option that cannot be had here
-            raise UsageError(str(error.args[0])) from None
-
-    # ---- what became of it --------------------------------------------------------------------------------------------
-
-    def _ended(self, result: aiospawn.MapResult) -> None:
-        """Output first: a job that is logged as done has been told of."""
-        task = self._running.pop(result.number)
-        stdout, stderr = result.stdout or b"", result.stderr or b""
-        self._printer.write(1, task.argument, stdout)
-        self._printer.write(2, task.argument, stderr)
-        if result.error is not None:
-            self._complain(task, result.error)
-        if self._results is not None:
-            self._results.write(task.argument, task.number, stdout, stderr)
-        if self._log is not None:
-            value, number = _exit(result)
-            command = shown(task.command)
-            self._log.add(Job(task.number, command, result.started, result.elapsed, len(stdout), value, number))
-
-    def _complain(self, task: _Task, error: Exception) -> None:
-        timed_out = isinstance(error, subprocess.TimeoutExpired)
-        what = f"stopped after {self._options.timeout:g} s" if timed_out else f"cannot be run: {error}"
-        print(f"aiospawn map: job {task.number}, {shown(task.command)}: {what}", file=sys.stderr)
-
-    def _status(self, results: aiospawn.Map) -> int:
-        progress, halt, halted = results.progress, self._options.halt, results.halted
-        if halted is not None and halt.why == "success":
-            return 0
-        if _is_percentage(halt):
-            return math.ceil(100 * progress.failed / (progress.total or 1))
-        if halted is not None and halt.amount == 1:
-            return _exit_status(halted)
-        return min(progress.failed, _MOST_FAILED)
-
-
-def _is_percentage(halt: aiospawn.Halt | None) -> bool:
-    return halt is not None and halt.percent
-
-
-async def _each(arguments: list[str]) -> AsyncIterator[str]:
-    for argument in arguments:
-        yield argument
-
-
-def _bar(total: int | None) -> Bar:
-    from ._bar import Bar
-
-    assert total is not None
-    return Bar(total)
-
-
-def _exit(result: aiospawn.MapResult) -> tuple[int, int]:
-    """The job log's Exitval and Signal."""
-    if isinstance(result.error, subprocess.TimeoutExpired):
-        return TIMED_OUT, signal.SIGTERM
-    if result.error is not None:
-        return _status.of_error(result.error), 0
-    assert result.returncode is not None
-    return max(0, result.returncode), max(0, -result.returncode)
-
-
-def _exit_status(result: aiospawn.MapResult) -> int:
-    """The job's, as a shell has it."""
-    value, number = _exit(result)
-    return 128 + number if number and value >= 0 else _status.TIMED_OUT if value == TIMED_OUT else value

@@ -14,17 +14,17 @@ _DOTS = {".": "\\.", "..": "\\.."}
 
 
 class Printer:
-    """Writes to standard output and error, without a buffer of its own. `tag`: each line begins with the argument."""
+    """Writes to standard output and error, without a buffer of its own. `tag`: each line begins with the arguments."""
 
     def __init__(self, *, tag: bool) -> None:
         self._tag = tag
 
-    def write(self, descriptor: int, argument: str, output: bytes) -> None:
+    def write(self, descriptor: int, arguments: tuple[str, ...], output: bytes) -> None:
         """All of a job's output. Raises OSError, BrokenPipeError where the reader has gone."""
         if not output:
             return
         if self._tag:
-            tag = os.fsencode(argument) + b"\t"
+            tag = os.fsencode(" ".join(arguments)) + b"\t"
             output = tag + output[:-1].replace(b"\n", b"\n" + tag) + output[-1:]
         written = os.write(descriptor, output)
         while written < len(output):
@@ -32,25 +32,28 @@ class Printer:
 
 
 class Results:
-    r"""A directory with the files `stdout`, `stderr` and `seq` of each job in `1/ARGUMENT`, as GNU parallel's `--results`.
+    r"""A directory with the files `stdout`, `stderr` and `seq` of each job, as GNU parallel's `--results`.
 
-    In the argument a backslash, a tab, NUL and a slash become `\\`, `\t`, `\0` and `\_`, and it is cut to 255 bytes. Jobs
-    with the same argument share a directory, in which the last one to end is seen.
+    They are in `1/ARGUMENT`, or `1/FIRST/2/SECOND` where a job has several arguments. In these a backslash, a tab, NUL and a
+    slash become `\\`, `\t`, `\0` and `\_`, and each is cut to 255 bytes. Jobs with the same arguments share a directory, in
+    which the last one to end is seen.
     """
 
     def __init__(self, path: str) -> None:
         """Makes the directory. Raises UsageError."""
-        self._path = os.path.join(path, "1")
+        self._path = path
         try:
-            os.makedirs(self._path, exist_ok=True)
-            if not os.access(self._path, os.W_OK | os.X_OK):
-                raise PermissionError(f"{self._path!r} cannot be written")
+            first = os.path.join(path, "1")
+            os.makedirs(first, exist_ok=True)
+            if not os.access(first, os.W_OK | os.X_OK):
+                raise PermissionError(f"{first!r} cannot be written")
         except OSError as error:
             raise UsageError(f"--results: {error}") from None
 
-    def write(self, argument: str, number: int, stdout: bytes, stderr: bytes) -> None:
+    def write(self, arguments: tuple[str, ...], number: int, stdout: bytes, stderr: bytes) -> None:
         """Raises OSError."""
-        directory = os.path.join(self._path, _name(argument))
+        places = (part for place, argument in enumerate(arguments, 1) for part in (str(place), _name(argument)))
+        directory = os.path.join(self._path, *places)
         os.makedirs(directory, exist_ok=True)
         for name, content in (("stdout", stdout), ("stderr", stderr), ("seq", b"%d" % number)):
             with open(os.path.join(directory, name), "wb") as file:

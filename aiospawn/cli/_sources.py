@@ -1,21 +1,41 @@
-"""Where a map's arguments come from: the command line, a file, or standard input, read as far as jobs are started."""
+"""Where a map's arguments come from: the command line, files, standard input, read as far as jobs are started."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import itertools
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ._errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
+    from contextlib import ExitStack
 
-__all__ = ["SEPARATOR", "Source", "opened", "split", "words"]
+    from ._combinations import Records
 
-SEPARATOR = ":::"
+__all__ = ["SEPARATORS", "STANDARD_INPUT", "File", "Source", "opened", "split", "words"]
+
+SEPARATORS = frozenset({":::", ":::+", "::::", "::::+"})
 _CHUNK = 64 * 1024
+
+
+class File(NamedTuple):
+    """A file of arguments, as the command line names it: `-` is standard input."""
+
+    option: str
+    """What stands before its name: `-a` or a separator."""
+    name: str
+
+
+Source: TypeAlias = "File | list[str]"
+"""A list has the arguments themselves."""
+
+STANDARD_INPUT = File("", "-")
+"""Where nothing else is named."""
 
 
 def words(remainder: Sequence[str]) -> list[str]:
@@ -23,56 +43,67 @@ def words(remainder: Sequence[str]) -> list[str]:
     return list(remainder[1:] if remainder[:1] == ["--"] else remainder)
 
 
-def split(given: list[str]) -> tuple[list[str], list[str] | None]:
-    """The command, and the arguments behind `:::`; None where there is no `:::`."""
-    if SEPARATOR not in given:
-        return given, None
-    place = given.index(SEPARATOR)
-    arguments = given[place + 1 :]
-    if SEPARATOR in arguments:
-        raise UsageError(f"{SEPARATOR} twice: a map has one source of arguments")
-    return given[:place], arguments
+def split(given: list[str]) -> tuple[list[str], list[list[Source]]]:
+    """The command, and the sources behind it, those that a `+` links in one group.
+
+    Raises UsageError for a separator that has nothing to name or to be linked to.
+    """
+    places = [place for place, word in enumerate(given) if word in SEPARATORS]
+    groups: list[list[Source]] = []
+    for place, end in itertools.pairwise([*places, len(given)]):
+        separator, named = given[place], given[place + 1 : end]
+        of_files = separator.startswith("::::")
+        if of_files and not named:
+            raise UsageError(f"{separator} needs the name of a file")
+        sources: list[Source] = [File(separator, name) for name in named] if of_files else [named]
+        if not separator.endswith("+"):
+            groups += ([source] for source in sources)
+        elif groups:
+            groups[-1] += sources
+        else:
+            raise UsageError(f"{separator} links to the ::: or :::: before it, and there is none")
+    return given[: places[0]] if places else given, groups
 
 
-class Source(NamedTuple):
-    """An open file that arguments are read from, one in a line, or ended by NUL."""
+def opened(source: Source, stack: ExitStack, *, nul: bool) -> Records:
+    """Its arguments, each a record of one. A file's are its lines or, with `nul`, end with NUL; `stack` closes it.
 
-    descriptor: int
-    separator: bytes
-
-    async def arguments(self) -> AsyncIterator[str]:
-        """Each as soon as it is there; the loop goes on meanwhile. Closes the file at the end."""
-        try:
-            rest = b""
-            while chunk := await _read(self.descriptor):
-                *whole, rest = (rest + chunk).split(self.separator)
-                for argument in whole:
-                    yield os.fsdecode(argument)
-            if rest:
-                yield os.fsdecode(rest)
-        finally:
-            if self.descriptor:
-                os.close(self.descriptor)
-
-
-def opened(file: str | None, *, nul: bool) -> Source:
-    """The file, or standard input for None and `-`. Raises UsageError for one that cannot be read."""
+    Raises UsageError for a file that cannot be read.
+    """
+    if isinstance(source, list):
+        return _each(source)
     separator = b"\0" if nul else b"\n"
-    if file is None or file == "-":
-        if file is None and sys.stdin is not None and sys.stdin.isatty():
+    if source.name == "-":
+        if source is STANDARD_INPUT and sys.stdin is not None and sys.stdin.isatty():
             print("aiospawn map: reading arguments from the terminal, Ctrl-D ends them", file=sys.stderr)
-        return Source(0, separator)
+        return _read(0, separator)
     try:
-        descriptor = os.open(file, os.O_RDONLY)
+        descriptor = os.open(source.name, os.O_RDONLY)
     except OSError as error:
-        raise UsageError(f"-a: {error}") from None
-    if os.path.isdir(file):
-        os.close(descriptor)
-        raise UsageError(f"-a: {file!r} is a directory")
-    return Source(descriptor, separator)
+        raise UsageError(f"{source.option} {source.name}: {error.strerror}") from None
+    stack.callback(os.close, descriptor)
+    if os.path.isdir(source.name):
+        raise UsageError(f"{source.option} {source.name}: {os.strerror(errno.EISDIR)}")
+    return _read(descriptor, separator)
 
 
-async def _read(descriptor: int) -> bytes:
+async def _each(arguments: list[str]) -> Records:
+    for argument in arguments:
+        yield (argument,)
+
+
+async def _read(descriptor: int, separator: bytes) -> Records:
+    """Each as soon as it is there; the loop goes on meanwhile."""
+    rest = b""
+    while chunk := await _chunk(descriptor):
+        *whole, rest = (rest + chunk).split(separator)
+        for argument in whole:
+            yield (os.fsdecode(argument),)
+    if rest:
+        yield (os.fsdecode(rest),)
+
+
+async def _chunk(descriptor: int) -> bytes:
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
     try:
