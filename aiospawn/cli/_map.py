@@ -31,9 +31,14 @@ EXAMPLES = """\
   $ aiospawn map -k echo {1} in {2} ::: red green ::: S M L
   $ aiospawn map -k cp {1} {2}.copy ::: a.log big.log :::+ first second
   $ ls *.log | aiospawn map -k --link echo {2}: {1.} :::: - ::: even odd
-  $ ls -l *.log | aiospawn map -k --colsep ' +' echo {-1} has {5} bytes
+  $ aiospawn map -k --colsep : echo {1} is at home in {6} :::: /etc/passwd
   $ ls *.log | aiospawn map -n 2 wc -l
 """
+_SOURCES = """\
+Behind ::: are arguments, behind :::: files that have one in each line. Where
+there are several sources, each combination is a job's, the last one's changing
+first. :::+ and ::::+ link a source to the one before, argument by argument.
+Without any, the lines of standard input are the arguments."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -45,11 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "the second argument, {-1} the last, {#} for the job's number, {%%} its slot; without a command, the arguments are "
         "commands",
     )  # fmt: skip
-    _add_input(parser.add_argument_group(
-        "where the arguments come from", "::: stands before arguments, :::: before files of them; with several, each "
-        "combination is a job's, the last one's changing first. :::+ and ::::+ add to the source before them, argument by "
-        "argument. Without any, standard input is read, one argument in a line.",
-    ))  # fmt: skip
+    _add_input(parser.add_argument_group("where the arguments come from", _SOURCES))
     _add_running(parser.add_argument_group("how jobs are run"))
     _add_output(parser.add_argument_group("what is written"))
     _child.add_options(parser)
