@@ -204,6 +204,10 @@ def test_results(place: Path) -> None:
     assert (results / "1" / "a b" / "2" / "\\.." / "seq").read_text() == "2"
     output("--results", "columns", "--colsep", ",", "echo", "{1}", "::::", "csv", cwd=place)
     assert written(place / "columns") == {"1/a/2/b", "1/c/2/d/3/e", "1/f"}
+    deep = run("--results", "deep", "--colsep", ",", "echo", "{1}", ":::", 100 * ",", 99 * ",", cwd=place)
+    assert (deep.returncode, deep.stderr) == (
+        1, "aiospawn map: [Errno 36] --results: job 1 has 101 arguments, a directory for each\n",
+    )  # fmt: skip
     output("--results", "pairs", "-n2", "echo", ":::", "a", "b", "c", cwd=place)
     assert written(place / "pairs") == {"1/a/2/b", "1/c"}
 
@@ -246,7 +250,9 @@ def test_counted(place: Path) -> None:
         ("--colsep ,* touch ran ::: a", "--colsep: must be a regular expression that does not match an empty text"),
         ("--colsep '' touch ran ::: a", "--colsep: must be a regular expression that does not match an empty text, not ''"),
         ("-n x touch ran ::: a", "-n/-N/--max-args: must be a whole number"),
-        ("-n 0 --results out touch ran ::: a", "-n 0 and --results"), ("-n 0 ::: touch", "-n 0 without a command"),
+        ("-n 0 --results out touch ran ::: a", "-n 0 and --results"),
+        ("-n 51 --results out touch ran ::: a :::+ b", "--results: a directory for each argument"),
+        ("-n 0 ::: touch", "-n 0 without a command"),
         ("-a n --joblog nowhere/log touch ran", "nowhere/log"), ("touch ran" + 101 * " ::: a", "101 sources"),
     ],
 )  # fmt: skip

@@ -97,7 +97,24 @@ def test_added_at_the_end(shell: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["{", "}", "{x}", "{}}", "{{}", "{..}", "{///}", "{ }", "{0}", "{01}", "{-}", "{1 }", "{1#}", "{#.}"]
+    "word",
+    [
+        "{",
+        "}",
+        "{x}",
+        "{}}",
+        "{{}",
+        "{..}",
+        "{///}",
+        "{ }",
+        "{0}",
+        "{01}",
+        "{-}",
+        "{1 }",
+        "{1#}",
+        "{#.}",
+        f"{{{'9' * 5000}}}",
+    ],
 )
 def test_what_is_none(word: str) -> None:
     """Other braces stay; a string among them is replaced."""

@@ -91,7 +91,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("-k", "--keep-order", action="store_true", help="output in the order of the arguments, not as jobs end")
     add("-u", "--ungroup", action="store_true", help="jobs write for themselves, between each other")
-    add("--tag", action="store_true", help="begin each line of output with the argument and a tab")
+    add("--tag", action="store_true", help="begin each line of output with the arguments and a tab")
     add("--bar", action="store_true", help="show a progress bar; all arguments are read first")
     add("--joblog", metavar="FILE", help="write a line for each job that has ended to FILE")
     add("--resume", action="store_true", help="go on with the job log: jobs that it has are not run")
@@ -122,7 +122,7 @@ def run(options: argparse.Namespace) -> int:
         if options.joblog is not None and not (options.dry_run and not _resumes(options)):
             log = JobLog(options.joblog, resume=_resumes(options), retry_failed=options.resume_failed)
             stack.callback(log.close)
-        results = Results(options.results) if options.results is not None and not options.dry_run else None
+        results = Results(options.results, width) if options.results is not None and not options.dry_run else None
         session = Session(options, template, log, results)
         with Interrupts() as interrupts, asyncio.Runner(loop_factory=aiospawn.new_event_loop) as runner:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from ._errors import UsageError
@@ -9,6 +10,7 @@ from ._errors import UsageError
 __all__ = ["Printer", "Results"]
 
 _LONGEST_NAME = 255  # bytes: NAME_MAX of Linux's file systems
+_DEEPEST = 100  # arguments: far less than PATH_MAX and the recursion of os.makedirs allow
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\0": "\\0", "/": "\\_"}
 _DOTS = {".": "\\.", "..": "\\.."}
 
@@ -39,8 +41,10 @@ class Results:
     which the last one to end is seen.
     """
 
-    def __init__(self, path: str) -> None:
-        """Makes the directory. Raises UsageError."""
+    def __init__(self, path: str, width: int | None = 1) -> None:
+        """Makes the directory. `width`: how many arguments a job has at most, where that is known. Raises UsageError."""
+        if width is not None and width > _DEEPEST:
+            raise UsageError(f"--results: a directory for each argument, in that of the one before: {width} are too many")
         self._path = path
         try:
             first = os.path.join(path, "1")
@@ -52,6 +56,10 @@ class Results:
 
     def write(self, arguments: tuple[str, ...], number: int, stdout: bytes, stderr: bytes) -> None:
         """Raises OSError."""
+        if len(arguments) > _DEEPEST:
+            raise OSError(
+                errno.ENAMETOOLONG, f"--results: job {number} has {len(arguments)} arguments, a directory for each"
+            )
         places = (part for place, argument in enumerate(arguments, 1) for part in (str(place), _name(argument)))
         directory = os.path.join(self._path, *places)
         os.makedirs(directory, exist_ok=True)

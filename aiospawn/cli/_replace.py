@@ -48,7 +48,7 @@ _CHANGES: dict[str, Callable[[str], str]] = {
     "//": _directory,
     "/.": lambda argument: _without_extension(_last_part(argument)),
 }
-_STRING = re.compile(r"\{(?:(-?[1-9][0-9]*)?(|\.|/|//|/\.)|([#%]))\}")
+_STRING = re.compile(r"\{(?:(-?[1-9][0-9]{,8})?(|\.|/|//|/\.)|([#%]))\}")
 
 
 class Template:
