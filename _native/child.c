@@ -116,8 +116,9 @@ static void leave_table(struct flight *flight) {
   if (flight->awaited) {
     __atomic_store_n(&flight->alive, ALIVE, __ATOMIC_RELEASE);
     sys3(SYS_futex, (long)&flight->alive, WAKE, 1);
+  } else {
+    child_say(flight->status, "l");
   }
-  child_say(flight->status, "l");
   if (flight->landing > flight->landing_block) sys3(SYS_close_range, flight->landing_block, flight->landing - 1, 0);
   if (flight->status + 1 < flight->landing_beyond)
     sys3(SYS_close_range, flight->status + 1, flight->landing_beyond - 1, 0);

@@ -22,7 +22,7 @@ struct flight {
   int landing;                     /* the first of the child's numbers in a shared table, or -1: it has a table of its own */
   int landing_block, landing_beyond; /* the block's first number, and the first beyond it */
   unsigned inherits;               /* with a shared table: the streams to take over, by bit */
-  int awaited;                     /* with a shared table: the parent waits until the child has left it */
+  int awaited;                     /* with a shared table: the parent waits until the child has left it, and is not told else */
   int clear_handlers;              /* the clone could not do it */
   int has_close_range;
   uint64_t mask;                   /* the signal mask for the program */

@@ -217,10 +217,12 @@ static void land(struct child *child, const struct aiospawn_request *head) {
 
 /* Until the child has left the table, or its memory: who redirects a stream after the launch must not redirect the child's. The
  * kernel wakes a waiter for the word that it clears, but not for a private one. */
-static void await_departure(struct flight *flight) {
+static void await_departure(struct child *child) {
+  struct flight *flight = &child->slot->flight;
   if (!flight->awaited) return;
   while (__atomic_load_n(&flight->alive, __ATOMIC_ACQUIRE) == ALIVE_IN_TABLE)
     sys4(SYS_futex, (long)&flight->alive, FUTEX_WAIT, ALIVE_IN_TABLE, 0);
+  child_leave_table(child);
 }
 
 /* The kernel gives it the lowest number that is free: in a program without standard streams one of theirs. */
@@ -259,12 +261,13 @@ static int launch(struct aiospawn_reactor *reactor, struct child *child, const s
   flight_finish(&child->slot->flight, child, &layout->head);
   land(child, &layout->head);
   /* Only its end wakes us, which cannot come from a shared table before the child says that it has left. */
-  result = source_watch(reactor, &child->sources[WATCHED_STATUS], child->landing == LANDING_NONE ? 0 : EPOLLIN);
+  int told = child->landing != LANDING_NONE && !child->slot->flight.awaited;
+  result = source_watch(reactor, &child->sources[WATCHED_STATUS], told ? EPOLLIN : 0);
   if (result < 0) return result;
   long pid = clone_child(reactor, child, &layout->head);
   if (pid < 0) return (int)pid;
   child->pid = (int32_t)pid;
-  await_departure(&child->slot->flight);
+  await_departure(child);
   far_close(child);
   result = pidfd_lift(&child->sources[WATCHED_PIDFD]);
   if (result == 0) result = source_watch(reactor, &child->sources[WATCHED_PIDFD], EPOLLIN);
