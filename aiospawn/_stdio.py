@@ -6,7 +6,7 @@ import asyncio.subprocess
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from . import _checks, _errors
+from . import _descriptors, _errors
 from ._clib import CHILD_READS, CHILD_WRITES, MAX_SAVED, NO_PIPE, PTY, REGISTER, Step
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _source(stream: int, argument: Any) -> _Source:
         if stream == 1:
             raise ValueError("STDOUT can only be used for stderr")
         raise _errors.bad_descriptor(_NAMES[stream], argument)
-    return _checks.descriptor(_NAMES[stream], argument)
+    return _descriptors.descriptor(_NAMES[stream], argument)
 
 
 def _steps(sources: dict[int, _Source], needed: tuple[int, ...], registers: dict[int, int]) -> Iterator[StepTuple]:

@@ -12,7 +12,7 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import _checks, _clib
+from . import _clib, _descriptors
 from ._clib import END_REQUEST, END_STATUS, Step
 from ._options import DEFAULTS, SETPGRP, SETSID
 from ._stdio import closing
@@ -78,7 +78,7 @@ def option_steps(options: Options, plan: Plan) -> list[StepTuple]:
 def prelude(options: Options, plan: Plan) -> tuple[list[StepTuple], list[StepTuple]]:
     """For the way to the launcher: what must survive its execve, and how it puts the flags back."""
     used = {*plan.sources, *needed_descriptors(options)}
-    through = {fd for fd in used if fd < 0 or (_checks.is_open(fd) and not os.get_inheritable(fd))}
+    through = {fd for fd in used if fd < 0 or (_descriptors.is_open(fd) and not os.get_inheritable(fd))}
     opened = [(int(Step.CLOEXEC), fd, 0, b"") for fd in (-1 - END_STATUS, -1 - END_REQUEST, *through)]
     return opened, [(int(Step.CLOEXEC), fd, 1, b"") for fd in through]
 
