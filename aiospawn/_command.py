@@ -81,9 +81,9 @@ def _reads_terminal(stdin: Any) -> bool:
         return os.isatty(0)
     try:
         fd = stdin if isinstance(stdin, int) else stdin.fileno()
-    except (AttributeError, OSError, ValueError):  # refused where the streams are looked at
+        return isinstance(fd, int) and fd >= 0 and os.isatty(fd)
+    except (AttributeError, OSError, OverflowError, ValueError):  # refused where the streams are looked at
         return False
-    return isinstance(fd, int) and fd >= 0 and os.isatty(fd)
 
 
 def understood(keywords: dict[str, Any], loop: asyncio.AbstractEventLoop) -> dict[str, Any]:

@@ -25,7 +25,7 @@ __all__ = [
 def is_open(fd: int) -> bool:
     try:
         os.fstat(fd)
-    except OSError:
+    except (OSError, OverflowError):  # or a number that no descriptor can have
         return False
     return True
 

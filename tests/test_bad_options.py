@@ -169,6 +169,8 @@ CLOSED = [
     bad(OSError, f"(pass_fds={_CLOSED})", pass_fds=[0, _CLOSED]),
     bad(OSError, f"(setns={_CLOSED})", setns=[_CLOSED]),
     bad(OSError, f"(fds[4]={_CLOSED})", fds={4: _CLOSED}),
+    *(bad(OSError, f"({name}={1 << 31})", **{name: 1 << 31}) for name in ("stdin", "cwd", "executable", "foreground")),
+    bad(OSError, f"(fds[4]={1 << 63})", fds={4: 1 << 63}),
 ]
 
 

@@ -213,6 +213,7 @@ BAD: tuple[tuple[Any, dict[str, Any], type[Exception], str], ...] = (
     (["true"], {"on_event": 1}, TypeError, "on_event must be callable or None, got 1"),
     (["true"], {"pty": True}, ValueError, "pty=True is for create_subprocess_exec"),
     (["true"], {"nice": 41}, ValueError, "nice"),
+    (["true"], {"stdin": 1 << 31}, OSError, r"Bad file descriptor \(stdin=2147483648\)"),
     (["true"], {"preexec_fn": int, "nice": 1}, ValueError, "nice cannot be combined with preexec_fn"),
 )
 
