@@ -8,6 +8,7 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from ._clib import Support, supported
 from ._group import ProcessGroup
 from ._halt import Halt
+from ._keywords import Capabilities, CommandOptions, LaunchOptions
 from ._lines import lines
 from ._loops import EventLoop, install, new_event_loop, new_uvloop_event_loop, uninstall
 from ._map import Map, MapProgress, MapResult, map  # noqa: A004 - only ever aiospawn.map
@@ -24,6 +25,8 @@ __all__ = [
     "PIPE",
     "STDOUT",
     "AsyncPipe",
+    "Capabilities",
+    "CommandOptions",
     "CompletedPipeline",
     "CompletedProcess",
     "EventLoop",
@@ -31,6 +34,7 @@ __all__ = [
     "Exited",
     "Halt",
     "LaunchFailed",
+    "LaunchOptions",
     "LineTooLong",
     "Map",
     "MapProgress",

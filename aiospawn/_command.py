@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _launch, _options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ._options import Options
 
-__all__ = ["Args", "Command", "command", "refuse_terminal", "seconds", "understood"]
+__all__ = ["Command", "command", "refuse_terminal", "seconds", "understood"]
 
-_Word: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
-Args: TypeAlias = "_Word | Iterable[_Word]"
 _NO_KEYWORDS: dict[str, Any] = {}
 
 

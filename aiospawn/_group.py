@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from ._command import command, seconds
+from ._keywords import LaunchOptions, OnEvent, Stream, StrOrBytesPath
 from ._observe import observer
 from ._observed import observed
-from ._process import all_ended
+from ._process import Process, all_ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
-    from ._observe import Observer, ProcessEvent
-    from ._process import Process
+    from ._observe import Observer
 
 __all__ = ["ProcessGroup"]
 
@@ -35,9 +35,9 @@ class ProcessGroup:
         self,
         *,
         grace: float = 5.0,
-        on_event: Callable[[ProcessEvent], object] | None = None,
+        on_event: OnEvent | None = None,
         event_arguments: bool = False,
-        **options: Any,
+        **options: Unpack[LaunchOptions],
     ) -> None:
         seconds("grace", grace)
         observer(on_event, None, arguments=False)
@@ -56,13 +56,13 @@ class ProcessGroup:
 
     async def spawn(
         self,
-        program: Any,
-        *args: Any,
-        stdin: Any = None,
-        stdout: Any = None,
-        stderr: Any = None,
+        program: StrOrBytesPath,
+        *args: StrOrBytesPath,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
         limit: int = _LIMIT,
-        **options: Any,
+        **options: Unpack[LaunchOptions],
     ) -> Process:
         """As `create_subprocess_exec`, and the child leads a process group of its own as with `run`.
 

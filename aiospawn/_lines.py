@@ -7,19 +7,19 @@ import codecs
 import collections
 import io
 import subprocess
-from typing import TYPE_CHECKING, Any, Literal, overload
+from collections.abc import AsyncGenerator  # noqa: TC003 - typing.get_type_hints(lines) looks for it here
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from ._command import command, refuse_terminal, seconds
+from ._keywords import AnyLines, Args, BytesLines, LinesKeywords, OnEvent, Stream, TextLines
 from ._observe import observer
 from ._observed import observed
 from ._result import LineTooLong, text_mode
 from ._run import number_of_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
-
-    from ._command import Args, Command
-    from ._observe import Observer, ProcessEvent
+    from ._command import Command
+    from ._observe import Observer
     from ._result import Text
 
 __all__ = ["LineReader", "lines"]
@@ -94,39 +94,25 @@ class LineReader:
 
 
 @overload
-def lines(args: Args, *, text: Literal[True], **keywords: Any) -> AsyncGenerator[str, None]: ...
+def lines(args: Args, *, text: Literal[True], **keywords: Unpack[TextLines]) -> AsyncGenerator[str, None]: ...
 @overload
-def lines(args: Args, *, universal_newlines: Literal[True], **keywords: Any) -> AsyncGenerator[str, None]: ...
-@overload
-def lines(args: Args, *, encoding: str, **keywords: Any) -> AsyncGenerator[str, None]: ...
-@overload
-def lines(args: Args, *, errors: str, **keywords: Any) -> AsyncGenerator[str, None]: ...
+def lines(args: Args, *, universal_newlines: Literal[True], **keywords: Unpack[TextLines]) -> AsyncGenerator[str, None]: ...
 @overload
 def lines(
-    args: Args,
-    *,
-    text: Literal[False] | None = None,
-    universal_newlines: Literal[False] | None = None,
-    encoding: None = None,
-    errors: None = None,
-    **keywords: Any,
-) -> AsyncGenerator[bytes, None]: ...
+    args: Args, *, encoding: str, errors: str | None = None, **keywords: Unpack[LinesKeywords]
+) -> AsyncGenerator[str, None]: ...
 @overload
-def lines(
-    args: Args,
-    *,
-    text: bool | None = None,
-    universal_newlines: bool | None = None,
-    encoding: str | None = None,
-    errors: str | None = None,
-    **keywords: Any,
-) -> AsyncGenerator[Any, None]: ...
+def lines(args: Args, *, errors: str, **keywords: Unpack[LinesKeywords]) -> AsyncGenerator[str, None]: ...
+@overload
+def lines(args: Args, **keywords: Unpack[BytesLines]) -> AsyncGenerator[bytes, None]: ...
+@overload
+def lines(args: Args, **keywords: Unpack[AnyLines]) -> AsyncGenerator[Any, None]: ...
 def lines(
     args: Args,
     *,
     max_line: int | None = None,
-    stdin: Any = None,
-    stderr: Any = None,
+    stdin: Stream = None,
+    stderr: Stream = None,
     check: bool = True,
     timeout: float | None = None,
     text: bool | None = None,
@@ -135,7 +121,7 @@ def lines(
     universal_newlines: bool | None = None,
     shell: bool = False,
     grace: float = 5.0,
-    on_event: Callable[[ProcessEvent], object] | None = None,
+    on_event: OnEvent | None = None,
     event_arguments: bool = False,
     **options: Any,
 ) -> AsyncGenerator[Any, None]:

@@ -11,12 +11,13 @@ import math
 import operator
 import os
 import subprocess
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from . import _options
 from ._crew import Crew, MapProgress, MapResult
 from ._halt import Halt
+from ._keywords import MapKeywords
 from ._run import run
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def map(  # noqa: A001 - what it does, awaited
     check: bool = False,
     halt: str | Halt | None = None,
     progress: Callable[[MapProgress], object] | None = None,
-    **options: Any,
+    **options: Unpack[MapKeywords],
 ) -> Map:
     """Runs commands, at most `concurrency` at a time, and yields a `MapResult` for each, as soon as it is there.
 
@@ -199,7 +200,7 @@ def _rule(halt: Any, total: int | None) -> Halt | None:
     return rule
 
 
-def _refused_early(options: dict[str, Any]) -> dict[str, Any]:
+def _refused_early(options: Mapping[str, Any]) -> Mapping[str, Any]:
     """A mistake in the options is the map's, not a failure of each command."""
     if options.get("input") is not None and options.get("stdin") is not None:
         raise ValueError("stdin and input arguments may not both be used.")

@@ -59,7 +59,7 @@ class LaunchFailed:
     error: OSError
 
 
-ProcessEvent: TypeAlias = "Spawned | Executed | Exited | LaunchFailed"
+ProcessEvent: TypeAlias = Spawned | Executed | Exited | LaunchFailed
 
 
 class Observer:

@@ -23,13 +23,13 @@ __all__ = [
     "SETSID",
     "NativeHook",
     "Options",
-    "Path",
+    "StrOrBytesPath",
     "only_native",
     "refuse_text",
     "validated",
 ]
 
-Path: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
+StrOrBytesPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 SETSID, SETPGRP = getattr(os, "setsid", None), getattr(os, "setpgrp", None)  # as preexec_fn they are steps
 _NEW_USER = 0x10000000  # CLONE_NEWUSER
 
@@ -51,10 +51,10 @@ class NativeHook:
 class Options(NamedTuple):
     """How the child is set up, besides its standard streams. Built by `validated`."""
 
-    executable: Path | int | None = None
+    executable: StrOrBytesPath | int | None = None
     preexec_fn: Callable[[], Any] | None = None
     close_fds: bool = True
-    cwd: Path | int | None = None
+    cwd: StrOrBytesPath | int | None = None
     env: Mapping[Any, Any] | None = None
     startupinfo: Any = None
     creationflags: int = 0
@@ -71,7 +71,7 @@ class Options(NamedTuple):
     fds: Mapping[int, int] | None = None
     open_fds: Mapping[int, tuple[bytes, int, int]] | None = None
     pty: bool | tuple[int, int] = False
-    chroot: Path | None = None
+    chroot: StrOrBytesPath | None = None
     controlling_terminal: int | None = None
     foreground: int | None = None
     sigmask: int | None = None
@@ -85,7 +85,7 @@ class Options(NamedTuple):
     oom_score_adj: int | None = None
     timer_slack_ns: int | None = None
     pdeathsig: int | None = None
-    cgroup: Path | int | None = None
+    cgroup: StrOrBytesPath | int | None = None
     setns: tuple[int, ...] | None = None
     unshare: int | None = None
     uid_map: bytes | None = None

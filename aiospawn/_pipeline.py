@@ -7,21 +7,21 @@ import os
 import signal
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, Unpack, overload
 
 from ._capture import Ending
 from ._command import command, refuse_terminal
+from ._keywords import AnyPipeline, Args, BytesPipeline, OnEvent, PipelineKeywords, Stream, TextPipeline
 from ._observe import observer
 from ._process import all_ended
 from ._result import CompletedProcess, OutputLimitExceeded, text_mode
 from ._run import captured, check_times, completed, launched, number_of_bytes, written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ._capture import Capture
-    from ._command import Args, Command
-    from ._observe import ProcessEvent
+    from ._command import Command
     from ._result import Text
 
 __all__ = ["CompletedPipeline", "pipeline"]
@@ -81,37 +81,29 @@ class CompletedPipeline(Generic[_AnyOutput]):
 
 
 @overload
-async def pipeline(*commands: Args, text: Literal[True], **keywords: Any) -> CompletedPipeline[str]: ...
-@overload
-async def pipeline(*commands: Args, universal_newlines: Literal[True], **keywords: Any) -> CompletedPipeline[str]: ...
-@overload
-async def pipeline(*commands: Args, encoding: str, **keywords: Any) -> CompletedPipeline[str]: ...
-@overload
-async def pipeline(*commands: Args, errors: str, **keywords: Any) -> CompletedPipeline[str]: ...
+async def pipeline(*commands: Args, text: Literal[True], **keywords: Unpack[TextPipeline]) -> CompletedPipeline[str]: ...
 @overload
 async def pipeline(
-    *commands: Args,
-    text: Literal[False] | None = None,
-    universal_newlines: Literal[False] | None = None,
-    encoding: None = None,
-    errors: None = None,
-    **keywords: Any,
-) -> CompletedPipeline[bytes]: ...
+    *commands: Args, universal_newlines: Literal[True], **keywords: Unpack[TextPipeline]
+) -> CompletedPipeline[str]: ...
 @overload
 async def pipeline(
-    *commands: Args,
-    text: bool | None = None,
-    universal_newlines: bool | None = None,
-    encoding: str | None = None,
-    errors: str | None = None,
-    **keywords: Any,
-) -> CompletedPipeline[Any]: ...
+    *commands: Args, encoding: str, errors: str | None = None, input: str | None = None, **keywords: Unpack[PipelineKeywords]
+) -> CompletedPipeline[str]: ...
+@overload
+async def pipeline(
+    *commands: Args, errors: str, input: str | None = None, **keywords: Unpack[PipelineKeywords]
+) -> CompletedPipeline[str]: ...
+@overload
+async def pipeline(*commands: Args, **keywords: Unpack[BytesPipeline]) -> CompletedPipeline[bytes]: ...
+@overload
+async def pipeline(*commands: Args, **keywords: Unpack[AnyPipeline]) -> CompletedPipeline[Any]: ...
 async def pipeline(
     *commands: Args,
     input: Any = None,
-    stdin: Any = None,
-    stdout: Any = None,
-    stderr: Any = None,
+    stdin: Stream = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
     capture_output: bool = False,
     check: bool = False,
     timeout: float | None = None,
@@ -122,7 +114,7 @@ async def pipeline(
     grace: float = 5.0,
     pipe_grace: float | None = 5.0,
     max_output: int | None = None,
-    on_event: Callable[[ProcessEvent], object] | None = None,
+    on_event: OnEvent | None = None,
     event_arguments: bool = False,
     **options: Any,
 ) -> CompletedPipeline[Any]:

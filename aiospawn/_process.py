@@ -6,9 +6,10 @@ import asyncio
 import asyncio.subprocess
 import contextlib
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from . import _launch
+from ._keywords import ExecKeywords, ShellKeywords, Stream, StrOrBytesPath
 from ._pipes import TerminalInput
 from ._transport import SubprocessTransport
 
@@ -155,13 +156,13 @@ async def all_ended(endings: Iterable[Coroutine[Any, Any, Any]]) -> None:
 
 
 async def create_subprocess_exec(
-    program: Any,
-    *args: Any,
-    stdin: Any = None,
-    stdout: Any = None,
-    stderr: Any = None,
+    program: StrOrBytesPath,
+    *args: StrOrBytesPath,
+    stdin: Stream = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
     limit: int = _LIMIT,
-    **options: Any,
+    **options: Unpack[ExecKeywords],
 ) -> Process:
     """`asyncio.create_subprocess_exec` on the running loop, whichever it is.
 
@@ -177,7 +178,12 @@ async def create_subprocess_exec(
 
 
 async def create_subprocess_shell(
-    cmd: str | bytes, stdin: Any = None, stdout: Any = None, stderr: Any = None, limit: int = _LIMIT, **options: Any
+    cmd: str | bytes,
+    stdin: Stream = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
+    limit: int = _LIMIT,
+    **options: Unpack[ShellKeywords],
 ) -> Process:
     """`asyncio.create_subprocess_shell` on the running loop, whichever it is: `/bin/sh -c cmd`."""
     loop = asyncio.get_running_loop()

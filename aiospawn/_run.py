@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from . import _request
 from ._capture import Ending, NativeCapture
@@ -14,16 +14,14 @@ from ._command import command as checked
 from ._command import refuse_terminal, seconds
 from ._files import OutputFiles
 from ._handed_over import LoopCapture
+from ._keywords import AnyRun, Args, BytesRun, OnEvent, RunKeywords, Stream, TextRun
 from ._observe import observer
 from ._reactor import reactor_of
 from ._result import CompletedProcess, OutputLimitExceeded, text_mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ._capture import Capture
-    from ._command import Args, Command
-    from ._observe import ProcessEvent
+    from ._command import Command
     from ._result import Text
 
 __all__ = ["captured", "check_times", "completed", "concluded", "launched", "number_of_bytes", "run", "written"]
@@ -33,40 +31,28 @@ _FILE: Literal["file"] = "file"
 
 
 @overload
-async def run(args: Args, *, text: Literal[True], **keywords: Any) -> CompletedProcess[str]: ...
+async def run(args: Args, *, text: Literal[True], **keywords: Unpack[TextRun]) -> CompletedProcess[str]: ...
 @overload
-async def run(args: Args, *, universal_newlines: Literal[True], **keywords: Any) -> CompletedProcess[str]: ...
-@overload
-async def run(args: Args, *, encoding: str, **keywords: Any) -> CompletedProcess[str]: ...
-@overload
-async def run(args: Args, *, errors: str, **keywords: Any) -> CompletedProcess[str]: ...
+async def run(args: Args, *, universal_newlines: Literal[True], **keywords: Unpack[TextRun]) -> CompletedProcess[str]: ...
 @overload
 async def run(
-    args: Args,
-    *,
-    text: Literal[False] | None = None,
-    universal_newlines: Literal[False] | None = None,
-    encoding: None = None,
-    errors: None = None,
-    **keywords: Any,
-) -> CompletedProcess[bytes]: ...
+    args: Args, *, encoding: str, errors: str | None = None, input: str | None = None, **keywords: Unpack[RunKeywords]
+) -> CompletedProcess[str]: ...
 @overload
 async def run(
-    args: Args,
-    *,
-    text: bool | None = None,
-    universal_newlines: bool | None = None,
-    encoding: str | None = None,
-    errors: str | None = None,
-    **keywords: Any,
-) -> CompletedProcess[Any]: ...
+    args: Args, *, errors: str, input: str | None = None, **keywords: Unpack[RunKeywords]
+) -> CompletedProcess[str]: ...
+@overload
+async def run(args: Args, **keywords: Unpack[BytesRun]) -> CompletedProcess[bytes]: ...
+@overload
+async def run(args: Args, **keywords: Unpack[AnyRun]) -> CompletedProcess[Any]: ...
 async def run(
     args: Args,
     *,
     input: Any = None,
-    stdin: Any = None,
-    stdout: Any = None,
-    stderr: Any = None,
+    stdin: Stream = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
     capture_output: bool | Literal["file"] = False,
     check: bool = False,
     timeout: float | None = None,
@@ -78,7 +64,7 @@ async def run(
     grace: float = 5.0,
     pipe_grace: float | None = 5.0,
     max_output: int | None = None,
-    on_event: Callable[[ProcessEvent], object] | None = None,
+    on_event: OnEvent | None = None,
     event_arguments: bool = False,
     **options: Any,
 ) -> CompletedProcess[Any]:

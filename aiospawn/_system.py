@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from ._command import command as checked
 from ._command import refuse_terminal
+from ._keywords import CommandOptions, OnEvent, Stream, SystemKeywords
 from ._lines import LineReader
 from ._observe import observer
 from ._observed import observed
@@ -15,11 +16,11 @@ from ._result import text_mode
 from ._run import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from types import TracebackType
     from typing import Self
 
-    from ._observe import Observer, ProcessEvent
+    from ._observe import Observer
     from ._process import Process
     from ._result import Text
 
@@ -28,21 +29,15 @@ __all__ = ["AsyncPipe", "popen", "system"]
 _PIPE = asyncio.subprocess.PIPE
 
 
-async def system(
-    command: str | bytes,
-    *,
-    grace: float = 5.0,
-    on_event: Callable[[ProcessEvent], object] | None = None,
-    event_arguments: bool = False,
-    **options: Any,
-) -> int:
+async def system(command: str | bytes, **options: Unpack[SystemKeywords]) -> int:
     """Runs a command in a shell, as `os.system`: returns the wait status, for `os.waitstatus_to_exitcode`.
 
+    `options` are `run`'s, but for those of an output.
     SIGINT and SIGQUIT are not ignored meanwhile: a Ctrl-C cancels the task, which stops the command as `run` does. Raises
     TypeError for what is no str or bytes, and what `run` raises.
     """
     _shell_command(command)
-    result = await run(command, shell=True, grace=grace, on_event=on_event, event_arguments=event_arguments, **options)
+    result = await run(command, shell=True, **options)
     return _wait_status(result.returncode)
 
 
@@ -56,13 +51,39 @@ def _wait_status(returncode: int) -> int:
     return returncode << 8 if returncode >= 0 else -returncode
 
 
+@overload
 async def popen(
     command: str,
-    mode: str = "r",
+    mode: Literal["r"] = "r",
     *,
     encoding: str | None = None,
     errors: str | None = None,
-    on_event: Callable[[ProcessEvent], object] | None = None,
+    stdin: Stream = None,
+    stderr: Stream = None,
+    on_event: OnEvent | None = None,
+    event_arguments: bool = False,
+    **options: Unpack[CommandOptions],
+) -> AsyncPipe: ...
+@overload
+async def popen(
+    command: str,
+    mode: Literal["w"],
+    *,
+    encoding: str | None = None,
+    errors: str | None = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
+    on_event: OnEvent | None = None,
+    event_arguments: bool = False,
+    **options: Unpack[CommandOptions],
+) -> AsyncPipe: ...
+async def popen(
+    command: str,
+    mode: Literal["r", "w"] = "r",
+    *,
+    encoding: str | None = None,
+    errors: str | None = None,
+    on_event: OnEvent | None = None,
     event_arguments: bool = False,
     **options: Any,
 ) -> AsyncPipe:

@@ -12,8 +12,8 @@ import aiospawn
 ORDER = (
     *("_errors", "_values", "_descriptors", "_ids", "_capabilities", "_checks", "_options"),
     *("_clib", "_stdio", "_steps", "_request", "_lifecycle", "_reactor", "_pipes"),
-    *("_view", "_handles", "_transport", "_launch", "_process", "_loops"),
-    *("_command", "_result", "_observe", "_observed", "_capture", "_files", "_handed_over", "_run"),
+    *("_view", "_handles", "_transport", "_launch", "_observe", "_keywords", "_process", "_loops"),
+    *("_command", "_result", "_observed", "_capture", "_files", "_handed_over", "_run"),
     *("_pipeline", "_lines", "_system", "_group"),
     *("_halt", "_crew", "_map"),
 )
