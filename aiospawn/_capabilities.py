@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ._values import number
@@ -74,7 +74,7 @@ def capabilities(value: Any) -> dict[str, int] | None:
         if names == "all" and key == "drop":
             masks[key] = -1
             continue
-        if isinstance(names, str) or not isinstance(names, Iterable):
+        if isinstance(names, str) or not isinstance(names, Collection):
             raise TypeError(f"capabilities[{key!r}] must be a collection of names, not {names!r}")
         masks[key] = sum(1 << bit for bit in {_capability(name) for name in names})
     if masks.get("drop", 0) & masks.get("ambient", 0):

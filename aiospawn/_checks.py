@@ -7,7 +7,7 @@ options they are the stdlib's, word for word.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from . import _capabilities, _descriptors, _ids
@@ -55,7 +55,7 @@ def _signals(name: str, *, catchable: bool) -> Callable[[Any], int | None]:
     def check(value: Any) -> int | None:
         if value is None:
             return None
-        if isinstance(value, (int, str, bytes)) or not isinstance(value, Iterable):
+        if isinstance(value, (int, str, bytes)) or not isinstance(value, Collection):
             raise TypeError(f"{name} must be a collection of signals, not {value!r}")
         numbers = {_signal(name, number) for number in value}
         if catchable and numbers & {signal.SIGKILL, signal.SIGSTOP}:
@@ -95,7 +95,7 @@ def _limit(name: str, value: Any) -> int:
 def _affinity(value: Any) -> frozenset[int] | None:
     if value is None:
         return None
-    if isinstance(value, (int, str, bytes)) or not isinstance(value, Iterable):
+    if isinstance(value, (int, str, bytes)) or not isinstance(value, Collection):
         raise TypeError(f"affinity must be a set of CPU numbers, not {value!r}")
     cpus = frozenset(number("a CPU in affinity", cpu, 0, 8191) for cpu in value)
     if not cpus:

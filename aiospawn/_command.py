@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _launch, _options
@@ -11,7 +12,7 @@ from . import _launch, _options
 if TYPE_CHECKING:
     from ._options import Options
 
-__all__ = ["Command", "command", "refuse_terminal", "seconds", "understood"]
+__all__ = ["Command", "command", "refuse_terminal", "repeatable", "seconds", "understood"]
 
 _NO_KEYWORDS: dict[str, Any] = {}
 
@@ -44,6 +45,8 @@ def command(args: Any, *, shell: bool, stdin: Any, keywords: dict[str, Any]) -> 
             return Command(args, argv, None if handed_over else _options.GROUPED, {"process_group": 0})
         if keywords.get("preexec_fn") not in (_options.SETSID, _options.SETPGRP):
             keywords = {**keywords, "process_group": 0}
+    if "pass_fds" in keywords or "extra_groups" in keywords:
+        keywords = repeatable(keywords)
     options = None if _launch.must_hand_over(keywords) else _options.validated(keywords)
     return Command(args, argv, options, keywords)
 
@@ -69,6 +72,11 @@ def refuse_terminal(keywords: dict[str, Any]) -> None:
     """Raises ValueError for `pty` where nobody converses with the child."""
     if keywords.get("pty"):
         raise ValueError(f"pty={keywords['pty']!r} is for create_subprocess_exec: a terminal wants a partner")
+
+
+def repeatable(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as each of several launches reads them: an iterator, as Popen takes it, would be empty at the second."""
+    return {name: [*value] if isinstance(value, Iterator) else value for name, value in keywords.items()}
 
 
 def _reads_terminal(stdin: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from . import _errors, _values
@@ -119,6 +119,6 @@ def open_fds(value: Any) -> dict[int, tuple[bytes, int, int]] | None:
 def setns(value: Any) -> tuple[int, ...] | None:
     if value is None:
         return None
-    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+    if isinstance(value, (str, bytes)) or not isinstance(value, Collection):
         raise TypeError(f"setns must be a list of descriptors, not {value!r}")
     return tuple(own_descriptor("setns", item) for item in value)

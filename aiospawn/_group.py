@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Unpack
 
-from ._command import command, seconds
+from ._command import command, repeatable, seconds
 from ._keywords import LaunchOptions, OnEvent, Stream, StrOrBytesPath
 from ._observe import observer
 from ._observed import observed
@@ -44,7 +44,7 @@ class ProcessGroup:
         self._grace = grace
         self._on_event = on_event
         self._event_arguments = event_arguments
-        self._options = options
+        self._options = repeatable(options)
         self._running: dict[Process, asyncio.Task[None]] = {}
         self._open = False
 

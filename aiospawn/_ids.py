@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ._values import number
@@ -59,7 +59,7 @@ def id_map(name: str) -> Callable[[Any], bytes | None]:
         if value is None:
             return None
         lines = []
-        if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        if isinstance(value, (str, bytes)) or not isinstance(value, Collection):
             raise TypeError(f"{name} must be a list of (inside, outside, count), got {value!r}")
         for line in value:
             if not isinstance(line, tuple) or len(line) != 3:

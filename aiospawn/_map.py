@@ -15,6 +15,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from . import _options
+from ._command import repeatable
 from ._crew import Crew, MapProgress, MapResult
 from ._halt import Halt
 from ._keywords import MapKeywords
@@ -81,7 +82,7 @@ def map(  # noqa: A001 - what it does, awaited
         backoff=_seconds("backoff", backoff),
         halt=_rule(halt, total),
         progress=progress,
-        options={"timeout": None if timeout is None else _seconds("timeout", timeout), **_refused_early(options)},
+        options={"timeout": None if timeout is None else _seconds("timeout", timeout), **_checked(options)},
     )
     return Map(crew, check=check)
 
@@ -200,8 +201,9 @@ def _rule(halt: Any, total: int | None) -> Halt | None:
     return rule
 
 
-def _refused_early(options: Mapping[str, Any]) -> Mapping[str, Any]:
+def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     """A mistake in the options is the map's, not a failure of each command."""
+    options = repeatable(given)
     if options.get("input") is not None and options.get("stdin") is not None:
         raise ValueError("stdin and input arguments may not both be used.")
     _options.validated({name: value for name, value in options.items() if name not in _OF_RUN})

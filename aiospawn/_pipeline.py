@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, Unpack, overload
 
 from ._capture import Ending
-from ._command import command, refuse_terminal
+from ._command import command, refuse_terminal, repeatable
 from ._keywords import AnyPipeline, Args, BytesPipeline, OnEvent, PipelineKeywords, Stream, TextPipeline
 from ._observe import observer
 from ._process import all_ended
@@ -138,6 +138,7 @@ async def pipeline(
     refuse_terminal(options)
     if not commands:
         raise ValueError("pipeline() needs a command")
+    options = repeatable(options)
     # The first one's standard input decides for all: a pager at the end shares the terminal with it.
     checked = [command(args, shell=False, stdin=stdin, keywords=options) for args in commands]
     watchers = [observer(on_event, args, arguments=event_arguments) for args in commands]

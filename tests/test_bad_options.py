@@ -201,6 +201,16 @@ async def test_refused(
 
 
 @two_loops
+@pytest.mark.parametrize("name", ["sigmask", "sigdefault", "sigignore", "affinity", "setns", "uid_map", "drop"])
+async def test_iterator(name: str) -> None:
+    """It would be empty at a second launch with the same options."""
+    items = iter([(0, 0, 1)] if name == "uid_map" else [1])
+    options = {"capabilities": {name: items}} if name == "drop" else {name: items}
+    with pytest.raises(TypeError, match=rf"{name}.* must be a .*, (not|got) <list_iterator"):
+        await aiospawn.create_subprocess_exec("true", **options)
+
+
+@two_loops
 @pytest.mark.parametrize(
     "options",
     [

@@ -1,6 +1,7 @@
 """Every option does what docs/options.md says, and the child itself shows it."""
 
 import pathlib
+import shlex
 from collections.abc import Iterator
 
 import every_option
@@ -10,6 +11,7 @@ from every_option import ROWS, Row
 from place import ALL_CAPABILITIES, Place, lacks
 from together import shown_together
 
+import aiospawn
 from aiospawn._options import Options
 
 rows = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
@@ -48,6 +50,23 @@ async def test_together(via: dict[str, str], place: Place) -> None:
     require(*ALL_CAPABILITIES)
     for name, shown, expected in await shown_together(place, **via):
         assert (name, shown) == (name, expected)
+
+
+async def test_an_iterator_for_many_launches(place: Place) -> None:
+    """`pass_fds` may be an iterator, as in `subprocess`: each launch that it is for passes all of them."""
+    command = ["cat", f"/proc/self/fd/{place.reader}"]
+    shown = [line async for line in aiospawn.lines(command, text=True, pass_fds=iter([place.reader]))]
+    async with aiospawn.map([command, command], text=True, capture_output=True, pass_fds=iter([place.reader])) as results:
+        shown += [result.stdout async for result in results]
+    pipeline = await aiospawn.pipeline(command, command, text=True, capture_output=True, pass_fds=iter([place.reader]))
+    shown.append(pipeline.stdout)
+    async with await aiospawn.popen(shlex.join(command), pass_fds=iter([place.reader])) as pipe:
+        shown.append(await pipe.read())
+    async with aiospawn.ProcessGroup(pass_fds=iter([place.reader])) as group:
+        for _ in range(2):
+            process = await group.spawn(*command, stdout=aiospawn.PIPE)
+            shown.append((await process.communicate())[0].decode())
+    assert shown == ["of a file"] * 7
 
 
 # ---- where the kernel or the machine offers less ----------------------------------------------------------------------
