@@ -15,11 +15,13 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from . import _options
-from ._command import repeatable
+from ._command import refuse_terminal, repeatable
 from ._crew import Crew, MapProgress, MapResult
 from ._halt import Halt
 from ._keywords import MapKeywords
-from ._run import run
+from ._observe import observer
+from ._result import text_mode
+from ._run import captured, check_capture, check_times, number_of_bytes, run, written
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -202,9 +204,16 @@ def _rule(halt: Any, total: int | None) -> Halt | None:
 
 
 def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
-    """A mistake in the options is the map's, not a failure of each command."""
+    """A mistake in the options is the map's, not a failure of each command: these are `run`'s checks."""
     options = repeatable(given)
-    if options.get("input") is not None and options.get("stdin") is not None:
-        raise ValueError("stdin and input arguments may not both be used.")
+    get = options.get
+    mode = text_mode(get("text"), get("universal_newlines"), get("encoding"), get("errors"))
+    written(get("input"), get("stdin"), mode)
+    check_capture(get("capture_output", False))
+    captured(get("stdout"), get("stderr"), bool(get("capture_output")))
+    number_of_bytes("max_output", get("max_output"))
+    check_times(None, get("grace", 0), get("pipe_grace"))
+    refuse_terminal(options)
+    observer(get("on_event"), None, arguments=False)
     _options.validated({name: value for name, value in options.items() if name not in _OF_RUN})
     return options

@@ -24,7 +24,17 @@ if TYPE_CHECKING:
     from ._command import Command
     from ._result import Text
 
-__all__ = ["captured", "check_times", "completed", "concluded", "launched", "number_of_bytes", "run", "written"]
+__all__ = [
+    "captured",
+    "check_capture",
+    "check_times",
+    "completed",
+    "concluded",
+    "launched",
+    "number_of_bytes",
+    "run",
+    "written",
+]
 
 _PIPE = asyncio.subprocess.PIPE
 _FILE: Literal["file"] = "file"
@@ -95,8 +105,7 @@ async def run(
     """
     mode = text_mode(text, universal_newlines, encoding, errors)
     data, stdin = written(input, stdin, mode)
-    if capture_output not in (True, False, _FILE):
-        raise ValueError(f'capture_output must be a bool or "file", got {capture_output!r}')
+    check_capture(capture_output)
     stdout, stderr = captured(stdout, stderr, bool(capture_output))
     limit = number_of_bytes("max_output", max_output)
     check_times(timeout, grace, pipe_grace)
@@ -197,6 +206,11 @@ def written(data: Any, stdin: Any, mode: Text | None) -> tuple[Any, Any]:
         return memoryview(data).cast("B"), _PIPE
     except TypeError as exc:
         raise TypeError(f"input must be a contiguous bytes-like object, not {type(data).__name__}") from exc
+
+
+def check_capture(capture_output: Any) -> None:
+    if capture_output not in (True, False, _FILE):
+        raise ValueError(f'capture_output must be a bool or "file", got {capture_output!r}')
 
 
 def captured(stdout: Any, stderr: Any, capture_output: bool) -> tuple[Any, Any]:
