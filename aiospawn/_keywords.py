@@ -76,10 +76,10 @@ class CommandOptions(TypedDict, total=False):
     creationflags: Literal[0]
     restore_signals: bool
     start_new_session: bool
-    pass_fds: Collection[int]
+    pass_fds: Iterable[int]
     user: str | int | None
     group: str | int | None
-    extra_groups: Collection[str | int] | None
+    extra_groups: Iterable[str | int] | None
     umask: int
     pipesize: int | None
     process_group: int | None

@@ -21,7 +21,7 @@ async def what_popen_has(file: socket.socket) -> None:
     )  # fmt: skip
     await aiospawn.create_subprocess_exec("sh", executable=3, cwd=file, env=None, user=None, group=None, extra_groups=None)
     await aiospawn.create_subprocess_exec("true", env={**os.environ, "HOME": "/"}, process_group=None, pass_fds=())
-    await aiospawn.create_subprocess_exec("true", env={b"HOME": b"/"}, pass_fds=[3], extra_groups={100})
+    await aiospawn.create_subprocess_exec("true", env={b"HOME": b"/"}, pass_fds=iter([3]), extra_groups={100})
     # What asyncio's functions take and have one value for.
     await aiospawn.create_subprocess_exec(
         "true", shell=False, bufsize=0, universal_newlines=False, encoding=None, errors=None, text=None

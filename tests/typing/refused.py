@@ -88,7 +88,7 @@ async def values_of_popens_options() -> None:
     await aiospawn.create_subprocess_exec("true", restore_signals="no")  # refused
     await aiospawn.create_subprocess_exec("true", start_new_session=None)  # refused
     await aiospawn.create_subprocess_exec("true", pass_fds=3)  # refused
-    await aiospawn.create_subprocess_exec("true", pass_fds=iter([3]))  # refused
+    await aiospawn.create_subprocess_exec("true", pass_fds={"log"})  # refused
     await aiospawn.create_subprocess_exec("true", user=1.5)  # refused
     await aiospawn.create_subprocess_exec("true", group=["users"])  # refused
     await aiospawn.create_subprocess_exec("true", extra_groups=5)  # refused
@@ -109,6 +109,7 @@ async def values_of_our_options() -> None:
     await aiospawn.create_subprocess_exec("true", controlling_terminal="/dev/tty")  # refused
     await aiospawn.create_subprocess_exec("true", foreground="/dev/tty")  # refused
     await aiospawn.create_subprocess_exec("true", sigmask=15)  # refused
+    await aiospawn.create_subprocess_exec("true", sigmask=iter([15]))  # refused
     await aiospawn.create_subprocess_exec("true", sigdefault=["SIGTERM"])  # refused
     await aiospawn.create_subprocess_exec("true", sigignore="SIGTERM")  # refused
     await aiospawn.create_subprocess_exec("true", rlimits={"nofile": 64})  # refused
