@@ -52,9 +52,16 @@ static int before_exec(const struct child *child) {
   return is_before_exec(child->pid, child->via_launcher ? LAUNCHER_NAME : NULL);
 }
 
-static int has_exited(const struct child *child) {
-  int status;
-  return status_of(child->sources[WATCHED_PIDFD].fd, WEXITED | WNOHANG | WNOWAIT, &status, NULL) != 0;
+enum verdict { NOT_YET, RAN, NEVER_RAN };
+
+/* What the end of a child, not yet reaped by us, tells of its launch. One that did not get to its program was killed, or was a
+ * launcher without a request; one that somebody else has reaped is taken to have run. */
+static enum verdict verdict_of(const struct child *child) {
+  int status = 0, result = status_of(child->sources[WATCHED_PIDFD].fd, WEXITED | WNOHANG | WNOWAIT, &status, NULL);
+  if (result == 0) return NOT_YET;
+  if (result < 0) return RAN;
+  if (child->via_launcher && !child->launcher_alive) return NEVER_RAN;
+  return status < 0 && before_exec(child) == 1 ? NEVER_RAN : RAN;
 }
 
 static void end_of_stream(struct drain *drain, struct source *source, int error) {
@@ -85,9 +92,10 @@ static void started(struct drain *drain, struct child *child) {
 /* The status pipe has ended, or cannot matter any more. Without a memory it is dead, or a program whose first thread is; a
  * launcher that never spoke is dead, though it may not have exited yet, nor have its name. */
 static void left_memory(struct drain *drain, struct child *child) {
-  int unheard = child->via_launcher && !child->launcher_alive;
-  if (unheard || (gone(child) && (has_exited(child) || before_exec(child) != 0))) child->state = UNSURE;
-  else started(drain, child);
+  child->state = UNSURE;
+  if (child->via_launcher && !child->launcher_alive) return;
+  enum verdict verdict = gone(child) ? verdict_of(child) : RAN;
+  if (verdict == RAN || (verdict == NOT_YET && before_exec(child) == 0)) started(drain, child);
 }
 
 /* One byte: the launcher is alive, or the child has left our descriptor table; a record: the program never runs. `ended`:
@@ -179,21 +187,12 @@ static void failed(struct drain *drain, struct child *child) {
   event->offset = child->failure.index;
 }
 
-/* A child whose launch was not yet told: what became of it, asked while it can still be looked at. */
-static int never_ran(struct child *child, int pidfd) {
-  int status = 0;
-  if (child->state == STARTED || child->state == FAILING) return 0;
-  if (status_of(pidfd, WEXITED | WNOHANG | WNOWAIT, &status, NULL) != 1) return 0;
-  if (child->via_launcher && !child->launcher_alive) return 1;
-  if (status >= 0) return 0;
-  return before_exec(child) == 1;
-}
-
 static void reap(struct drain *drain, struct child *child) {
   struct source *pidfd = &child->sources[WATCHED_PIDFD];
   struct rusage *usage = &drain->reactor->memory->usage[drain->reactor->batch.count + 1];
   int status = 255, known = 1, lost = 0;
-  int before_exec = never_ran(child, pidfd->fd);
+  int untold = child->state == LAUNCHING || child->state == UNSURE;
+  int never_ran = untold && verdict_of(child) == NEVER_RAN;
   state_lock(); /* whoever asks finds it alive, ended, or reaped, with the same status */
   int result = status_of(pidfd->fd, WEXITED | WNOHANG, &status, usage);
   if (result < 0) {
@@ -212,7 +211,7 @@ static void reap(struct drain *drain, struct child *child) {
     failed(drain, child);
     return;
   }
-  if (before_exec) {
+  if (never_ran) {
     child_leave_memory(child);
     if (status < 0) {
       died(drain, child, status);
