@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clone.h"
@@ -216,12 +217,13 @@ static void land(struct child *child, const struct aiospawn_request *head) {
 }
 
 /* Until the child has left the table, or its memory: who redirects a stream after the launch must not redirect the child's. The
- * kernel wakes a waiter for the word that it clears, but not for a private one. */
+ * kernel wakes a waiter for the word that it clears, but not for a private one. Whoever forbids the child to wake us delays us. */
 static void await_departure(struct child *child) {
+  static const struct timespec moment = {.tv_nsec = 10000000};
   struct flight *flight = &child->slot->flight;
   if (!flight->awaited) return;
   while (__atomic_load_n(&flight->alive, __ATOMIC_ACQUIRE) == ALIVE_IN_TABLE)
-    sys4(SYS_futex, (long)&flight->alive, FUTEX_WAIT, ALIVE_IN_TABLE, 0);
+    sys4(SYS_futex, (long)&flight->alive, FUTEX_WAIT, ALIVE_IN_TABLE, (long)&moment);
   child_leave_table(child);
 }
 

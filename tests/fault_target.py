@@ -29,12 +29,13 @@ from aiospawn import PIPE
 __all__ = ["BEGIN", "END", "PRIVILEGES", "SHAPES", "TERMINAL", "UNKNOWN"]
 
 BEGIN, END = "/fault-begins", "/fault-ends"
-CROWD = 300
+CROWD, LARGER_CROWD = 300, 1100
 
 PLAIN = "two pipes"
 SEARCHED = "a program that is searched for"
 SUSPENDED = "the parent waits for the execve"
 CROWDED = "many descriptors: the table is shared"
+AWAITED = "many descriptors, a file as a stream: the launch waits until the child has left the table"
 OPTIONS = "options"
 TERMINAL = "a terminal"
 LAUNCHER = "through the launcher"
@@ -70,6 +71,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     SEARCHED: {},
     SUSPENDED: {},
     CROWDED: {},
+    AWAITED: {},
     OPTIONS: _OPTIONS,
     TERMINAL: {"pty": True},
     LAUNCHER: {"via": "launcher"},
@@ -121,9 +123,10 @@ def _say(told: object) -> None:
 
 def main(shape: str) -> None:
     loop = new_event_loop("stdlib-vfork" if shape == SUSPENDED else "stdlib") if shape != UNKNOWN else None
-    if shape == CROWDED:
-        for _ in range(CROWD):
-            os.dup(0)
+    for _ in range({CROWDED: CROWD, AWAITED: LARGER_CROWD}.get(shape, 0)):
+        os.dup(0)
+    if shape == AWAITED:
+        os.dup2(os.memfd_create("a regular file"), 2)
     if shape == PRIVATE:
         _close_launcher()
     if loop is not None:
