@@ -5,7 +5,6 @@ One line switches a program over: `asyncio.Runner(loop_factory=aiospawn.new_even
 
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 
-from ._clib import Support, supported
 from ._group import ProcessGroup
 from ._halt import Halt
 from ._keywords import Capabilities, CommandOptions, LaunchOptions
@@ -18,6 +17,7 @@ from ._pipeline import CompletedPipeline, pipeline
 from ._process import Process, create_subprocess_exec, create_subprocess_shell
 from ._result import CompletedProcess, LineTooLong, OutputLimitExceeded
 from ._run import run
+from ._support import Support, supported
 from ._system import AsyncPipe, popen, system
 
 __all__ = [

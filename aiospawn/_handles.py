@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import _clib
+    from ._native import Native
 
 __all__ = ["CgroupHandle", "GroupHandle"]
 
@@ -57,7 +57,7 @@ class GroupHandle:
 
     __slots__ = ("_native", "_pidfd")
 
-    def __init__(self, pidfd: int, native: _clib.Native) -> None:
+    def __init__(self, pidfd: int, native: Native) -> None:
         self._pidfd = pidfd
         self._native = native
 

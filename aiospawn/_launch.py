@@ -11,7 +11,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from . import _clib, _errors, _options, _request
+from . import _errors, _options, _request, _support
 from ._reactor import reactor_of
 from ._transport import SubprocessTransport
 
@@ -93,7 +93,7 @@ def must_hand_over(options: dict[str, Any]) -> bool:
     """Is this launch one for the loop's own implementation? Raises what an option that only the native one has needs."""
     preexec_fn = options.get("preexec_fn")
     by_preexec_fn = preexec_fn not in _STEPS
-    support = _clib.supported()
+    support = _support.supported()
     if not by_preexec_fn and support:
         return False
     for name in _options.only_native(options):

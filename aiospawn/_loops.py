@@ -6,7 +6,7 @@ import asyncio
 import functools
 from typing import TYPE_CHECKING, Any
 
-from . import _clib, _launch
+from . import _launch, _support
 from ._reactor import reactor_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class _Spawning:
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
-        if _clib.supported():
+        if _support.supported():
             reactor_of(self, permanent=True)  # type: ignore[arg-type]
 
     def close(self) -> None:

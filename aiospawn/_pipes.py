@@ -18,7 +18,7 @@ from ._clib import Event, Watch
 if TYPE_CHECKING:
     import contextvars
 
-    from ._clib import Native
+    from ._native import Native
 
 __all__ = ["Owner", "ReadPipe", "TerminalInput", "WritePipe"]
 

@@ -21,7 +21,8 @@ import contextvars
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ._clib import Event, Launched, Native
+from ._clib import Event
+from ._native import Launched, Native
 
 if TYPE_CHECKING:
     import asyncio

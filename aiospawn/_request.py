@@ -10,7 +10,7 @@ from errno import E2BIG, EPROTO
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from . import _clib, _errors, _stdio, _steps
+from . import _clib, _environ, _errors, _stdio, _steps, _support
 from ._clib import NO_FD, Step
 from ._options import DEFAULTS, SETPGRP, SETSID
 
@@ -135,7 +135,7 @@ def _program(streams: tuple[Any, Any, Any], options: Options) -> Program:
     leader = leads_group(options)
     rows, columns = options.pty if isinstance(options.pty, tuple) else (0, 0)
     head = _clib.request_head(
-        private_memory=options.hook is not None and (alone or not _clib.hooks_may_share_memory()),
+        private_memory=options.hook is not None and (alone or not _support.hooks_may_share_memory()),
         via_launcher=via_launcher,
         keep_pidfd=leader,
         steps=len(steps),
@@ -172,7 +172,7 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
     executable = options.executable
     by_descriptor = isinstance(executable, int)
     path = argv[0] if executable is None or by_descriptor else _encoded(executable)
-    count, environment = _clib.inherited_environment() if options.env is None else _environment(options.env)
+    count, environment = _environ.inherited() if options.env is None else _environment(options.env)
     paths = [] if by_descriptor else _candidates(path, options.env)
     strings = b"\0".join([*paths, *argv, b""])
     if strings.count(b"\0") != len(paths) + len(argv):

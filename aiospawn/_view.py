@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from ._clib import Native
+    from ._native import Native
 
 __all__ = ["ProcessView"]
 

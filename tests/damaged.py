@@ -12,7 +12,8 @@ import signal
 from typing import Any
 
 from aiospawn import _clib, _options, _request
-from aiospawn._clib import Event, Native, Step
+from aiospawn._clib import Event, Step
+from aiospawn._native import Native
 
 __all__ = ["Draft", "flip"]
 

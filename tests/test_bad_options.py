@@ -16,7 +16,7 @@ from place import NEW_USER
 
 import aiospawn
 from aiospawn import NativeHook
-from aiospawn._clib import Native
+from aiospawn._native import Native
 
 _CLOSED = 987  # no descriptor
 _NOTHING = object()

@@ -11,7 +11,7 @@ import aiospawn
 
 ORDER = (
     *("_errors", "_values", "_descriptors", "_ids", "_capabilities", "_checks", "_options"),
-    *("_clib", "_stdio", "_steps", "_request", "_lifecycle", "_reactor", "_pipes"),
+    *("_clib", "_support", "_environ", "_stdio", "_steps", "_request", "_lifecycle", "_native", "_reactor", "_pipes"),
     *("_view", "_handles", "_transport", "_launch", "_observe", "_keywords", "_process", "_loops"),
     *("_command", "_result", "_observed", "_capture", "_files", "_handed_over", "_run"),
     *("_pipeline", "_lines", "_system", "_group"),
@@ -40,6 +40,18 @@ def test_order(room: str) -> None:
     """A module imports only what stands before it; the extension is _clib's alone."""
     allowed = {*ORDER[: ORDER.index(room)], *({"_ffi"} if room == "_clib" else ())}
     assert _imported(ROOMS[room]) <= allowed
+
+
+def test_extension_stays_in_its_rooms() -> None:
+    """What cffi gives is used in the rooms that are made for it, and leaves none of them."""
+    rooms = set()
+    for room, path in ROOMS.items():
+        tree = [*ast.walk(ast.parse(path.read_text()))]
+        imported = {alias.name for node in tree if isinstance(node, ast.ImportFrom) for alias in node.names}
+        reached = {node.attr for node in tree if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "_clib"}
+        if {"ffi", "lib"} & (imported | reached):
+            rooms.add(room)
+    assert rooms == {"_support", "_environ", "_native"}
 
 
 def test_command_line_uses_public_names() -> None:

@@ -19,8 +19,9 @@ from compiled import CROSS, HOST, Compiler, compiler, harness, library, undefine
 from damaged import Draft
 
 import aiospawn
-from aiospawn import _clib
-from aiospawn._clib import NO_FD, REGISTER, Native, Step
+from aiospawn import _clib, _native
+from aiospawn._clib import NO_FD, REGISTER, Step
+from aiospawn._native import Native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,7 +96,7 @@ def _holds(layout: Any, index: int, offset: int) -> bool:
     [
         ("struct aiospawn_request", struct.Struct(_clib._HEAD.format + _clib._COUNTS.format[1:])),
         ("struct aiospawn_step", _clib._STEP),
-        ("struct aiospawn_event", _clib._EVENT),
+        ("struct aiospawn_event", _native._EVENT),
     ],
     ids=["request", "step", "event"],
 )
@@ -114,7 +115,7 @@ def test_kernel_structures(tmp_path: pathlib.Path) -> None:
     made.ours(ours)
     made.kernels(kernels)
     assert ours.value.decode().splitlines() == kernels.value.decode().splitlines()
-    assert f"rusage: {_clib._USAGE.size} at" in ours.value.decode()
+    assert f"rusage: {_clib.USAGE.size} at" in ours.value.decode()
 
 
 # ---- damaged requests -------------------------------------------------------------------------------------------------
@@ -549,7 +550,7 @@ def test_loop_is_closed_at_once(variant: str, via: str, tmp_path: pathlib.Path) 
     """Children live on when their loop is closed right behind the launch, whatever they have yet to tell."""
     program = """
 import os
-from aiospawn._clib import Native
+from aiospawn._native import Native
 from damaged import Draft
 
 path = os.environ["DIRECTORY"]

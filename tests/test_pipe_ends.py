@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from recorder import Recorder
 
-from aiospawn._clib import Native
+from aiospawn._native import Native
 
 
 @pytest.fixture

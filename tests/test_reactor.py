@@ -13,7 +13,7 @@ import pytest
 from recorder import Recorder
 
 import aiospawn
-from aiospawn._clib import Native
+from aiospawn._native import Native
 
 _BATCH = 128  # epoll events that one drain handles
 
