@@ -20,6 +20,7 @@
 
 #include "launcher.h"
 #include "reactor.h"
+#include "state.h"
 #include "status.h"
 #include "sys.h"
 

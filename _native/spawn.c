@@ -17,6 +17,7 @@
 #include "probe.h"
 #include "reactor.h"
 #include "request.h"
+#include "state.h"
 #include "status.h"
 #include "sys.h"
 #include "via_launcher.h"

@@ -14,10 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "descriptor.h"
 #include "launcher.h"
 #include "probe.h"
-#include "reactor.h"
+#include "state.h"
 #include "status.h"
 #include "sys.h"
 

@@ -1,0 +1,88 @@
+/* What any thread may ask of a child: its pidfd is used under the lock that guards its closing. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include "aiospawn.h"
+#include "probe.h"
+#include "reactor.h"
+#include "state.h"
+#include "status.h"
+#include "sys.h"
+
+/* PIDFD_SIGNAL_PROCESS_GROUP needs Linux 6.9; before, the group's number is safe while its leader is not reaped. */
+static long signal_group(const struct child *child, int signal) {
+  enum { PROCESS_GROUP = 4 };
+  long result = sys4(SYS_pidfd_send_signal, child->sources[WATCHED_PIDFD].fd, signal, 0, PROCESS_GROUP);
+  if (result != -EINVAL || child->reaped) return result == -EINVAL ? -ESRCH : result;
+  return sys2(SYS_kill, -child->pid, signal);
+}
+
+/* valgrind 3.19 does not know pidfd_send_signal; the number is safe there while the child is not reaped. */
+static long signal_child(const struct child *child, int signal) {
+  long result = sys4(SYS_pidfd_send_signal, child->sources[WATCHED_PIDFD].fd, signal, 0, 0);
+  if (result != -ENOSYS || !(probed_features() & AIOSPAWN_UNDER_VALGRIND)) return result;
+  return sys2(SYS_kill, child->pid, signal);
+}
+
+int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal, int group) {
+  if (reactor->dead) return -EOWNERDEAD;
+  state_lock(); /* the pidfd must not be closed, and its number reused, under the call */
+  struct child *child = child_find(reactor, token);
+  long result = -ESRCH;
+  if (child && child->sources[WATCHED_PIDFD].fd >= 0) {
+    if (group) result = signal_group(child, signal);
+    else if (!child->reaped) result = signal_child(child, signal);
+  }
+  state_unlock();
+  return (int)result;
+}
+
+int aiospawn_take_pidfd(struct aiospawn_reactor *reactor, uint64_t token) {
+  if (reactor->dead) return -EOWNERDEAD;
+  state_lock();
+  struct child *child = child_find(reactor, token);
+  int fd = -ESRCH;
+  if (child && child->reaped && child->sources[WATCHED_PIDFD].fd >= 0) {
+    fd = child->sources[WATCHED_PIDFD].fd;
+    child->sources[WATCHED_PIDFD].fd = -1;
+  }
+  state_unlock();
+  return fd;
+}
+
+/* No such child: it has exited, and somebody else waited for it. */
+static int peek(int pidfd, int *status) {
+  int result = status_of(pidfd, WEXITED | WNOHANG | WNOWAIT, status, NULL);
+  if (result != -ECHILD) return result;
+  if (status_recovered(pidfd, status) < 0) *status = 255;
+  return 1;
+}
+
+int aiospawn_peek(struct aiospawn_reactor *reactor, uint64_t token, int *status) {
+  if (reactor->dead) return -EOWNERDEAD;
+  state_lock();
+  struct child *child = child_find(reactor, token);
+  int result = -ESRCH;
+  if (child && child->reaped) {
+    *status = child->status;
+    result = 1;
+  } else if (child && child->sources[WATCHED_PIDFD].fd >= 0) {
+    result = peek(child->sources[WATCHED_PIDFD].fd, status);
+  }
+  state_unlock();
+  return result;
+}
+
+int aiospawn_dup_pidfd(struct aiospawn_reactor *reactor, uint64_t token) {
+  if (reactor->dead) return -EOWNERDEAD;
+  state_lock();
+  struct child *child = child_find(reactor, token);
+  int fd = -1, error = -ESRCH;
+  if (child && !child->reaped && child->sources[WATCHED_PIDFD].fd >= 0) {
+    fd = fcntl(child->sources[WATCHED_PIDFD].fd, F_DUPFD_CLOEXEC, 3);
+    error = -errno;
+  }
+  state_unlock();
+  return fd < 0 ? error : fd;
+}
