@@ -69,8 +69,12 @@ static void child_free(struct aiospawn_reactor *reactor, struct child *child) {
   free(child);
 }
 
-void child_drop(struct aiospawn_reactor *reactor, struct child *child) {
+static void sources_close(const struct aiospawn_reactor *reactor, struct child *child) {
   for (int i = 0; i < WATCHED; i++) source_close(reactor, &child->sources[i]);
+}
+
+void child_drop(struct aiospawn_reactor *reactor, struct child *child) {
+  sources_close(reactor, child);
   uint32_t place = (uint32_t)child->token;
   state_lock();
   reactor->children.entries[place] = NULL;
@@ -87,19 +91,17 @@ int aiospawn_release(struct aiospawn_reactor *reactor, uint64_t token) {
   return 0;
 }
 
-/* The entries are taken away under the lock: other threads may be asking for one. */
+/* Descriptors go while the table has them, for a fork meanwhile closes what it finds there. Then the entries are taken away
+ * under the lock: other threads may be asking for one. */
 void children_close(struct aiospawn_reactor *reactor) {
+  for (uint32_t place = 0; !reactor->dead && place < reactor->children.capacity; place++)
+    if (reactor->children.entries[place]) sources_close(reactor, reactor->children.entries[place]);
   state_lock();
   struct children children = reactor->children;
   reactor->children = (struct children){0};
   state_unlock();
-  for (uint32_t place = 0; place < children.capacity; place++) {
-    struct child *child = children.entries[place];
-    if (!child) continue;
-    if (!reactor->dead)
-      for (int i = 0; i < WATCHED; i++) source_close(reactor, &child->sources[i]);
-    child_free(reactor, child);
-  }
+  for (uint32_t place = 0; place < children.capacity; place++)
+    if (children.entries[place]) child_free(reactor, children.entries[place]);
   free(children.entries);
   free(children.free_places);
 }

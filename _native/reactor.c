@@ -28,6 +28,31 @@ static void memory_release(struct reactor_memory *memory) {
   state_unlock();
 }
 
+/* Its descriptor and its place in the list come under one lock, so that a fork finds both or none. */
+static int set_open(struct aiospawn_reactor *reactor) {
+  state_lock();
+  reactor->epoll = epoll_create1(EPOLL_CLOEXEC);
+  /* Not 0, 1 or 2, in a parent without standard streams: libuv refuses to watch those. */
+  int error = reactor->epoll == -1 ? -errno : descriptor_lift(&reactor->epoll, 3);
+  if (error == 0) {
+    reactor->next = reactors;
+    reactors = reactor;
+  }
+  state_unlock();
+  return error;
+}
+
+/* As they came: else a fork would close a number that may be another thread's by then. */
+static void set_close(struct aiospawn_reactor *reactor) {
+  state_lock();
+  if (!reactor->dead) close(reactor->epoll);
+  struct aiospawn_reactor **link = &reactors;
+  while (*link != reactor) link = &(*link)->next;
+  *link = reactor->next;
+  reactor->closed = reactor->dead = 1;
+  state_unlock();
+}
+
 struct aiospawn_reactor *aiospawn_reactor_open(int suspend, int *error) {
   fork_handlers_install();
   *error = -ENOMEM;
@@ -39,18 +64,8 @@ struct aiospawn_reactor *aiospawn_reactor_open(int suspend, int *error) {
   reactor->batch.events = reactor->memory->events;
   reactor->batch.data = reactor->memory->data;
   reactor->batch.usage = (const unsigned char *)reactor->memory->usage;
-  reactor->epoll = epoll_create1(EPOLL_CLOEXEC);
-  if (reactor->epoll == -1) {
-    *error = -errno;
-    goto release_memory;
-  }
-  /* Not 0, 1 or 2, in a parent without standard streams: libuv refuses to watch those. */
-  *error = descriptor_lift(&reactor->epoll, 3);
+  *error = set_open(reactor);
   if (*error < 0) goto release_memory;
-  state_lock();
-  reactor->next = reactors;
-  reactors = reactor;
-  state_unlock();
   return reactor;
 release_memory:
   memory_release(reactor->memory);
@@ -63,21 +78,11 @@ int aiospawn_reactor_epoll(const struct aiospawn_reactor *reactor) { return reac
 
 struct aiospawn_batch *aiospawn_reactor_batch(struct aiospawn_reactor *reactor) { return &reactor->batch; }
 
-static void unlist(struct aiospawn_reactor *reactor) {
-  state_lock();
-  struct aiospawn_reactor **link = &reactors;
-  while (*link != reactor) link = &(*link)->next;
-  *link = reactor->next;
-  state_unlock();
-}
-
 void aiospawn_reactor_close(struct aiospawn_reactor *reactor) {
   if (reactor->closed) return;
   children_close(reactor);
-  if (!reactor->dead) close(reactor->epoll);
-  unlist(reactor);
+  set_close(reactor);
   reactor->batch.head = reactor->batch.count = 0;
-  reactor->closed = reactor->dead = 1;
 }
 
 void aiospawn_reactor_free(struct aiospawn_reactor *reactor) {

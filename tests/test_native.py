@@ -411,6 +411,15 @@ def test_clone_fails_late(tmp_path: pathlib.Path) -> None:
     assert _told(program) == "Resource temporarily unavailable, the other's descriptor is open\n"
 
 
+def test_forks_beside_a_reactor(tmp_path: pathlib.Path) -> None:
+    """A fork by another thread, while a reactor is opened or closed, holds nothing of it and closes nobody's descriptor."""
+    assert _told(harness(compiler(), tmp_path, "fork_beside.c")).splitlines() == [
+        "opened: 0 held",
+        *(2 * ["a descriptor of a child's is closed: 0 held"]),
+        "closed: 0 held, theirs is open",
+    ]
+
+
 def test_landing_numbers_are_free(tmp_path: pathlib.Path) -> None:
     """Numbers are set aside without taking one that another thread has just been given."""
     program = harness(compiler(), tmp_path, "landing_claim.c", without=("landing.c",))
