@@ -32,7 +32,7 @@ class Support(NamedTuple):
         return not self.reasons
 
 
-# Feature bit, name, what its absence costs; the first three are needed.
+# Feature bit, name, what its absence costs.
 _FEATURES: Final = (
     ("HAS_PIDFD", "pidfd", "native launching: pidfds to poll, wait for and signal (Linux 5.4)"),
     ("HAS_SHARED_MEMORY", "shared_memory", "native launching: CLONE_VM must share memory, emulators copy it"),
