@@ -21,6 +21,7 @@ from test_cli import COMMAND, assert_refused, prepared, run
 from aiospawn.cli import _measure
 from aiospawn.cli._bench import _cases, _document, _overcommit, _results, _rounds, _tables, _targets
 from aiospawn.cli._bench._scale import FULL, QUICK
+from aiospawn.cli._bench._worker import _heart
 
 UVLOOP = importlib.util.find_spec("uvloop") is not None
 LOOPS = {"asyncio", "aiospawn"} | ({"uvloop", "aiospawn on uvloop"} if UVLOOP else set())
@@ -233,6 +234,15 @@ def test_measured_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_rounds, "_TIMEOUT_S", 0.1)
     with pytest.raises(OSError, match=r"benchmark \(size 1\): method took more than 0.1 s"):
         measure(group("sleep", "1000"))
+
+
+async def test_shorter_than_a_beat() -> None:
+    """What is over before the first beat is due has not held it up."""
+    late: list[float] = []
+    with _heart.heartbeat(late):
+        pass
+    assert len(late) == 1
+    assert _heart.stalls(late)["stall_worst_ms"] < 1e3
 
 
 def test_descriptor_limit_is_raised() -> None:
