@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from . import _launch
 from ._keywords import ExecKeywords, ShellKeywords, Stream, StrOrBytesPath
-from ._pipes import TerminalInput
 from ._transport import SubprocessTransport
+from ._writing import TerminalInput
 
 if TYPE_CHECKING:
     import resource

@@ -13,8 +13,9 @@ from . import _clib, _errors, _lifecycle
 from ._clib import CHILD_READS, NO_PIPE, PTY, Event
 from ._handles import CgroupHandle, GroupHandle
 from ._lifecycle import Call, Happening, State
-from ._pipes import ReadPipe, TerminalInput, WritePipe
+from ._reading import ReadPipe
 from ._view import ProcessView
+from ._writing import TerminalInput, WritePipe
 
 if TYPE_CHECKING:
     import resource

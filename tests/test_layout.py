@@ -11,7 +11,8 @@ import aiospawn
 
 ORDER = (
     *("_errors", "_values", "_descriptors", "_ids", "_capabilities", "_checks", "_options"),
-    *("_clib", "_support", "_environ", "_stdio", "_steps", "_request", "_lifecycle", "_native", "_reactor", "_pipes"),
+    *("_clib", "_support", "_environ", "_stdio", "_steps", "_request", "_lifecycle", "_native", "_reactor"),
+    *("_pipes", "_reading", "_writing"),
     *("_view", "_handles", "_transport", "_launch", "_observe", "_keywords", "_process", "_loops"),
     *("_command", "_result", "_observed", "_capture", "_files", "_handed_over", "_run"),
     *("_pipeline", "_lines", "_system", "_group"),
