@@ -37,8 +37,8 @@ __all__ = ["ROUND", "Sample", "WrongError", "check", "check_growth", "main", "sl
 
 AT_ONCE = 32
 TURN = 400  # launches on one loop, before the next has its turn
-CROWD = 300
-ROUND = 2 * len(VARIANTS) * TURN
+CROWD, LARGER_CROWD = 300, 1100
+ROUND = 3 * len(VARIANTS) * TURN
 BYTES_A_LAUNCH = 1.0
 SLACK = 1 << 20  # bytes: what an allocator may keep or not, which matters in short runs only
 KEPT_SLOTS = 64  # of slots.c
@@ -161,11 +161,18 @@ async def _turn(dice: random.Random, count: int) -> None:
 
 @contextlib.contextmanager
 def _crowded(size: int) -> Iterator[None]:
+    """So many more descriptors; the larger crowd with a regular file as standard error, for which launches wait then."""
     descriptors = [os.dup(0) for _ in range(size)]
+    stderr = os.dup(2)
+    if size == LARGER_CROWD:
+        file = os.memfd_create("a regular file")
+        os.dup2(file, 2)
+        os.close(file)
     try:
         yield
     finally:
-        for descriptor in descriptors:
+        os.dup2(stderr, 2)
+        for descriptor in (stderr, *descriptors):
             os.close(descriptor)
 
 
@@ -238,13 +245,15 @@ class Soak:
 
     def __init__(self, seed: int) -> None:
         self._dice = random.Random(seed)
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self._loops = [new_event_loop(variant) for variant in VARIANTS]
         self._launches = 0
         self.samples: list[Sample] = []
 
     def round(self) -> None:
-        """A turn for each loop, with few descriptors and with many."""
-        for size in (0, CROWD):
+        """A turn for each loop, with few descriptors, with many, and with more."""
+        for size in (0, CROWD, LARGER_CROWD):
             for loop in self._loops:
                 with _crowded(size):
                     loop.run_until_complete(_turn(self._dice, TURN))
