@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Command", "command", "refuse_terminal", "repeatable", "seconds", "understood"]
 
 _NO_KEYWORDS: dict[str, Any] = {}
+_COLLECTIONS = frozenset({"pass_fds", "extra_groups"})  # that may be iterators
 
 
 class Command(NamedTuple):
@@ -45,7 +46,7 @@ def command(args: Any, *, shell: bool, stdin: Any, keywords: dict[str, Any]) -> 
             return Command(args, argv, None if handed_over else _options.GROUPED, {"process_group": 0})
         if keywords.get("preexec_fn") not in (_options.SETSID, _options.SETPGRP):
             keywords = {**keywords, "process_group": 0}
-    if "pass_fds" in keywords or "extra_groups" in keywords:
+    if not _COLLECTIONS.isdisjoint(keywords):
         keywords = repeatable(keywords)
     options = None if _launch.must_hand_over(keywords) else _options.validated(keywords)
     return Command(args, argv, options, keywords)
@@ -75,8 +76,13 @@ def refuse_terminal(keywords: dict[str, Any]) -> None:
 
 
 def repeatable(keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as each of several launches reads them: an iterator, as Popen takes it, would be empty at the second."""
-    return {name: [*value] if isinstance(value, Iterator) else value for name, value in keywords.items()}
+    """The options as each of several launches reads them: an iterator, as Popen takes it, would be empty at the second.
+
+    Only of options that are collections: a file is an iterator too.
+    """
+    return {
+        name: [*value] if name in _COLLECTIONS and isinstance(value, Iterator) else value for name, value in keywords.items()
+    }
 
 
 def _reads_terminal(stdin: Any) -> bool:
