@@ -71,6 +71,11 @@ class Native:
         lib.aiospawn_reactor_close(self._reactor)
         self.generation = CLOSED
 
+    @property
+    def newest(self) -> int:
+        """The token of the child that was made last; 0 before the first."""
+        return self._launched.token  # type: ignore[no-any-return]
+
     def launch(self, request: bytes) -> Launched:
         """Clones a child. Raises OSError; then nothing was made. Events tell the rest."""
         launched = self._launched

@@ -17,7 +17,9 @@ reads and reaps what is ready into a batch of events, and one `call_soon` for ea
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
+import signal
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,6 +34,7 @@ __all__ = ["Reactor", "Target", "reactor_of"]
 _ATTRIBUTE = "_aiospawn_reactor"
 _MOST_EVENTS = 1024  # of a batch, at least
 _DATA, _EXITED, _FAILED = Event.DATA, Event.EXITED, Event.FAILED
+_ENDS = (Event.EXITED, Event.FAILED, Event.DIED)
 
 
 class Target(Protocol):
@@ -64,14 +67,24 @@ class Reactor:
 
     def launch(self, request: bytes, target: Target) -> Launched:
         """Clones a child whose events go to `target`, which calls `done` with the token when it wants no more."""
+        newest = self.native.newest
         self._users += 1  # before the clone: else the reactor might close under the launch
         try:
             launched = self.native.launch(request)
         except BaseException:
-            self._leave()
+            if self.native.newest == newest:
+                self._leave()
+            else:  # it was made, and a signal's handler that was due raised
+                self._kill_unheld(self.native.newest)
             raise
         self._targets[launched.token] = target
         return launched
+
+    def _kill_unheld(self, token: int) -> None:
+        """Nobody knows of this child, nor will: it is reaped all the same."""
+        self._targets[token] = _Unheld(self, token)
+        with contextlib.suppress(PermissionError):  # a set-user-id program already
+            self.native.signal(token, signal.SIGKILL)
 
     def done(self, token: int) -> None:
         """A child was told everything. Nothing happens the second time."""
@@ -140,6 +153,21 @@ class Reactor:
                     post(target.on_event, first + place, kind, stream, value, extra, payload, context=context)
             place += 1
             native.head = place
+
+
+class _Unheld:
+    """The target of a child whose launch was interrupted when it was made."""
+
+    immediate = True
+
+    def __init__(self, reactor: Reactor, token: int) -> None:
+        self.context = contextvars.Context()
+        self._reactor = reactor
+        self._token = token
+
+    def on_event(self, _number: int, kind: int, _stream: int, _value: int, _extra: int, _payload: Any) -> None:
+        if kind in _ENDS:
+            self._reactor.done(self._token)
 
 
 def reactor_of(loop: asyncio.AbstractEventLoop, *, permanent: bool = False) -> Reactor:

@@ -1,0 +1,39 @@
+"""A signal's handler that was due while a child was made, and raised: nobody knew of the child, which was never reaped."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from types import FrameType
+from typing import Any
+
+import fresh
+import pytest
+
+import aiospawn
+
+
+def _as_a_handler(frame: FrameType, event: str, _argument: Any) -> Any:
+    """Raises where Python looks for signals first when the native part has returned."""
+    if frame.f_code is not aiospawn._clib.Native.launch.__code__:
+        return None
+    if event == "line" and "result" in frame.f_locals:
+        raise ZeroDivisionError
+    return _as_a_handler
+
+
+@pytest.mark.parametrize(
+    "launch", [aiospawn.create_subprocess_exec, lambda *command: aiospawn.run(command)], ids=["process", "run"]
+)
+async def test_handler_raises_during_launch(launch: Callable[..., Awaitable[Any]]) -> None:
+    """The child is killed and reaped, and the next launch has nothing of it."""
+    before = sys.gettrace()
+    sys.settrace(_as_a_handler)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            await launch("sleep", "1000")
+    finally:
+        sys.settrace(before)
+    async with asyncio.timeout(10):
+        while fresh.children():  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0.001)
+    assert (await aiospawn.run(["true"])).returncode == 0
