@@ -87,7 +87,8 @@ class Program(NamedTuple):
 def program(streams: tuple[Any, Any, Any], options: Options) -> Program:
     """The program for these standard streams and options. Raises what `_stdio.planned` raises."""
     stdin, stdout, stderr = streams
-    if stdin in _SYMBOLS and stdout in _SYMBOLS and stderr in _SYMBOLS and _says_all(options):
+    inherits_twice = stdout is None and stderr == _stdio.STDOUT  # the way to the launcher depends on the flag of stdout
+    if stdin in _SYMBOLS and stdout in _SYMBOLS and stderr in _SYMBOLS and not inherits_twice and _says_all(options):
         return _known_program(streams, options if options.env is None else options._replace(env=None))
     return _program(streams, options)
 
