@@ -87,20 +87,20 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         """Clones the child and waits until its program runs. Cancelled meanwhile: kills and reaps it first."""
         self._request = request
         plan = request.program.plan
-        self._launch_waiter = waiter = self.loop.create_future()
-        self._open_pipes = 2 if plan.pipes[0] == PTY else sum(kind != NO_PIPE for kind in plan.pipes)
-        self.token, self._pid, self._pidfd = self._reactor.launch(request.data, self)
-        self._closed = False
         self._leads_group = request.program.leads_group
-        if request.options.cgroup is not None:
-            self._cgroup = CgroupHandle(request.options.cgroup)
+        self._launch_waiter = waiter = self.loop.create_future()
         if plan.pipes[0] == PTY:
             self._pipes = {0: TerminalInput(self, 0), 1: ReadPipe(self, 1)}
         else:
             for stream, kind in enumerate(plan.pipes):
                 if kind != NO_PIPE:
                     self._pipes[stream] = (WritePipe if kind == CHILD_READS else ReadPipe)(self, stream)
-        try:
+        self._open_pipes = len(self._pipes)
+        self.token, self._pid, self._pidfd = self._reactor.launch(request.data, self)
+        self._closed = False
+        try:  # a signal's handler may raise anywhere
+            if request.options.cgroup is not None:
+                self._cgroup = CgroupHandle(request.options.cgroup)
             await waiter
         except GeneratorExit:  # the coroutine is thrown away, as with a loop closed under it: nothing can be awaited
             self._kill_tree()

@@ -24,7 +24,7 @@ def _as_a_handler(frame: FrameType, event: str, _argument: Any) -> Any:
 @pytest.mark.parametrize(
     "launch", [aiospawn.create_subprocess_exec, lambda *command: aiospawn.run(command)], ids=["process", "run"]
 )
-async def test_handler_raises_during_launch(launch: Callable[..., Awaitable[Any]]) -> None:
+async def test_behind_the_clone(launch: Callable[..., Awaitable[Any]]) -> None:
     """The child is killed and reaped, and the next launch has nothing of it."""
     before = sys.gettrace()
     sys.settrace(_as_a_handler)
@@ -37,3 +37,20 @@ async def test_handler_raises_during_launch(launch: Callable[..., Awaitable[Any]
         while fresh.children():  # noqa: ASYNC110 - nobody tells of it
             await asyncio.sleep(0.001)
     assert (await aiospawn.run(["true"])).returncode == 0
+
+
+async def test_before_anybody_waits() -> None:
+    """Nor is there a child that goes on without an owner when the handler raises between the clone and the wait for it."""
+
+    def in_pipe(frame: FrameType, event: str, _argument: Any) -> None:
+        if frame.f_code is aiospawn._pipes._Pipe.__init__.__code__:
+            raise ZeroDivisionError
+
+    before = sys.gettrace()
+    sys.settrace(in_pipe)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            await aiospawn.create_subprocess_exec("sleep", "1000", stdout=aiospawn.PIPE)
+    finally:
+        sys.settrace(before)
+    assert fresh.children() == []
