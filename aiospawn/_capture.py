@@ -293,7 +293,8 @@ class NativeCapture(Capture):
             self._pipe_ended()
         elif kind == Event.EXITED:
             if extra & 2:
-                _logger.warning("exit status of child %s is lost: somebody else waited for it; returncode 255", self.pid)
+                # In a callback of its own: the handlers of a log may do anything, and may ask for the context.
+                self.context.run(self.loop.call_soon, _logger.warning, _errors.STATUS_LOST, self.pid)
             self._exited(value, payload)
         elif kind == Event.WRITABLE:
             self._feed()

@@ -6,7 +6,9 @@ import errno as _errno
 import os
 import signal
 
-__all__ = ["bad_descriptor", "child_died", "step_failed", "unsupported"]
+__all__ = ["STATUS_LOST", "bad_descriptor", "child_died", "step_failed", "unsupported"]
+
+STATUS_LOST = "exit status of child %s is lost: somebody else waited for it; returncode 255"  # logged
 
 # Steps whose error the stdlib raises without remark: the file name says what the operand was.
 _PLAIN = frozenset({"execve", "chdir"})

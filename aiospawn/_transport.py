@@ -176,7 +176,8 @@ class SubprocessTransport(asyncio.SubprocessTransport):
 
     def _exited(self, returncode: int, usage: bytes | None, *, lost: bool) -> None:
         if lost:
-            _logger.warning("exit status of child %s is lost: somebody else waited for it; returncode 255", self._pid)
+            # In a callback of its own: the handlers of a log may do anything, and may ask for the context.
+            self.context.run(self.loop.call_soon, _logger.warning, _errors.STATUS_LOST, self._pid)
         self._usage = usage
         self._process_exited(returncode)
 

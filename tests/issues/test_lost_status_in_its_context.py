@@ -1,0 +1,50 @@
+"""That a status is lost was logged in no context, for streams and for `run`; and a log that raised lost the exit too."""
+
+import fresh
+import pytest
+
+_PROGRAM = """
+import asyncio, contextvars, logging, os
+import aiospawn, fresh
+
+request = contextvars.ContextVar("request")
+told = []
+
+class Log(logging.Handler):
+    def emit(self, record):
+        told.append(request.get("none"))
+        raise ZeroDivisionError
+
+logging.getLogger("asyncio").addHandler(Log())
+
+async def process(name):
+    request.set(name)
+    child = await aiospawn.create_subprocess_exec("sleep", "0.1")
+    os.waitpid(child.pid, 0)
+    return await child.wait()
+
+async def run(name):
+    request.set(name)
+    running = asyncio.create_task(aiospawn.run(["sleep", "0.1"]))
+    while not (children := fresh.children()):
+        await asyncio.sleep(0.001)
+    os.waitpid(children[0], 0)
+    return (await running).returncode
+
+async def main():
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(type(context["exception"]).__name__))
+    for kind in (process, run):
+        print(await asyncio.wait_for(kind(kind.__name__), 10))
+    print(*told)
+
+loop = fresh.new_event_loop()
+loop.run_until_complete(main())
+loop.close()
+"""
+
+
+@pytest.mark.parametrize("variant", fresh.VARIANTS)
+def test_lost_status_in_its_context(variant: str) -> None:
+    """The handlers of the log run in the context of whoever launched the child, and what they raise hurts nobody."""
+    lost = fresh.run(_PROGRAM, variant, AIOSPAWN_WITHOUT="pidfd_info")
+    assert lost == "255\n255\nprocess ZeroDivisionError run ZeroDivisionError\n"
