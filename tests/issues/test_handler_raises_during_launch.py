@@ -1,4 +1,4 @@
-"""A signal's handler that was due while a child was made, and raised: nobody knew of the child, which was never reaped."""
+"""A signal's handler raised while a child was made: nobody knew of the child, which ran on, and its pipes stayed open."""
 
 import asyncio
 import sys
