@@ -12,8 +12,9 @@ told = []
 
 class Log(logging.Handler):
     def emit(self, record):
-        told.append(request.get("none"))
-        raise ZeroDivisionError
+        if record.msg.startswith("exit status"):  # in debug mode, that a callback was slow is logged too
+            told.append(request.get("none"))
+            raise ZeroDivisionError
 
 logging.getLogger("asyncio").addHandler(Log())
 
