@@ -6,7 +6,8 @@
  *  - raw system calls only: no libc call, so no errno, no malloc, no lock, no lazy binding. libc's sigaction takes a lock
  *    that another thread may hold for good (glibc >= 2.41); libc's set*id signals all threads of the parent.
  *    The files are compiled without stack protector, builtins and sanitizers; a test reads their undefined symbols.
- *  - it reads its struct flight and writes its own stack. What it has to say goes through the status pipe.
+ *  - it reads its struct flight and writes its own stack, and the two words of the flight that say where it is (child.h). What
+ *    else it has to say goes through the status pipe.
  *  - all signals stay blocked until the handlers are gone: a handler of the parent would run here, on the parent's memory.
  *  - it never returns: on x86 the caller's shadow stack is not ours.
  *  - nothing that acts on the shared memory's owner: credentials clear the parent's dumpable flag, oom_score_adj and
