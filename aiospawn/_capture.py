@@ -4,9 +4,7 @@ How such a child ends:
 
  - Its future is done when it is reaped and every pipe has ended; with an exception where it could not be launched.
  - A pipe that somebody else holds is given up `pipe_grace` seconds after the exit.
- - Whoever loses patience earlier (a timeout, too much output, a cancellation) calls `stop`: SIGTERM to the tree, SIGKILL to
-   what is left after `grace` seconds, and the child is reaped. The tree is the process group that the child leads, and the
-   cgroup that it was launched into.
+ - Whoever loses patience earlier (a timeout, too much output, a cancellation) calls `stop`, which ends its tree (`_ending`).
 """
 
 from __future__ import annotations
@@ -16,27 +14,26 @@ import contextlib
 import contextvars
 import enum
 import os
-import signal
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _clib, _errors
 from ._clib import CHILD_READS, NO_PIPE, Event, Watch
+from ._ending import ended, note
 from ._handles import CgroupHandle
-from ._process import uncancelled
+from ._tree import NativeTree
 
 if TYPE_CHECKING:
     from ._observe import Observer
     from ._reactor import Reactor
     from ._request import Request
+    from ._tree import Tree
 
 __all__ = ["Capture", "Ending", "NativeCapture"]
 
 _logger = asyncio.log.logger  # type: ignore[attr-defined]
 _WRITE = int(Watch.WRITE)
 _WRITE_SIZE = 256 * 1024
-_FIRST_LOOK, _LAST_LOOK = 0.001, 0.05  # seconds between looks at a group whose leader is gone: nothing tells its end
-
 
 _E = TypeVar("_E", bound=BaseException)
 
@@ -59,9 +56,9 @@ class Capture:
         "_observer",
         "_pipe_grace",
         "_pipes",
+        "_refusal",
         "_room",
         "_timers",
-        "_unreachable",
         "began",
         "chunks",
         "elapsed",
@@ -97,7 +94,7 @@ class Capture:
         self._observer = observer
         self._timers: list[asyncio.TimerHandle] = []
         self._exit: asyncio.Future[None] | None = None  # for whoever stops it
-        self._unreachable = False
+        self._refusal: PermissionError | None = None
 
     def output(self, stream: int) -> bytes:
         """What came so far."""
@@ -161,71 +158,37 @@ class Capture:
     def _settle(self, ending: Ending) -> None:
         if self.returncode is None or self._pipes > 0 or self.over.done():
             return
-        self._release()
+        if self._exit is None:  # else whoever stops it lets go of it
+            self._release()
         self.over.set_result(ending)
 
     # ---- its end ------------------------------------------------------------------------------------------------------
 
     async def stop(self, grace: float) -> None:
-        """Ends the child and its tree: SIGTERM, after `grace` seconds SIGKILL; returns when it is reaped.
-
-        Cancelled meanwhile it kills at once, reaps, and passes the cancellation on. A program that may not be signalled
-        (set-user-id) goes on; `noted` tells.
-        """
-        exited = self._exit = self.loop.create_future()
-        if self.returncode is not None:
-            exited.set_result(None)
-        cancelled: asyncio.CancelledError | None = None
+        """Ends the child and its tree (`_ending`). A program that may not be signalled goes on; `noted` tells."""
+        if self._exit is None:
+            self._exit = self.loop.create_future()
+            if self.returncode is not None:
+                self._exit.set_result(None)
         try:
-            if not self._signalled(signal.SIGTERM):
-                return
-            try:
-                await self._ended_within(exited, grace)
-            except asyncio.CancelledError as exc:
-                cancelled = exc
-            if not self._signalled(signal.SIGKILL):
-                return
-            try:
-                await uncancelled(exited)
-            except asyncio.CancelledError as exc:
-                cancelled = exc
-            self._release()
-        except GeneratorExit:
-            self.abandon()
-            raise
-        if cancelled is not None:
-            raise cancelled
-
-    async def _ended_within(self, exited: asyncio.Future[None], grace: float) -> None:
-        """Waits until the whole tree has ended, at most so long."""
-        deadline = self.loop.time() + grace
-        await asyncio.wait([exited], timeout=grace)
-        pause = _FIRST_LOOK
-        while self._group_lives() and self.loop.time() < deadline:
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LAST_LOOK)
-
-    def _signalled(self, signum: int) -> bool:
-        try:
-            self._signal_tree(signum)
-        except PermissionError:
-            if self.returncode is None:
-                self._unreachable = True
-                self._release_at_exit()
-                return False
-        return True
+            await ended(self._tree, self._exit, grace)
+        except PermissionError as refusal:
+            self._refusal = refusal
+        finally:
+            self._release_at_exit()
 
     def noted(self, exception: _E) -> _E:
         """The exception, which tells what was not stopped."""
-        if self._unreachable:
-            exception.add_note(f"Its process {self.pid} goes on: it may not be signalled, as a set-user-id program.")
+        if self._refusal is not None:
+            note(exception, self._refusal)
         return exception
 
     def abandon(self) -> None:
         """Kills it at once and waits for nothing: for a coroutine that is thrown away, as with a loop closed under it."""
+        if self.loop.is_closed():
+            return
         self.over.cancel()  # nobody would ask for its exception
-        with contextlib.suppress(PermissionError):
-            self._signal_tree(signal.SIGKILL)
+        self._tree.kill()
         self._release_at_exit()
 
     def _release_at_exit(self) -> None:
@@ -246,12 +209,8 @@ class Capture:
     def _forget(self) -> None:
         raise NotImplementedError
 
-    def _signal_tree(self, signum: int) -> None:
-        """Nothing happens where nobody is left. Raises PermissionError."""
-        raise NotImplementedError
-
-    def _group_lives(self) -> bool:
-        """Is somebody left of the group that the child leads?"""
+    @property
+    def _tree(self) -> Tree:
         raise NotImplementedError
 
 
@@ -331,28 +290,7 @@ class NativeCapture(Capture):
         self._cgroup = None
         self._reactor.done(self._token)
 
-    def _signal_tree(self, signum: int) -> None:
-        native = self._reactor.native
-        if native.dead:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            # Before the child has made its group there is none: it is signalled alone, and cannot have descendants.
-            if not self._signalled_group(signum):
-                native.signal(self._token, signum)
-        if signum == signal.SIGKILL and self._cgroup is not None:
-            self._cgroup.kill()
-
-    def _signalled_group(self, signum: int) -> bool:
-        if not self._request.program.leads_group:
-            return False
-        try:
-            self._reactor.native.signal(self._token, signum, group=True)
-        except ProcessLookupError:
-            return False
-        return True
-
-    def _group_lives(self) -> bool:
-        try:
-            return not self._reactor.native.dead and self._signalled_group(0)
-        except PermissionError:
-            return True
+    @property
+    def _tree(self) -> NativeTree:
+        native, leads_group = self._reactor.native, self._request.program.leads_group
+        return NativeTree(native, self._token, self.pid, leads_group=leads_group, cgroup=self._cgroup)

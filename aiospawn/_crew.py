@@ -17,6 +17,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ._ending import outlasted
 from ._run import run
 
 if TYPE_CHECKING:
@@ -202,15 +203,11 @@ class Crew:
         self._closed = self._stopped = True
         self._ready.clear()
         self._early.clear()
+        if self._loop is not None and self._loop.is_closed():
+            return  # thrown away, and the workers with it
         self._cancel_all()
         self._wake_caller()  # who may be another task
-        cancelled: asyncio.CancelledError | None = None
-        while self._workers:
-            try:
-                await asyncio.wait(self._workers)
-            except asyncio.CancelledError as error:
-                cancelled = error
-                self._cancel_all()  # which kills at once what had its time to end
+        cancelled = await outlasted([*self._workers], self._cancel_all)  # again: that kills at once what had its time to end
         if isinstance(self._source, AsyncGenerator):
             await self._source.aclose()
         if cancelled is not None:

@@ -6,10 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Unpack
 
 from ._command import command, repeatable, seconds
+from ._ending import all_ended, is_thrown_away
 from ._keywords import LaunchOptions, OnEvent, Stream, StrOrBytesPath
 from ._observe import observer
 from ._observed import observed
-from ._process import Process, all_ended
+from ._process import Process  # noqa: TC001 - typing.get_type_hints(ProcessGroup.spawn) looks for it here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,7 @@ class ProcessGroup:
         self._options = repeatable(options)
         self._running: dict[Process, asyncio.Task[None]] = {}
         self._open = False
+        self._loop: asyncio.AbstractEventLoop | None = None  # of the block
 
     def __len__(self) -> int:
         return len(self._running)
@@ -90,16 +92,25 @@ class ProcessGroup:
             watcher.exited(returncode, process.rusage)
 
     async def stop(self) -> None:
-        """Stops what runs. Cancelled meanwhile it kills at once, and passes the cancellation on."""
-        following = [*self._running.values()]
-        await all_ended([process.end(self._grace) for process in self])
-        if following:
-            await asyncio.wait(following)
+        """Stops what runs. Cancelled meanwhile it kills at once, and passes the cancellation on.
+
+        Raises PermissionError for a program that is not ours to signal and goes on, when the others have ended.
+        """
+        await self._stop(None)
+
+    async def _stop(self, exc: BaseException | None) -> None:
+        await all_ended([self._ended(*running, exc) for running in self._running.items()])
+
+    async def _ended(self, process: Process, following: asyncio.Task[None], exc: BaseException | None) -> None:
+        await process.end(self._grace, exc)
+        if process.returncode is not None:
+            await asyncio.wait([following])
 
     async def __aenter__(self) -> Self:
         if self._open:
             raise RuntimeError("the ProcessGroup's block was entered already")
         self._open = True
+        self._loop = asyncio.get_running_loop()
         return self
 
     async def __aexit__(
@@ -108,6 +119,13 @@ class ProcessGroup:
         try:
             while exc is None and self._running:
                 await asyncio.wait(self._running.values())
+        except BaseException as error:
+            exc = error
+            raise
         finally:
             self._open = False
-            await self.stop()
+            if is_thrown_away(exc, self._loop):
+                for process in self:
+                    process.abandon()
+            else:
+                await self._stop(exc)

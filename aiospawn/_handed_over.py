@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 from typing import TYPE_CHECKING, Any
 
 from ._capture import Capture
 from ._command import understood
-from ._process import uncancelled
+from ._ending import unhurt
+from ._tree import LoopTree
 
 if TYPE_CHECKING:
     from ._command import Command
@@ -33,17 +32,11 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
         keywords = understood(command.keywords, self.loop)
         self._leads_group = bool(keywords.get("start_new_session") or command.keywords.get("process_group") == 0)
         stdin, stdout, stderr = streams
-        launch = self.loop.create_task(
-            self.loop.subprocess_exec(lambda: self, *command.argv, stdin=stdin, stdout=stdout, stderr=stderr, **keywords)
+        launch = self.loop.subprocess_exec(
+            lambda: self, *command.argv, stdin=stdin, stdout=stdout, stderr=stderr, **keywords
         )
         try:
-            await uncancelled(launch)  # asyncio's, cancelled, can wait for ever for a pipe that a grandchild holds
-        except asyncio.CancelledError:
-            if launch.exception() is None:
-                await self.stop(0)
-            raise
-        try:
-            launch.result()
+            await unhurt(launch, lambda _: self)
         except OSError as exc:
             if self._observer is not None:
                 self._observer.failed(exc)
@@ -81,23 +74,6 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
         if self._transport is not None:
             self._transport.close()
 
-    def _signal_tree(self, signum: int) -> None:
-        if self._transport is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            if self._leads_group:
-                # A number is not given to another process while it is that of a group that has members.
-                os.killpg(self.pid, signum)
-            else:
-                self._transport.send_signal(signum)
-
-    def _group_lives(self) -> bool:
-        if not self._leads_group:
-            return False
-        try:
-            os.killpg(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
+    @property
+    def _tree(self) -> LoopTree:
+        return LoopTree(self._transport, leads_group=self._leads_group)

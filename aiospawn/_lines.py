@@ -7,6 +7,7 @@ import codecs
 import collections
 import io
 import subprocess
+import sys
 from collections.abc import AsyncGenerator  # noqa: TC003 - typing.get_type_hints(lines) looks for it here
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
@@ -185,7 +186,7 @@ async def _lines(
         raise LineTooLong(command.shown, max_line) from None
     finally:
         if not over:
-            await process.end(grace)
+            await process.end(grace, sys.exception())
         if watcher is not None and process.returncode is not None:
             watcher.exited(process.returncode, process.rusage)
     if check and returncode:

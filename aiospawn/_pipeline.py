@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, Unpack, overlo
 
 from ._capture import Ending
 from ._command import command, refuse_terminal, repeatable
+from ._ending import all_ended
 from ._keywords import AnyPipeline, Args, BytesPipeline, OnEvent, PipelineKeywords, Stream, TextPipeline
 from ._observe import observer
-from ._process import all_ended
 from ._result import CompletedProcess, OutputLimitExceeded, text_mode
 from ._run import captured, check_times, completed, launched, number_of_bytes, written
 

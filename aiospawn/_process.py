@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.subprocess
-import contextlib
-import signal
 from typing import TYPE_CHECKING, Any, Unpack
 
 from . import _launch
+from ._command import seconds
+from ._ending import ended, is_thrown_away, note, unhurt
 from ._keywords import ExecKeywords, ShellKeywords, Stream, StrOrBytesPath
 from ._transport import SubprocessTransport
+from ._tree import LoopTree
 from ._writing import TerminalInput
 
 if TYPE_CHECKING:
     import resource
-    from collections.abc import Coroutine, Iterable
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Process", "all_ended", "create_subprocess_exec", "create_subprocess_shell", "uncancelled"]
+    from ._tree import Tree
+
+__all__ = ["Process", "create_subprocess_exec", "create_subprocess_shell"]
 
 _LIMIT = 64 * 1024  # asyncio.streams' default
 
@@ -31,6 +33,8 @@ class Process(asyncio.subprocess.Process):
     """
 
     _transport: Any
+    _protocol: _StreamProtocol
+    _loop: asyncio.AbstractEventLoop
 
     @property
     def pidfd(self) -> int | None:
@@ -68,37 +72,31 @@ class Process(asyncio.subprocess.Process):
     async def stop(self, grace: float = 5.0) -> int:
         """Ends the child: SIGTERM, after `grace` seconds SIGKILL. Returns the return code, when it is reaped.
 
-        Where the child leads a process group the signals go to the group, and what is left of it when the child is gone is
-        killed; where it was launched into a `cgroup`, everything in that is killed in the end (`cgroup.kill`, Linux 5.14).
-        Cancelled meanwhile, it kills at once, reaps, and passes the cancellation on. Raises ValueError for a negative
-        `grace`, PermissionError for a program that is not ours to signal.
-        """
-        if grace < 0:
-            raise ValueError(f"grace must not be negative, got {grace!r}")
-        exited = asyncio.get_running_loop().create_task(self.wait())
-        try:
-            if self.returncode is None:
-                self._signal_tree(signal.SIGTERM)
-                await asyncio.wait([exited], timeout=grace)
-        except PermissionError:
-            exited.cancel()
-            await asyncio.wait([exited])
-            raise
-        finally:
-            if not exited.cancelled() and not exited.cancelling():
-                self._signal_tree(signal.SIGKILL)
-                await uncancelled(exited)
-        return exited.result()
+        Where the child leads a process group the signals go to the group, and all of it has the grace, also when the child
+        has ended before (Linux 6.9). Where it was launched into a `cgroup`, everything in that is killed in the end
+        (`cgroup.kill`, Linux 5.14). Cancelled meanwhile, it kills at once, reaps, and passes the cancellation on.
 
-    def _signal_tree(self, signum: int) -> None:
-        ours = self._transport if isinstance(self._transport, SubprocessTransport) else None
-        with contextlib.suppress(ProcessLookupError):
-            if ours is not None and ours.leads_group:
-                ours.signal_group(signum)
-            elif self.returncode is None:
-                self.send_signal(signum)
-        if ours is not None and signum == signal.SIGKILL:
-            ours.kill_cgroup()
+        Raises TypeError or ValueError for a `grace` that is no number or negative, PermissionError for a program that is not
+        ours to signal and goes on, RuntimeError on another event loop than the child's.
+        """
+        seconds("grace", grace)
+        await ended(self._tree(), self._exit(), grace)
+        assert self.returncode is not None
+        return self.returncode
+
+    def _tree(self) -> Tree:
+        return self._transport.tree if isinstance(self._transport, SubprocessTransport) else LoopTree(self._transport)
+
+    def _exit(self) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        exited = loop.create_future()
+        if self.returncode is not None:
+            exited.set_result(None)
+        elif loop is self._loop:
+            self._protocol.exit_waiters.append(exited)
+        else:
+            raise RuntimeError(f"{self!r} is a child of another event loop")
+        return exited
 
     async def __aenter__(self) -> Self:
         return self
@@ -106,7 +104,7 @@ class Process(asyncio.subprocess.Process):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.end()
+        await self.end(exc=exc)
 
     def close_output(self) -> None:
         """Closes the reading end of its standard output: who writes there gets SIGPIPE."""
@@ -114,45 +112,38 @@ class Process(asyncio.subprocess.Process):
         if pipe is not None:
             pipe.close()
 
-    async def end(self, grace: float = 5.0) -> None:
-        """`stop`, and closes the pipes."""
+    async def end(self, grace: float = 5.0, exc: BaseException | None = None) -> None:
+        """`stop`, and closes the pipes. Where `exc` is on its way a program that is not ours is a note on that."""
+        if is_thrown_away(exc, self._loop):
+            self.abandon()
+            return
         try:
             await self.stop(grace)
+        except PermissionError as refusal:
+            if exc is None:
+                raise
+            note(exc, refusal)
         finally:
             self._transport.close()
 
-
-async def uncancelled(future: asyncio.Future[Any]) -> None:
-    """Waits for a future that is about to be done, not for its result; a cancellation meanwhile is raised after that."""
-    cancelled = None
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-    if cancelled is not None:
-        raise cancelled
+    def abandon(self) -> None:
+        """Kills it at once and waits for nothing: for a coroutine that is thrown away, as with a loop closed under it."""
+        if not self._loop.is_closed():
+            self._tree().kill()
+            self._transport.close()
 
 
-async def all_ended(endings: Iterable[Coroutine[Any, Any, Any]]) -> None:
-    """Lets coroutines that stop processes come to their ends, at once. Cancelled meanwhile it cancels each, which kills.
+class _StreamProtocol(asyncio.subprocess.SubprocessStreamProtocol):
+    """asyncio's, which tells of the exit alone: up to some 3.13 its `wait` waits for a grandchild's pipe as well."""
 
-    Raises the cancellation, or what the first of them raised.
-    """
-    tasks = [asyncio.get_running_loop().create_task(ending) for ending in endings]
-    cancelled: asyncio.CancelledError | None = None
-    while not all(task.done() for task in tasks):
-        try:
-            await asyncio.wait(tasks)
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-            for task in tasks:
-                task.cancel()
-    errors = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
-    if cancelled is not None:
-        raise cancelled
-    if errors:
-        raise errors[0]
+    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit=limit, loop=loop)
+        self.exit_waiters: list[asyncio.Future[None]] = []
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        while self.exit_waiters:
+            self.exit_waiters.pop().set_result(None)
 
 
 async def create_subprocess_exec(
@@ -171,7 +162,7 @@ async def create_subprocess_exec(
     """
     loop = asyncio.get_running_loop()
     transport, protocol = await _launch.subprocess_exec(
-        loop.subprocess_exec, loop, _stream_protocol(loop, limit), program, *args,
+        _handing_over(loop.subprocess_exec, loop), loop, _stream_protocol(loop, limit), program, *args,
         stdin=stdin, stdout=stdout, stderr=stderr, **options,
     )  # fmt: skip
     return Process(transport, protocol, loop)
@@ -188,7 +179,7 @@ async def create_subprocess_shell(
     """`asyncio.create_subprocess_shell` on the running loop, whichever it is: `/bin/sh -c cmd`."""
     loop = asyncio.get_running_loop()
     transport, protocol = await _launch.subprocess_shell(
-        loop.subprocess_shell,
+        _handing_over(loop.subprocess_shell, loop),
         loop,
         _stream_protocol(loop, limit),
         cmd,
@@ -200,5 +191,12 @@ async def create_subprocess_shell(
     return Process(transport, protocol, loop)
 
 
+def _handing_over(launch: Any, loop: asyncio.AbstractEventLoop) -> Any:
+    def owned(launched: tuple[Any, Any]) -> Process:
+        return Process(*launched, loop)
+
+    return lambda *args, **keywords: unhurt(launch(*args, **keywords), owned)
+
+
 def _stream_protocol(loop: asyncio.AbstractEventLoop, limit: int) -> Any:
-    return lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=limit, loop=loop)
+    return lambda: _StreamProtocol(limit, loop)

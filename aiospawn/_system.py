@@ -189,8 +189,11 @@ class AsyncPipe:
         try:
             await self._close_pipe()
             returncode = await self._process.wait()
-        except BaseException:
-            await self._stop()
+        except GeneratorExit:
+            self._process.abandon()
+            raise
+        except BaseException as exc:
+            await self._stop(exc)
             raise
         self._tell()
         return returncode << 8 if returncode else None
@@ -204,9 +207,9 @@ class AsyncPipe:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody read the rest
             await stdin.wait_closed()
 
-    async def _stop(self) -> None:
+    async def _stop(self, exc: BaseException) -> None:
         self._closed = True
-        await self._process.end()
+        await self._process.end(exc=exc)
         self._tell()
 
     def _tell(self) -> None:
@@ -223,4 +226,4 @@ class AsyncPipe:
         if exc is None:
             await self.close()
         else:
-            await self._stop()
+            await self._stop(exc)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from . import _clib, _errors, _lifecycle
 from ._clib import CHILD_READS, NO_PIPE, PTY, Event
-from ._handles import CgroupHandle, GroupHandle
+from ._ending import outlasted
+from ._handles import CgroupHandle
 from ._lifecycle import Call, Happening, State
 from ._reading import ReadPipe
+from ._tree import NativeTree
 from ._view import ProcessView
 from ._writing import TerminalInput, WritePipe
 
@@ -61,9 +63,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._exit_waiters: list[asyncio.Future[int]] = []
         self._launch_waiter: asyncio.Future[None] | None = None
         self._request: _request.Request | None = None
-        self._leads_group = False
-        self._cgroup: CgroupHandle | None = None
-        self._group: GroupHandle | None = None  # once the child, its leader, is gone
+        self._tree: NativeTree | None = None  # once there is a child
         self._arguments = arguments  # as Popen.args: a list, or a shell's command
 
     def __repr__(self) -> str:
@@ -87,7 +87,6 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         """Clones the child and waits until its program runs. Cancelled meanwhile: kills and reaps it first."""
         self._request = request
         plan = request.program.plan
-        self._leads_group = request.program.leads_group
         self._launch_waiter = waiter = self.loop.create_future()
         if plan.pipes[0] == PTY:
             self._pipes = {0: TerminalInput(self, 0), 1: ReadPipe(self, 1)}
@@ -99,8 +98,13 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self.token, self._pid, self._pidfd = self._reactor.launch(request.data, self)
         self._closed = False
         try:  # a signal's handler may raise anywhere
-            if request.options.cgroup is not None:
-                self._cgroup = CgroupHandle(request.options.cgroup)
+            self._tree = NativeTree(
+                self.native,
+                self.token,
+                self._pid,
+                leads_group=request.program.leads_group,
+                cgroup=None if request.options.cgroup is None else CgroupHandle(request.options.cgroup),
+            )
             await waiter
         except GeneratorExit:  # the coroutine is thrown away, as with a loop closed under it: nothing can be awaited
             self._kill_tree()
@@ -121,18 +125,13 @@ class SubprocessTransport(asyncio.SubprocessTransport):
             return
         gone: asyncio.Future[int] = self.loop.create_future()
         self._exit_waiters.append(gone)
-        while not gone.done():
-            try:
-                await asyncio.shield(gone)
-            except asyncio.CancelledError:  # once more; the first one is on its way already
-                continue
+        await outlasted([gone])  # the first cancellation is on its way already
 
     def _kill_tree(self) -> None:
         """The program may run already, and have children: that was only not told yet."""
         self.close()
-        if self._leads_group:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                self.signal_group(signal.SIGKILL)
+        if self._tree is not None:
+            self._tree.kill()
 
     def _launch_over(self, error: OSError | None) -> None:
         waiter = self._launch_waiter
@@ -168,7 +167,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._pipes.clear()
         self._open_pipes = 0
         self._closed = True
-        self._cgroup = None
+        self._tree = None
         self._happened(Happening.FAILED)
         self._reactor.done(self.token)
         self._launch_over(error)
@@ -240,21 +239,8 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         try:
             self._protocol.connection_lost(None)
         finally:
-            if self._leads_group:
-                self._keep_group()
-            if self._cgroup is not None and not self._cgroup.is_populated():
-                self._cgroup = None
+            self.tree.outlive_child()
             self._reactor.done(self.token)
-
-    def _keep_group(self) -> None:
-        """Holds the pidfd of a leader that is gone for as long as there may be somebody left to signal."""
-        pidfd = self.native.take_pidfd(self.token)
-        if pidfd is None:
-            return
-        group = GroupHandle(pidfd, self.native)
-        with contextlib.suppress(OSError):  # the group is empty; or before Linux 6.9
-            group.signal(0)
-            self._group = group
 
     # ---- the process --------------------------------------------------------------------------------------------------
 
@@ -336,25 +322,17 @@ class SubprocessTransport(asyncio.SubprocessTransport):
 
         Raises ValueError if it leads none, ProcessLookupError when the group is empty. From any thread.
         """
-        if not self._leads_group:
+        if self._tree is None or not self._tree.leads_group:
             raise ValueError(
                 "group=True needs a child that leads a process group: start_new_session, process_group=0 or pty"
             )
-        if self._group is not None:
-            self._group.signal(signal)
-        elif self.native.dead:
-            raise ProcessLookupError
-        else:
-            self.native.signal(self.token, signal, group=True)
+        self._tree.signal_group(signal)
 
     @property
-    def leads_group(self) -> bool:
-        return self._leads_group
-
-    def kill_cgroup(self) -> None:
-        """Kills everything in the cgroup that the child was launched into, as far as that can be done (Linux 5.14)."""
-        if self._cgroup is not None and not self.native.forked:
-            self._cgroup.kill()
+    def tree(self) -> NativeTree:
+        """Of a child that was launched: to be ended by (`_ending`)."""
+        assert self._tree is not None
+        return self._tree
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)

@@ -42,7 +42,7 @@ async def test_obedient() -> None:
 
 async def test_own_exit_code() -> None:
     """What the child makes of SIGTERM is its return code."""
-    process = await _launched('trap "exit 3" TERM; echo ready; sleep 1000 & wait', start_new_session=True)
+    process = await _launched('trap "exit 3" TERM; sh -c "echo ready; exec sleep 1000" & wait', start_new_session=True)
     assert await process.stop(_LONG) == 3
     assert await process.stdout.read() == b""
 
@@ -63,9 +63,11 @@ async def test_stopped() -> None:
 
 
 async def test_deaf_grandchildren() -> None:
-    """Of a group that the child leads, those who ignore SIGTERM are killed as well, at once when the child is gone."""
+    """Of a group that the child leads, those who ignore SIGTERM are killed as well, after the grace."""
     process = await _launched(f"({_DEAF}) & (trap '' TERM; exec sleep 1000) & wait", start_new_session=True)
-    assert await process.stop(_LONG) == -signal.SIGTERM
+    started = asyncio.get_running_loop().time()
+    assert await process.stop(0.1) == -signal.SIGTERM
+    assert asyncio.get_running_loop().time() - started > 0.099  # uvloop's clock counts milliseconds, at the turn of the loop
     assert await process.stdout.read() == b""
 
 
@@ -146,6 +148,24 @@ async def test_cgroup_when_cancelled(tmp_path: pathlib.Path) -> None:
         assert await process.stdout.read() == b""
 
 
+async def test_cgroup_of_a_launch_that_is_cancelled(tmp_path: pathlib.Path) -> None:
+    """The program runs already, and somebody has left its group: nobody will hold the process, so all are killed."""
+    with cgroup(tmp_path) as group:
+        reader, writer = os.pipe()
+        with os.fdopen(reader, "rb") as output:
+            script = f"setsid sh -c '{_DEAF}' & wait"
+            creation = asyncio.create_task(
+                aiospawn.create_subprocess_exec("/bin/sh", "-c", script, stdout=writer, cgroup=group, process_group=0)
+            )
+            await asyncio.sleep(0)
+            os.close(writer)
+            assert output.readline() == b"ready\n"  # meanwhile the loop stands still
+            creation.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await creation
+            assert output.read() == b""
+
+
 async def test_cgroup_whose_descriptor_was_closed(tmp_path: pathlib.Path) -> None:
     """The caller may close the descriptor after the launch: the cgroup is still the one that was meant."""
     with cgroup(tmp_path) as group:
@@ -154,6 +174,15 @@ async def test_cgroup_whose_descriptor_was_closed(tmp_path: pathlib.Path) -> Non
         os.close(descriptor)
         assert await process.stop(_LONG) == -signal.SIGTERM
         assert await process.stdout.read() == b""
+
+
+async def test_cgroup_that_nobody_is_in_any_more(tmp_path: pathlib.Path) -> None:
+    """Its descriptor is not kept for as long as somebody keeps the process."""
+    with cgroup(tmp_path) as group:
+        process = await aiospawn.create_subprocess_exec("true", cgroup=group)
+        await process.wait()
+        assert str(group) not in fresh.descriptors().values()
+        assert await process.stop() == 0
 
 
 async def test_cgroup_of_a_stranger(tmp_path: pathlib.Path) -> None:

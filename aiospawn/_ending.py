@@ -1,0 +1,146 @@
+"""How a child is ended with its tree, by a stop, a timeout, an error or a cancellation.
+
+It is the same for all:
+
+ - SIGTERM goes to the tree. All of it has `grace` seconds: a shell ends at once, its children may need the time.
+ - Then SIGKILL goes to what is left, and to the cgroup. It is over when the child is reaped.
+ - Nothing tells that a group whose leader is gone is empty: it is looked at, soon, then ever less often.
+ - Cancelled meanwhile, the grace is over: killed and reaped, and the cancellation goes on, however often it comes.
+ - Thrown away meanwhile (GeneratorExit) nothing can be awaited: it is killed at once. Where the loop was closed under it, it
+   lives on, as every child of that loop.
+ - A program that may not be signalled (set-user-id) goes on and is not waited for: PermissionError, or a note on what else
+   is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Coroutine, Iterable
+
+    from ._tree import Tree
+
+__all__ = ["all_ended", "ended", "is_thrown_away", "note", "outlasted", "unhurt"]
+
+_T = TypeVar("_T")
+_FIRST_LOOK, _LAST_LOOK = 0.001, 0.05  # seconds between looks at a group whose leader is gone
+
+
+async def ended(tree: Tree, exited: asyncio.Future[Any], grace: float) -> None:
+    """Ends a tree; `exited` is done when its child is reaped. Raises PermissionError."""
+    cancelled: asyncio.CancelledError | None = None
+    try:
+        tree.signal(signal.SIGTERM)
+        try:
+            await _gone_within(tree, exited, grace)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+        except GeneratorExit:
+            tree.kill()
+            raise
+        tree.signal(signal.SIGKILL)
+        cancelled = await outlasted([exited]) or cancelled
+    except PermissionError:
+        refusal = _refusal(tree, exited)
+        if cancelled is None:
+            raise refusal from None
+        note(cancelled, refusal)
+    if cancelled is not None:
+        raise cancelled
+
+
+async def _gone_within(tree: Tree, exited: asyncio.Future[Any], grace: float) -> None:
+    """Waits until nobody is left, at most so long."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + grace
+    if not exited.done():
+        await asyncio.wait([exited], timeout=grace)
+    pause = _FIRST_LOOK
+    while tree.group_lives() and (left := deadline - loop.time()) > 0:
+        await asyncio.sleep(min(pause, left))
+        pause = min(2 * pause, _LAST_LOOK)
+
+
+def _refusal(tree: Tree, exited: asyncio.Future[Any]) -> PermissionError:
+    what = "process group" if exited.done() else "process"
+    return PermissionError(errno.EPERM, f"{what} {tree.pid} goes on: it may not be signalled, as a set-user-id program")
+
+
+def note(exception: BaseException, refusal: PermissionError) -> None:
+    """Tells of what goes on where another exception is on its way."""
+    exception.add_note(f"Its {refusal.strerror}.")
+
+
+async def outlasted(
+    futures: Collection[asyncio.Future[Any]], meanwhile: Callable[[], object] | None = None
+) -> asyncio.CancelledError | None:
+    """Waits until all are done, whatever they raised. Returns the last cancellation that came; each calls `meanwhile`."""
+    cancelled = None
+    while not all(future.done() for future in futures):
+        try:
+            await asyncio.wait(futures)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+            if meanwhile is not None:
+                meanwhile()
+    return cancelled
+
+
+async def all_ended(endings: Iterable[Coroutine[Any, Any, Any]]) -> None:
+    """Lets coroutines that end processes come to their ends, at once. Cancelled meanwhile it cancels each, which kills.
+
+    Raises the cancellation, or what the first of them raised.
+    """
+    tasks = [asyncio.get_running_loop().create_task(ending) for ending in endings]
+    cancelled = await outlasted(tasks, lambda: [task.cancel() for task in tasks])
+    errors = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
+    if cancelled is not None:
+        raise cancelled
+    if errors:
+        raise errors[0]
+
+
+class Owned(Protocol):
+    """A child, for whoever owns it."""
+
+    async def stop(self, grace: float) -> Any: ...
+    def abandon(self) -> None: ...
+
+
+async def unhurt(launch: Coroutine[Any, Any, _T], owned: Callable[[_T], Owned]) -> _T:
+    """A launch of the loop's own, kept from cancellations: it would kill the child alone, and may wait for others' pipes.
+
+    Cancelled meanwhile, it ends the tree as soon as there is one. Raises what the launch raises.
+    """
+    launching = asyncio.get_running_loop().create_task(launch)
+
+    def abandon(_: object) -> None:
+        if not launching.cancelled() and launching.exception() is None:
+            owned(launching.result()).abandon()
+
+    try:
+        cancelled = await outlasted([launching])
+    except GeneratorExit:
+        launching.add_done_callback(abandon)
+        raise
+    if cancelled is None:
+        return launching.result()
+    if launching.exception() is None:
+        child = owned(launching.result())
+        try:
+            await child.stop(0)
+        finally:
+            child.abandon()
+    raise cancelled
+
+
+def is_thrown_away(exception: BaseException | None, loop: asyncio.AbstractEventLoop | None) -> bool:
+    """Is a block left because its coroutine is thrown away under a loop that does not run?
+
+    Under one that runs, GeneratorExit may be an asynchronous generator's, which is closed in order and may await.
+    """
+    return isinstance(exception, GeneratorExit) and loop is not None and not loop.is_running()
