@@ -121,8 +121,8 @@ static void leave_table(struct flight *flight) {
     child_say(flight->status, "l");
   }
   if (flight->landing > flight->landing_block) sys3(SYS_close_range, flight->landing_block, flight->landing - 1, 0);
-  if (flight->status + 1 < flight->landing_beyond)
-    sys3(SYS_close_range, flight->status + 1, flight->landing_beyond - 1, 0);
+  int next = flight->landing + AIOSPAWN_ENDS;
+  if (next < flight->landing_beyond) sys3(SYS_close_range, next, flight->landing_beyond - 1, 0);
   for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++)
     if (flight->inherits >> stream & 1) sys3(SYS_dup3, flight->landing + stream, stream, 0);
 }

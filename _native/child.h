@@ -27,7 +27,7 @@ struct flight {
   int has_close_range;
   uint64_t mask;                   /* the signal mask for the program */
   int32_t left;                    /* set by the child when it has left the shared table */
-  char number[12];                 /* argv[0] of the launcher */
+  char numbers[AIOSPAWN_ENDS * 12]; /* argv[0] of the launcher: the ends */
   int32_t alive;                   /* the kernel clears it (CLONE_CHILD_CLEARTID) when the child has left this memory */
 };
 

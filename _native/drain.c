@@ -99,27 +99,31 @@ static void left_memory(struct drain *drain, struct child *child) {
   if (verdict == RAN || (verdict == NOT_YET && before_exec(child) == 0)) started(drain, child);
 }
 
-/* One byte: the launcher is alive, or the child has left our descriptor table; a record: the program never runs. `ended`:
- * nothing comes behind what is there. */
+/* Up to two words of a byte: "l", the child has left our descriptor table; "a", the launcher is alive. Then a record: the
+ * program never runs. `ended`: nothing comes behind what is there. */
 static void read_status(struct drain *drain, struct child *child, int ended) {
   struct source *status = &child->sources[WATCHED_STATUS];
-  unsigned char said[1 + sizeof child->failure];
+  unsigned char said[2 + sizeof child->failure];
   ssize_t length;
   do length = read(status->fd, said, sizeof said);
   while (length == -1 && errno == EINTR);
   if (length == -1) return;
-  if (child->via_launcher && length != 0) {
+  size_t record = (size_t)length >= sizeof child->failure ? sizeof child->failure : 0, words = (size_t)length - record;
+  child_leave_table(child);
+  if (memchr(said, 'a', words)) {
     child->launcher_alive = 1;
     child_leave_memory(child);
   }
-  child_leave_table(child);
-  if (length == 1 && !ended) return;
+  if (words && !record && !ended) {
+    if (child->via_launcher) source_watch(drain->reactor, status, 0); /* not woken for the "a" behind an "l" */
+    return;
+  }
   source_shut(drain->reactor, status);
-  if (length <= 1) {
+  if (!record) {
     left_memory(drain, child);
     return;
   }
-  memcpy(&child->failure, said + length - sizeof child->failure, sizeof child->failure);
+  memcpy(&child->failure, said + words, sizeof child->failure);
   child->state = FAILING; /* told when it is reaped */
 }
 

@@ -3,7 +3,8 @@
  * Copying the table costs the parent 20 ns a descriptor. A child cloned with CLONE_FILES copies nothing; it leaves the shared
  * table at once, by close_range(top + 1, ~0, CLOSE_RANGE_UNSHARE), which copies only what lies up to `top`. So what the
  * child keeps must have low numbers: a block of 128 is reserved for the process, filled with a placeholder, and a launch
- * duplicates the child's ends, inherited streams too, onto four numbers of it.
+ * duplicates the child's ends, inherited streams too, onto a slot of it, which has a number for each end that there may be.
+ * The launcher's own descriptor is not duplicated: its number lies below the block, or the launch does not land.
  *
  * Rules, each from a break:
  *  - until it has left, the child touches no descriptor: it would be the parent's;
@@ -24,10 +25,8 @@
 
 #include "aiospawn.h"
 
-/* What is reserved is copied and closed again in every child of a process that has few descriptors: 256 numbers cost it 20 us.
- * With 32 slots, of 64 launches at a time hardly one finds none. Where new descriptors get numbers below the threshold, the
- * copy costs less than the duplicating, or than the waiting. */
-enum { LANDING_NONE = -1, LANDING_WIDTH = 4, LANDING_SLOTS = 32, LANDING_THRESHOLD = 256, LANDING_AWAITED_THRESHOLD = 1024 };
+/* Where new descriptors get numbers below the threshold, the copy costs less than the duplicating, or than the waiting. */
+enum { LANDING_NONE = -1, LANDING_WIDTH = AIOSPAWN_ENDS, LANDING_THRESHOLD = 256, LANDING_AWAITED_THRESHOLD = 1024 };
 
 /* A free slot, or LANDING_NONE: none gets free within the time that the copy would take (`lowest_new` is a number the launch
  * was just given), or the block cannot be had. */

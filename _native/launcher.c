@@ -2,8 +2,8 @@
  *
  * For steps that would act on the parent through the memory that a cloned child shares with it (child.c): credentials,
  * oom_score_adj, memory cgroups. The child executes this first, from a descriptor, with the target's arguments and
- * environment as they are; only argv[0] is put before them: the decimal number of the descriptor to read the rest from
- * (struct launcher_request). All signals are blocked on the way here, and handlers are gone by the execve.
+ * environment as they are; only argv[0] is put before them: the numbers of the child's ends, of which the last is to read the
+ * rest from (struct launcher_request). All signals are blocked on the way here, and handlers are gone by the execve.
  *
  * The first thing it says on the status pipe is one byte: alive. From then on the parent's memory is not needed.
  */
@@ -30,10 +30,15 @@ void *memset(void *to, int value, size_t size) {
   return to;
 }
 
-static int parse_number(const char *text) {
-  int number = 0;
-  for (; *text >= '0' && *text <= '9'; text++) number = number * 10 + (*text - '0');
-  return number;
+/* Decimal, a space between; -1 for what is not there. */
+static void parse_ends(const char *text, int *ends) {
+  for (int end = 0; end < AIOSPAWN_ENDS; end++) {
+    int sign = *text == '-' ? -1 : 1, number = 0;
+    if (sign < 0) text++;
+    for (; *text >= '0' && *text <= '9'; text++) number = number * 10 + (*text - '0');
+    ends[end] = sign * number;
+    if (*text) text++;
+  }
 }
 
 static int failed(long result) { return result < 0 && result > -4096; }
@@ -56,26 +61,28 @@ __attribute__((noreturn, used)) static void start(long *stack) {
   room.request = (struct launcher_request){0}; /* the analyzer does not know that read() writes there */
   const char *few[FEW];
   struct flight flight;
-  int reader = parse_number(arguments[0]);
+  int ends[AIOSPAWN_ENDS];
+  parse_ends(arguments[0], ends);
+  int status = ends[AIOSPAWN_END_STATUS], reader = ends[AIOSPAWN_END_REQUEST];
   long size = sys3(SYS_read, reader, (long)&room, sizeof room);
   if (size < (long)sizeof room.request) sys1(SYS_exit_group, LAUNCHER_NO_REQUEST);
   struct launcher_request request = room.request;
-  sys3(SYS_fcntl, request.status, F_SETFD, FD_CLOEXEC);
-  if (request.version != LAUNCHER_VERSION) child_fail(request.status, BAD_VERSION, AIOSPAWN_STEP_LAUNCHER, 0);
+  sys3(SYS_fcntl, status, F_SETFD, FD_CLOEXEC);
+  if (request.version != LAUNCHER_VERSION) child_fail(status, BAD_VERSION, AIOSPAWN_STEP_LAUNCHER, 0);
   sys5(SYS_prctl, SET_NAME, (long)LAUNCHER_NAME, 0, 0, 0); /* before it is alive: until then nobody takes it for the program */
-  child_say(request.status, "a");
+  child_say(status, "a");
   const unsigned char *base = room.bytes;
   long length = sys3(SYS_lseek, reader, 0, SEEK_END);
   if (length > size) { /* a file */
     size = length;
-    base = (const unsigned char *)map(request.status, (uint64_t)size, PROTECT_READ, MAP_ITS_OWN, reader);
+    base = (const unsigned char *)map(status, (uint64_t)size, PROTECT_READ, MAP_ITS_OWN, reader);
   }
   sys1(SYS_close, reader);
-  long result = launcher_read(&request, base, (uint64_t)size, &flight);
-  if (result < 0) child_fail(request.status, result, AIOSPAWN_STEP_LAUNCHER, 0);
+  long result = launcher_read(&request, base, (uint64_t)size, ends, &flight);
+  if (result < 0) child_fail(status, result, AIOSPAWN_STEP_LAUNCHER, 0);
   const char **candidates = few;
   if (request.candidates >= FEW)
-    candidates = (const char **)map(request.status, ((uint64_t)request.candidates + 1) * sizeof(char *),
+    candidates = (const char **)map(status, ((uint64_t)request.candidates + 1) * sizeof(char *),
                                     PROTECT_READ | PROTECT_WRITE, MAP_ITS_OWN | MAP_NO_FILE, -1);
   launcher_point(&request, base, candidates);
   flight.candidates = (const char *const *)candidates;

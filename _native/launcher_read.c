@@ -21,7 +21,8 @@ static int has_candidates(const struct launcher_request *request, const unsigned
                              : request->size == request->candidates_at && request->program != AIOSPAWN_NO_FD;
 }
 
-long launcher_read(const struct launcher_request *request, const unsigned char *base, uint64_t size, struct flight *flight) {
+long launcher_read(const struct launcher_request *request, const unsigned char *base, uint64_t size, const int *ends,
+                   struct flight *flight) {
   if (size != request->size || !is_laid_out(request) || !has_candidates(request, base)) return DAMAGED;
   struct bounds bounds = {
       .data = base + request->data_at,
@@ -33,7 +34,7 @@ long launcher_read(const struct launcher_request *request, const unsigned char *
       .step_count = request->steps,
       .first_index = request->first_index,
       .data = bounds.data,
-      .status = request->status,
+      .status = ends[AIOSPAWN_END_STATUS],
       .top = request->top,
       .program = request->program,
       .landing = -1,
@@ -42,11 +43,10 @@ long launcher_read(const struct launcher_request *request, const unsigned char *
       .mask = request->mask,
   };
   for (int end = 0; end < AIOSPAWN_STREAMS; end++) {
-    flight->ends[end] = request->ends[end];
-    if (request->ends[end] >= 0) bounds.ends |= 1u << end;
+    flight->ends[end] = ends[end];
+    if (ends[end] >= 0) bounds.ends |= 1u << end;
   }
   if (request->top < -1 || request->top >= SOUND_NUMBERS) return DAMAGED;
-  if (request->status < 0 || request->status >= SOUND_NUMBERS) return DAMAGED;
   for (uint32_t i = 0; i < request->steps; i++)
     if (!step_is_sound(&bounds, &flight->steps[i])) return DAMAGED;
   return program_is_sound(&bounds, request->program) ? 0 : DAMAGED;

@@ -116,7 +116,8 @@ static void skip_prelude(struct flight *flight, const struct aiospawn_request *h
   flight->first_index = head->prelude;
 }
 
-static void flight_finish(struct flight *flight, const struct child *child, const struct aiospawn_request *head) {
+static void flight_finish(struct child *child, const struct aiospawn_request *head, uint64_t mask) {
+  struct flight *flight = &child->slot->flight;
   uint32_t features = probed_features();
   flight->status = child->far[AIOSPAWN_END_STATUS];
   memcpy(flight->ends, child->far, sizeof flight->ends);
@@ -125,10 +126,20 @@ static void flight_finish(struct flight *flight, const struct child *child, cons
   flight->landing = LANDING_NONE;
   flight->awaited = 0;
   flight->left = 0;
+  flight->mask = head->flags & AIOSPAWN_SET_SIGMASK ? head->sigmask : mask;
+}
+
+/* Without a descriptor for the request, or where no file may be written (RLIMIT_FSIZE), the steps run in a copy of the memory. */
+static void choose_steps(struct child *child, const struct aiospawn_request *head) {
+  struct flight *flight = &child->slot->flight;
+  if (child->via_launcher && launcher_prepare(flight, head, &child->far[AIOSPAWN_END_REQUEST]) < 0) {
+    child->via_launcher = 0;
+    child->private_memory = 1;
+  }
   if (!child->via_launcher) skip_prelude(flight, head);
 }
 
-static long clone_child(const struct aiospawn_reactor *reactor, struct child *child, const struct aiospawn_request *head) {
+static long clone_child(const struct aiospawn_reactor *reactor, struct child *child) {
   uint32_t features = probed_features();
   struct slot *slot = child->slot;
   struct flight *flight = &slot->flight;
@@ -142,20 +153,8 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
       .pidfd = &child->sources[WATCHED_PIDFD].fd,
       .alive = &flight->alive,
   };
-  uint64_t all = ~(uint64_t)0, mask = 0;
-  long blocked = sys_sigmask(&all, &mask);
-  if (blocked < 0) return blocked; /* a seccomp filter; a handler could run in the child */
   __atomic_store_n(&flight->alive, ALIVE_IN_TABLE, __ATOMIC_RELEASE);
-  flight->mask = head->flags & AIOSPAWN_SET_SIGMASK ? head->sigmask : mask;
-  if (child->via_launcher && launcher_prepare(flight, head, &child->far[AIOSPAWN_END_REQUEST]) < 0) {
-    /* no descriptor for the request, or no file may be written (RLIMIT_FSIZE) */
-    child->via_launcher = 0;
-    child->private_memory = 1;
-    skip_prelude(flight, head);
-    plan.flags &= ~(uint64_t)(CLONE_VM | CLONE_CHILD_CLEARTID);
-  }
   long pid = child_clone(&plan, child_run, flight);
-  sys_sigmask(&mask, NULL);
   /* A clone that fails late has written a number there, which is another's by now. */
   if (pid < 0) child->sources[WATCHED_PIDFD].fd = -1;
   /* The child has a copy of the memory that holds the word: it will never be cleared here. */
@@ -183,13 +182,24 @@ static enum inheritance inheritance_of(int stream) {
   return S_ISREG(about.st_mode) ? AS_IT_IS : DUPLICATED;
 }
 
+/* A landing slot with these descriptors, or LANDING_NONE. The launcher's number is shared as it is, so must lie below. */
+static int take_slot(int lowest_new, int program, const int32_t *descriptors) {
+  int slot = landing_take(lowest_new);
+  if (slot == LANDING_NONE) return slot;
+  if (program >= landing_first(0)) {
+    landing_give_back(slot, NULL);
+    return LANDING_NONE;
+  }
+  return landing_fill(slot, descriptors) ? slot : LANDING_NONE;
+}
+
 /* Moves the child's ends into a landing slot, so that the clone need not copy the descriptor table. Nothing happens where
  * that does not pay or cannot be. */
 static void land(struct child *child, const struct aiospawn_request *head) {
   int32_t descriptors[LANDING_WIDTH];
   struct flight *flight = &child->slot->flight;
   int lowest_new = child->far[AIOSPAWN_END_STATUS];
-  if (!(head->flags & AIOSPAWN_MAY_SHARE_TABLE) || child->private_memory || child->via_launcher) return;
+  if (!(head->flags & AIOSPAWN_MAY_SHARE_TABLE) || child->private_memory) return;
   if (lowest_new < LANDING_THRESHOLD || !flight->has_close_range) return;
   if (head->top >= AIOSPAWN_STREAMS) return; /* a step could overwrite a slot's numbers */
   memcpy(descriptors, child->far, sizeof descriptors);
@@ -204,8 +214,8 @@ static void land(struct child *child, const struct aiospawn_request *head) {
     awaited |= how == AS_IT_IS;
   }
   if (awaited && lowest_new < LANDING_AWAITED_THRESHOLD) return;
-  int slot = landing_take(lowest_new);
-  if (slot == LANDING_NONE || !landing_fill(slot, descriptors)) return;
+  int slot = take_slot(lowest_new, flight->program, descriptors);
+  if (slot == LANDING_NONE) return;
   landing_depart(slot, &flight->left);
   child->landing = (int16_t)slot;
   far_close(child);
@@ -213,8 +223,8 @@ static void land(struct child *child, const struct aiospawn_request *head) {
   landing_block(&flight->landing_block, &flight->landing_beyond);
   flight->inherits = inherits;
   flight->awaited = awaited;
-  for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) flight->ends[stream] = flight->landing + stream;
-  flight->status = flight->landing + AIOSPAWN_END_STATUS;
+  for (int end = 0; end < AIOSPAWN_ENDS; end++) flight->ends[end] = descriptors[end] >= 0 ? flight->landing + end : -1;
+  flight->status = flight->ends[AIOSPAWN_END_STATUS];
 }
 
 /* Until the child has left the table, or its memory: who redirects a stream after the launch must not redirect the child's. The
@@ -252,6 +262,27 @@ static void kill_and_reap(struct child *child) {
   child->reaped = 1;
 }
 
+/* Only its end wakes us, which cannot come from a shared table before the child says that it has left. */
+static int status_watch(const struct aiospawn_reactor *reactor, struct child *child) {
+  int told = child->landing != LANDING_NONE && !child->slot->flight.awaited;
+  return source_watch(reactor, &child->sources[WATCHED_STATUS], told ? EPOLLIN : 0);
+}
+
+/* With all signals blocked: a handler could run in the child. */
+static long take_off(const struct aiospawn_reactor *reactor, struct child *child, const struct aiospawn_request *head) {
+  uint64_t all = ~(uint64_t)0, mask = 0;
+  long result = sys_sigmask(&all, &mask);
+  if (result < 0) return result; /* a seccomp filter */
+  flight_finish(child, head, mask);
+  choose_steps(child, head);
+  land(child, head);
+  if (child->via_launcher) launcher_tell_ends(&child->slot->flight);
+  result = status_watch(reactor, child);
+  if (result == 0) result = clone_child(reactor, child);
+  sys_sigmask(&mask, NULL);
+  return result;
+}
+
 static int launch(struct aiospawn_reactor *reactor, struct child *child, const struct layout *layout,
                   const unsigned char *request) {
   unsigned char *memory;
@@ -261,13 +292,7 @@ static int launch(struct aiospawn_reactor *reactor, struct child *child, const s
   if (result == 0) result = pipes_open(reactor, child, &layout->head);
   if (result < 0) return result;
   choose_memory(child, &layout->head);
-  flight_finish(&child->slot->flight, child, &layout->head);
-  land(child, &layout->head);
-  /* Only its end wakes us, which cannot come from a shared table before the child says that it has left. */
-  int told = child->landing != LANDING_NONE && !child->slot->flight.awaited;
-  result = source_watch(reactor, &child->sources[WATCHED_STATUS], told ? EPOLLIN : 0);
-  if (result < 0) return result;
-  long pid = clone_child(reactor, child, &layout->head);
+  long pid = take_off(reactor, child, &layout->head);
   if (pid < 0) return (int)pid;
   child->pid = (int32_t)pid;
   await_departure(child);

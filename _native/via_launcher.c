@@ -107,7 +107,7 @@ static void drop_pending(int signal) {
 
 /* Small requests go through a pipe, which is half as dear as a file in memory. What the reader gets is what was written
  * in either case: the file's offset is not moved. */
-static int request_open(size_t size, struct iovec *parts, int count, int32_t *reader) {
+static int request_open(size_t size, struct iovec *parts, int count, int lowest, int32_t *reader) {
   int ends[2] = {-1, -1}, error = 0;
   ssize_t written;
   state_lock(); /* so that a fork finds the reader in the table */
@@ -120,6 +120,7 @@ static int request_open(size_t size, struct iovec *parts, int count, int32_t *re
   }
   if (ends[1] >= 0) close(ends[1]);
   *reader = ends[0];
+  if (!error) error = descriptor_lift(reader, lowest);
   state_unlock();
   if (error == -EFBIG) drop_pending(SIGXFSZ);
   return error;
@@ -132,7 +133,6 @@ static int write_request(const struct flight *flight, const struct aiospawn_requ
   size_t candidates_size = head->candidates ? (size_t)(arguments - candidates) : 0;
   struct launcher_request request = {
       .version = LAUNCHER_VERSION,
-      .status = flight->status,
       .steps = head->steps - head->prelude,
       .steps_at = sizeof request,
       .data_at = (uint32_t)(sizeof request + steps_size),
@@ -140,7 +140,6 @@ static int write_request(const struct flight *flight, const struct aiospawn_requ
       .candidates_at = (uint32_t)(sizeof request + steps_size + head->data_size),
       .size = (uint32_t)(sizeof request + steps_size + head->data_size + candidates_size),
       .first_index = head->prelude,
-      .ends = {flight->ends[0], flight->ends[1], flight->ends[2]},
       .top = head->top,
       .program = head->program,
       .has_close_range = (uint32_t)flight->has_close_range,
@@ -152,16 +151,14 @@ static int write_request(const struct flight *flight, const struct aiospawn_requ
       {(void *)flight->data, head->data_size},
       {(void *)candidates, candidates_size},
   };
-  return request_open(request.size, parts, 4, reader);
+  return request_open(request.size, parts, 4, head->top < 2 ? 3 : head->top + 1, reader);
 }
 
 int launcher_prepare(struct flight *flight, const struct aiospawn_request *head, int32_t *reader) {
   if (!flight->arguments[0]) return -EINVAL;
   int error = write_request(flight, head, reader);
-  if (error == 0) error = descriptor_lift(reader, head->top < 2 ? 3 : head->top + 1);
   if (error < 0) return error;
-  snprintf(flight->number, sizeof flight->number, "%d", *reader);
-  flight->arguments[-1] = flight->number; /* the NULL behind the candidates, which are in the request now */
+  flight->arguments[-1] = flight->numbers; /* the NULL behind the candidates, which are in the request now */
   flight->arguments--;
   flight->ends[AIOSPAWN_END_REQUEST] = *reader;
   flight->step_count = head->prelude;
@@ -169,4 +166,10 @@ int launcher_prepare(struct flight *flight, const struct aiospawn_request *head,
   flight->execve_kind = AIOSPAWN_STEP_LAUNCHER;
   flight->mask = ~(uint64_t)0;
   return 0;
+}
+
+void launcher_tell_ends(struct flight *flight) {
+  const int *ends = flight->ends;
+  snprintf(flight->numbers, sizeof flight->numbers, "%d %d %d %d %d", ends[0], ends[1], ends[2], ends[AIOSPAWN_END_STATUS],
+           ends[AIOSPAWN_END_REQUEST]);
 }

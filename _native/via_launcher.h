@@ -7,7 +7,9 @@
 /* Would a program executed now keep the privileges that this process has? */
 int launcher_keeps_privileges(void);
 /* Writes all but the prelude's steps where the launcher reads them, by descriptor *reader, the caller's to close, and turns
- * the flight towards the launcher. 0 or a negated errno; *reader may be open then, too. */
+ * the flight towards the launcher. 0 or a negated errno; *reader may be open then, too. All signals must be blocked. */
 int launcher_prepare(struct flight *flight, const struct aiospawn_request *head, int32_t *reader);
+/* Tells it the numbers of the flight's ends, when they are settled. */
+void launcher_tell_ends(struct flight *flight);
 
 #endif

@@ -17,8 +17,8 @@ from aiospawn._clib import Step
 SEEDS = pathlib.Path(__file__).parent / "fuzz"
 _HEADER = _clib.ffi.sizeof("struct aiospawn_request")
 _STEP = _clib.ffi.sizeof("struct aiospawn_step")
-_LAUNCHER = struct.Struct("=IiIIIIIII3iiiIIQ")  # struct launcher_request
-_STATUS, _FIRST_END = 90, 91
+_LAUNCHER = struct.Struct("=8IiiIIQ")  # struct launcher_request
+_VERSION = 3
 _DATA = b"/\0/\0" + bytes(12)
 _SIZES = {Step.RLIMIT: 16, Step.SETGROUPS: 8, Step.SECCOMP: 16, Step.AFFINITY: 8, Step.CGROUP: 2, Step.OOM_SCORE_ADJ: 1}
 _STRINGS = {Step.OPEN: 2, Step.CHROOT: 2, Step.CHDIR: 2, Step.UNSHARE: 4}
@@ -42,9 +42,9 @@ def _for_the_launcher(request: bytes) -> bytes:
     candidates = b"".join(string + b"\0" for string in request[behind + head.data_size :].split(b"\0")[: head.candidates])
     data_at = _LAUNCHER.size + len(steps)
     candidates_at = data_at + len(data)
-    ends = [_FIRST_END + stream if head.pipes[stream] else -1 for stream in range(3)]
+    without = sum(1 << stream for stream in range(3) if not head.pipes[stream])  # for the fuzzer: there is no such end
     places = (candidates_at + len(candidates), len(steps) // _STEP, _LAUNCHER.size, data_at, head.candidates, candidates_at)
-    header = _LAUNCHER.pack(1, _STATUS, *places, head.prelude, *ends, head.top, head.program, 1, 0, 0)
+    header = _LAUNCHER.pack(_VERSION, *places, head.prelude, head.top, head.program, 1, without, 0)
     return header + steps + data + candidates
 
 

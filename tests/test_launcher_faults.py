@@ -352,8 +352,8 @@ def _other_version(directory: pathlib.Path) -> pathlib.Path:
     source = directory / "source"
     shutil.copytree(pathlib.Path(__file__).parent.parent / "_native", source)
     header = (source / "launcher.h").read_text()
-    assert header.count("LAUNCHER_VERSION = 2,") == 1
-    (source / "launcher.h").write_text(header.replace("LAUNCHER_VERSION = 2,", "LAUNCHER_VERSION = 1000,"))
+    assert header.count("LAUNCHER_VERSION = 3,") == 1
+    (source / "launcher.h").write_text(header.replace("LAUNCHER_VERSION = 3,", "LAUNCHER_VERSION = 1000,"))
     program = source / "_launcher"
     files = [
         source / name

@@ -1,4 +1,4 @@
-/* What comes to the launcher through its memfd: it is refused, or the launcher can walk it. */
+/* What comes to the launcher through its pipe: it is refused, or the launcher can walk it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,12 +8,15 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static const char *arguments[] = {"program", NULL};
   struct launcher_request request;
+  static const int numbers[AIOSPAWN_ENDS] = {91, 92, 93, 90, 94};
+  int ends[AIOSPAWN_ENDS];
   struct flight flight;
   if (size < sizeof request) return 0;
   unsigned char *base = malloc(size); /* as aligned as a mapping; libFuzzer's is not */
   memcpy(base, data, size);
   memcpy(&request, data, sizeof request);
-  if (launcher_read(&request, base, size, &flight) == 0) {
+  for (int end = 0; end < AIOSPAWN_ENDS; end++) ends[end] = request.unused >> end & 1 ? -1 : numbers[end];
+  if (launcher_read(&request, base, size, ends, &flight) == 0) {
     const char **candidates = malloc(((size_t)request.candidates + 1) * sizeof *candidates);
     launcher_point(&request, base, candidates);
     flight.candidates = candidates;
