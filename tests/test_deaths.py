@@ -18,8 +18,12 @@ concurrent = pytest.mark.parametrize("variant", fresh.CONCURRENT)
 crowds = pytest.mark.parametrize("crowd", [0, 300], ids=["few", "crowded"])
 ways = pytest.mark.parametrize("way", [{}, {"via": "launcher"}], ids=["direct", "launcher"])
 routes = pytest.mark.parametrize(
-    ("way", "crowd"), [({}, 0), ({}, 300), ({"via": "launcher"}, 0)], ids=["direct", "crowded", "launcher"]
+    ("way", "crowd"),
+    [({}, 0), ({}, 300), ({"via": "launcher"}, 0), ({"via": "launcher"}, 300)],
+    ids=["direct", "crowded", "launcher", "launcher, crowded"],
 )
+
+_ON_THE_WAY = ("close_range", "execveat", "execve")
 
 # A child that opens a FIFO stays between clone and execve, with every signal blocked, until the other side is opened.
 _FRAME = """
@@ -205,18 +209,18 @@ async def main(directory):
 
 
 @variants
-@crowds
-def test_killed_at_once(variant: str, crowd: int) -> None:
+@routes
+def test_killed_at_once(way: dict[str, str], variant: str, crowd: int) -> None:
     """Killed with the very event that told of its start, a hundred times: always the signal is told, never an error."""
-    program = """
+    program = f"""
 async def one():
-    process = await aiospawn.create_subprocess_exec("sleep", "1000", stdin=-1, stdout=-1)
+    process = await aiospawn.create_subprocess_exec("sleep", "1000", stdin=-1, stdout=-1, **{way})
     process.kill()
     return await process.wait()
 
 async def main(directory):
     for _ in range(10):
-        print({*await asyncio.gather(*(one() for _ in range(10)))})
+        print({{*await asyncio.gather(*(one() for _ in range(10)))}})
 """
     assert _run(program, variant, crowd) == "{-9}\n" * 10
 
@@ -297,25 +301,37 @@ def test_the_parent_is_killed(variant: str, crowd: int, tmp_path: object) -> Non
     assert told == ("-10\n3\n4 127\n" if running else "-10\n3\n\n")
 
 
-def test_killed_before_it_has_left_the_table(tmp_path: Path) -> None:
-    """A launch with a file for a stream waits until the child has left the shared table. It does not wait for a dead one."""
+@pytest.mark.parametrize("stderr", [None, -1, -3], ids=["a file", "a pipe", "null"])
+@pytest.mark.parametrize(("via", "call"), [(None, "close_range"), *(("launcher", call) for call in _ON_THE_WAY)])
+def test_killed_in_the_shared_table(via: str | None, call: str, stderr: int | None, tmp_path: Path) -> None:
+    """Killed as it leaves the table, at its way to the launcher, or out of it: its launch says so, and the next one works.
+
+    With a file for a stream the launch waits until the child has left. It does not wait for a dead one.
+    """
     if shutil.which("strace") is None:
         pytest.skip("no strace")
-    program = """if True:
+    program = f"""if True:
         import asyncio, os, subprocess
         import aiospawn
 
+        async def launch():
+            process = await aiospawn.create_subprocess_exec("true", stderr={stderr}, via={via!r})
+            await process.communicate()
+            return process.returncode
+
         async def main():
             crowd = [os.dup(0) for _ in range(1500)]
-            assert aiospawn.supported()  # before the tracer comes
-            killing = ["-e", "trace=close_range", "-e", "inject=close_range:signal=KILL", "-p", str(os.getpid())]
+            await launch()  # before the tracer comes
+            before = len(os.listdir("/proc/self/fd"))
+            killing = ["-e", "trace={call}", "-e", "inject={call}:signal=KILL", "-p", str(os.getpid())]
             with subprocess.Popen(["strace", "-f", "-o", "/dev/null", *killing], stderr=subprocess.PIPE) as strace:
                 strace.stderr.readline()
                 try:
-                    await aiospawn.create_subprocess_exec("true")
+                    await launch()
                 except OSError as error:
                     print(error)
                 strace.terminate()
+            print(await launch(), len(os.listdir("/proc/self/fd")) - before)
 
         loop = aiospawn.new_event_loop()
         loop.run_until_complete(main())
@@ -331,4 +347,6 @@ def test_killed_before_it_has_left_the_table(tmp_path: Path) -> None:
             check=False,
         )
     assert (completed.returncode, (tmp_path / "file").read_text()) == (0, "")
-    assert "SIGKILL" in completed.stdout.decode()
+    told, after = completed.stdout.decode().splitlines()
+    assert "SIGKILL" in told
+    assert after == "0 0"

@@ -74,7 +74,8 @@ async def refused():
 
 @variants
 @crowds
-def test_no_descriptor_left(variant: str, crowd: int) -> None:
+@pytest.mark.parametrize("via", [None, "launcher"], ids=["direct", "launcher"])
+def test_no_descriptor_left(via: str | None, variant: str, crowd: int) -> None:
     """EMFILE at whichever descriptor of a launch it strikes."""
     program = """
 async def refused():
@@ -84,7 +85,7 @@ async def refused():
     for spare in range(20):
         resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + spare, limits[1]))
         try:
-            process = await aiospawn.create_subprocess_exec("/bin/true", **PIPES)
+            process = await aiospawn.create_subprocess_exec("/bin/true", via=VIA, **PIPES)
         except OSError as error:
             print(type(error).__name__, error.errno)
         else:
@@ -94,7 +95,7 @@ async def refused():
     assert spare >= 8  # both ends of three pipes, the status pipe's end, a pidfd
     print(await process.communicate())
 """
-    *failed, last = _refused(program, variant, crowd).splitlines()
+    *failed, last = _refused(f"VIA = {via!r}\n{program}", variant, crowd).splitlines()
     assert len(failed) >= 8
     assert set(failed) == {"OSError 24"}
     assert last == "(b'', b'')"

@@ -83,11 +83,12 @@ class Strangers:
         return {int(number): target for number, target in listed if target not in own}
 
 
-@pytest.fixture(params=[0, 300], ids=["few", "crowded"])
-def crowd(request: pytest.FixtureRequest) -> Iterator[None]:
+@pytest.fixture(params=[(0, None), (300, None), (300, "launcher")], ids=["few", "crowded", "launcher"])
+def via(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """Above 256 descriptors or so, launches share the descriptor table for a moment, and keep numbers for it."""
-    descriptors = [os.dup(0) for _ in range(request.param)]
-    yield
+    crowd, via = request.param
+    descriptors = [os.dup(0) for _ in range(crowd)]
+    yield via
     for descriptor in descriptors:
         os.close(descriptor)
 
@@ -107,8 +108,8 @@ def in_fork(body: Callable[[], object]) -> None:
     assert os.waitpid(pid, 0)[1] == 0
 
 
-async def _cat() -> Any:
-    return await asyncio.get_running_loop().subprocess_exec(Recorder, "cat", stderr=None)
+async def _cat(via: str | None = None) -> Any:
+    return await asyncio.get_running_loop().subprocess_exec(Recorder, "cat", stderr=None, via=via)
 
 
 async def _assert_alive(transport: Any, protocol: Recorder) -> None:
@@ -154,11 +155,11 @@ def _assert_holds_none(held: dict[int, str], ours: dict[int, str], files: list[A
     assert [target for target in held.values() if target in ours.values() and target.startswith("pipe:")] == []
 
 
-async def test_a_stranger_holds_nothing_of_ours(stranger: Any, crowd: None) -> None:
+async def test_a_stranger_holds_nothing_of_ours(stranger: Any, via: str | None) -> None:
     """A fork by a C library keeps no pipe, pidfd or epoll descriptor of ours; files asked for lead nowhere there."""
-    await _assert_alive(*await _cat())  # what the first launch reserves for all is there now
+    await _assert_alive(*await _cat(via))  # what the first launch reserves for all is there now
     before = fresh.descriptors()
-    pairs = [await _cat() for _ in range(3)]
+    pairs = [await _cat(via) for _ in range(3)]
     files = [pairs[0][0].get_pipe_transport(fd).get_extra_info("pipe") for fd in (0, 1)]
     ours = _ours(before)
     with Strangers(stranger) as strangers:
@@ -167,11 +168,11 @@ async def test_a_stranger_holds_nothing_of_ours(stranger: Any, crowd: None) -> N
             await _assert_alive(*pair)  # an end of file included, though the fork lives
 
 
-async def test_a_python_fork_holds_nothing_of_ours(crowd: None) -> None:
+async def test_a_python_fork_holds_nothing_of_ours(via: str | None) -> None:
     """The same after os.fork."""
-    await _assert_alive(*await _cat())  # what the first launch reserves for all is there now
+    await _assert_alive(*await _cat(via))  # what the first launch reserves for all is there now
     before = fresh.descriptors()
-    pairs = [await _cat() for _ in range(3)]
+    pairs = [await _cat(via) for _ in range(3)]
     files = [pairs[0][0].get_pipe_transport(1).get_extra_info("pipe")]
     ours = _ours(before)
     in_fork(lambda: _assert_holds_none(fresh.descriptors(), ours, files))
@@ -179,7 +180,7 @@ async def test_a_python_fork_holds_nothing_of_ours(crowd: None) -> None:
         await _assert_alive(*pair)
 
 
-async def test_forks_while_launches_are_in_flight(stranger: Any, crowd: None) -> None:
+async def test_forks_while_launches_are_in_flight(stranger: Any, via: str | None) -> None:
     """However a fork falls into a launch, it holds nothing back: every child's output, end and exit arrive."""
     before = fresh.descriptors()
     stop, held = threading.Event(), []
@@ -193,7 +194,7 @@ async def test_forks_while_launches_are_in_flight(stranger: Any, crowd: None) ->
         forking.start()
         try:
             for _ in range(20):
-                pairs = await asyncio.gather(*(_cat() for _ in range(10)))
+                pairs = await asyncio.gather(*(_cat(via) for _ in range(10)))
                 await asyncio.gather(*(_assert_alive(*pair) for pair in pairs))
         finally:
             stop.set()
@@ -203,9 +204,9 @@ async def test_forks_while_launches_are_in_flight(stranger: Any, crowd: None) ->
     assert [target for listing in held for number, target in listing.items() if number not in before] == []
 
 
-async def test_a_fork_between_clone_and_program(crowd: None) -> None:
+async def test_a_fork_between_clone_and_program(via: str | None) -> None:
     """A fork while launches wait for their programs changes nothing for them."""
-    creations = [asyncio.create_task(_cat()) for _ in range(5)]
+    creations = [asyncio.create_task(_cat(via)) for _ in range(5)]
     await asyncio.sleep(0)  # every child is cloned
     in_fork(lambda: None)
     for pair in await asyncio.gather(*creations):
@@ -283,9 +284,9 @@ def test_a_loop_is_closed_in_a_fork() -> None:
     loop.close()
 
 
-async def test_a_loop_of_its_own_works_in_a_fork(crowd: None) -> None:
+async def test_a_loop_of_its_own_works_in_a_fork(via: str | None) -> None:
     """A loop that is started in the fork launches, also in a fork of the fork, beside the parent's children."""
-    pair = await _cat()
+    pair = await _cat(via)
     kind = type(asyncio.get_running_loop())
 
     def body() -> None:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
-crowds = pytest.mark.parametrize("crowd", [0, 300], ids=["few", "crowded"])
+routes = pytest.mark.parametrize(
+    ("way", "crowd"), [({}, 0), ({}, 300), ({"via": "launcher"}, 300)], ids=["few", "crowded", "launcher"]
+)
 
 # `interfering` runs in four threads until the launches are over.
 _FRAME = """
@@ -70,8 +72,8 @@ def _run(definitions: str, variant: str, crowd: int = 0) -> str:
 
 
 @variants
-@crowds
-def test_descriptors_come_and_go(variant: str, crowd: int) -> None:
+@routes
+def test_descriptors_come_and_go(way: dict[str, str], variant: str, crowd: int) -> None:
     """Files and pipes that other threads open, inheritable too, are in no child; nor does a child hold back their ends."""
     program = """
 def interfering(number):
@@ -86,7 +88,7 @@ def interfering(number):
         os.close(ends[0])
 
 async def one(turn):
-    process = await aiospawn.create_subprocess_exec("/bin/sh", "-c", "echo /proc/self/fd/*", stdin=-3, stdout=-1)
+    process = await aiospawn.create_subprocess_exec("/bin/sh", "-c", "echo /proc/self/fd/*", stdin=-3, stdout=-1, **WAY)
     output, _ = await process.communicate()
     numbers = [int(path.rpartition("/")[2]) for path in output.decode().split()]
     assert numbers[:3] == [0, 1, 2] and len(numbers) <= 4, numbers  # and the shell's own listing
@@ -94,7 +96,7 @@ async def one(turn):
 async def main():
     await at_once(one, 80)
 """
-    assert _run(program, variant, crowd) == ""
+    assert _run(f"WAY = {way}\n{program}", variant, crowd) == ""
 
 
 @variants
@@ -146,8 +148,8 @@ async def main():
 
 
 @variants
-@crowds
-def test_somebody_else_waits(variant: str, crowd: int) -> None:
+@routes
+def test_somebody_else_waits(way: dict[str, str], variant: str, crowd: int) -> None:
     """A thread that reaps whatever there is: each status is told, or 255 where the kernel cannot tell it."""
     program = """
 import logging
@@ -160,7 +162,7 @@ def interfering(number):
 
 async def one(turn):
     status = turn % 255
-    process = await aiospawn.create_subprocess_exec("/bin/sh", "-c", f"echo {turn}; exit {status}", stdout=-1)
+    process = await aiospawn.create_subprocess_exec("/bin/sh", "-c", f"echo {turn}; exit {status}", stdout=-1, **WAY)
     output, _ = await process.communicate()
     expected = (status,) if aiospawn.supported().features["pidfd_info"] else (status, 255)
     assert output == f"{turn}\\n".encode() and process.returncode in expected, (turn, output, process.returncode)
@@ -168,7 +170,7 @@ async def one(turn):
 async def main():
     await at_once(one, 80)
 """
-    assert _run(program, variant, crowd) == ""
+    assert _run(f"WAY = {way}\n{program}", variant, crowd) == ""
 
 
 # ---- the same loop ----------------------------------------------------------------------------------------------------
@@ -222,14 +224,14 @@ loop.close()
 
 
 @variants
-@crowds
-def test_forked_with_launches_in_flight(variant: str, crowd: int) -> None:
+@routes
+def test_forked_with_launches_in_flight(way: dict[str, str], variant: str, crowd: int) -> None:
     """The process forks while 64 launches are in flight; then both sides go on launching, each with a loop of its own."""
     program = """
 warnings.simplefilter("ignore")
 
 async def one(turn):
-    process = await aiospawn.create_subprocess_exec("/bin/sh", "-c", f"cat; exit {turn}", stdin=-1, stdout=-1)
+    process = await aiospawn.create_subprocess_exec("/bin/sh", "-c", f"cat; exit {turn}", stdin=-1, stdout=-1, **WAY)
     return await process.communicate(b"text"), process.returncode
 
 async def sixty_four():
@@ -246,7 +248,7 @@ async def main():
     print(await asyncio.to_thread(os.waitpid, pid, 0) == (pid, 0))
     await asyncio.get_running_loop().shutdown_default_executor()
 """
-    assert _run(program, variant, crowd) == "True True\nTrue\n"
+    assert _run(f"WAY = {way}\n{program}", variant, crowd) == "True True\nTrue\n"
 
 
 # ---- who looks on -----------------------------------------------------------------------------------------------------

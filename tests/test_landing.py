@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     import pathlib
 
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
-crowds = pytest.mark.parametrize("crowd", [0, 400])
+routes = pytest.mark.parametrize(
+    ("via", "crowd"), [("", 0), ("", 400), ("launcher", 400)], ids=["copied", "landing", "through the launcher"]
+)
 
 _ECHO = """
 import asyncio, fcntl, os, tempfile, threading
@@ -25,7 +27,8 @@ def pipe():
 
 async def launch(*arguments, **streams):
     "As far as it goes without waiting: the child is cloned, and has not run."
-    creation = asyncio.create_task(aiospawn.create_subprocess_exec(*arguments, **streams))
+    via = os.environ["VIA"] or None
+    creation = asyncio.create_task(aiospawn.create_subprocess_exec(*arguments, via=via, **streams))
     await asyncio.sleep(0)
     return creation
 
@@ -40,9 +43,9 @@ loop.close()
 """
 
 
-@crowds
+@routes
 @variants
-def test_redirected_behind_the_launch(variant: str, crowd: int) -> None:
+def test_redirected_behind_the_launch(variant: str, via: str, crowd: int) -> None:
     """What the program does to its own standard streams right after a launch does not reach that launch's child."""
     body = """
 async def main():
@@ -71,12 +74,12 @@ async def main():
             with collected:
                 assert collected.read() == b"text\\nerror\\n"
 """
-    assert fresh.run(_ECHO.format(body=body), variant, crowd) == ""
+    assert fresh.run(_ECHO.format(body=body), variant, crowd, VIA=via) == ""
 
 
-@pytest.mark.parametrize("crowd", [0, 400, 1500])
+@pytest.mark.parametrize(("via", "crowd"), [("", 0), ("", 400), ("", 1500), ("launcher", 1500)])
 @variants
-def test_a_file_redirected_behind_the_launch(variant: str, crowd: int) -> None:
+def test_a_file_redirected_behind_the_launch(variant: str, via: str, crowd: int) -> None:
     """The same for regular files, which are not duplicated: the program's locks on them stay."""
     body = """
 def is_locked(number):
@@ -112,12 +115,12 @@ async def main():
                 output.seek(0)
                 assert output.read() == b"text\\nerror\\n"
 """
-    assert fresh.run(_ECHO.format(body=body), variant, crowd) == ""
+    assert fresh.run(_ECHO.format(body=body), variant, crowd, VIA=via) == ""
 
 
-@crowds
+@routes
 @variants
-def test_a_stream_closed_behind_the_launch(variant: str, crowd: int) -> None:
+def test_a_stream_closed_behind_the_launch(variant: str, via: str, crowd: int) -> None:
     """A file that was given as a stream can be closed, and its number used anew, as soon as the launch has been called."""
     body = """
 async def main():
@@ -133,7 +136,7 @@ async def main():
         with collected:
             assert collected.read() == b"text\\n"
 """
-    assert fresh.run(_ECHO.format(body=body), variant, crowd) == ""
+    assert fresh.run(_ECHO.format(body=body), variant, crowd, VIA=via) == ""
 
 
 def test_a_program_that_was_just_written(tmp_path: pathlib.Path) -> None:
@@ -181,3 +184,68 @@ finally:
 loop.close()
 """
     assert fresh.run(program, crowd=400, PROGRAM=str(tmp_path / "program")) == ""
+
+
+_TAKEN = """
+import asyncio, os
+import aiospawn, fresh
+
+async def output(via):
+    process = await aiospawn.create_subprocess_exec("cat", stdin=-1, stdout=-1, via=via)
+    return (await process.communicate(b"text"))[0]
+
+def in_fork(number):
+    "With a file of the program's own on that number of the block."
+    own = os.dup2(os.open("/", os.O_RDONLY), number)
+    with asyncio.Runner(loop_factory=fresh.new_event_loop) as runner:
+        works = [runner.run(output(via)) == b"text" for via in ("launcher", None, "launcher")]
+    os._exit(not (all(works) and os.path.sameopenfile(own, os.open("/", os.O_RDONLY))))
+
+loop = fresh.new_event_loop()
+assert loop.run_until_complete(output("launcher")) == b"text"
+block = sorted(number for number, target in fresh.descriptors().items() if target.startswith("/memfd:aiospawn"))[-128:]
+for number in block[:6]:
+    if not (pid := os.fork()):
+        asyncio._set_running_loop(None)
+        in_fork(number)
+    print(os.waitpid(pid, 0)[1])
+loop.close()
+"""
+
+
+@variants
+def test_a_number_of_the_block_is_taken(variant: str) -> None:
+    """Whichever number of a slot a program has put a file of its own on: it keeps the file, and launches work."""
+    assert fresh.run(_TAKEN, variant, 400) == "0\n" * 6
+
+
+@variants
+def test_a_launcher_above_the_block(variant: str) -> None:
+    """The launcher's descriptor may have a higher number than what a child keeps: then its launch copies the table."""
+    program = """
+import os, resource
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))  # nothing is reserved at import
+held = [os.dup(0) for _ in range(1000)]
+import asyncio
+import aiospawn, fresh
+
+async def output(**options):
+    process = await aiospawn.create_subprocess_exec("cat", stdin=-1, stdout=-1, **options)
+    return (await process.communicate(b"text"))[0]
+
+async def main():
+    return [await output(**options) for options in ({"via": "launcher"}, {}, {"via": "launcher"}, {"oom_score_adj": 500})]
+
+assert aiospawn.supported()
+loop = fresh.new_event_loop()
+for number in held[300:]:
+    os.close(number)
+print(loop.run_until_complete(main()))
+names = fresh.descriptors().items()
+(launcher,) = (number for number, target in names if target.endswith("/_launcher"))
+block = [number for number, target in names if target.startswith("/memfd:aiospawn")]
+assert len(block) == 129 and launcher > max(block), (launcher, block)
+loop.close()
+"""
+    assert fresh.run(program, variant) == "[b'text', b'text', b'text', b'text']\n"

@@ -10,6 +10,7 @@ from place import lacks
 import aiospawn
 
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
+crowds = pytest.mark.parametrize("crowd", [0, 400], ids=["few", "crowded"])
 
 
 def require(*capabilities: str) -> None:
@@ -43,10 +44,11 @@ loop.close()
 """
 
 
+@crowds
 @variants
-def test_is_in_between(variant: str) -> None:
+def test_is_in_between(variant: str, crowd: int) -> None:
     """Where it is asked for or needed, it is the launcher that executes the program; else it is not there."""
-    assert fresh.run(_HELD, variant) == "- aiospawn:launch aiospawn:launch\n"
+    assert fresh.run(_HELD, variant, crowd) == "- aiospawn:launch aiospawn:launch\n"
 
 
 # ---- a launcher that cannot be executed -------------------------------------------------------------------------------
@@ -99,15 +101,16 @@ loop.close()
 """
 
 
+@crowds
 @variants
 @pytest.mark.parametrize(
     ("what", "usable"),
     [("unlinked", True), ("not_executable", False), ("on_a_noexec_mount", False), ("closed", False), ("replaced", False)],
 )
-def test_where_it_is(what: str, usable: bool, variant: str, tmp_path: pathlib.Path) -> None:
+def test_where_it_is(what: str, usable: bool, variant: str, crowd: int, tmp_path: pathlib.Path) -> None:
     """It needs its descriptor only; where it cannot be executed the steps run all the same, and never on the parent."""
     require("sys_admin")
-    output = fresh.run(_MOVED, variant, WHAT=what, DIRECTORY=str(tmp_path))
+    output = fresh.run(_MOVED, variant, crowd, WHAT=what, DIRECTORY=str(tmp_path))
     assert output == f"{usable} {not usable}\nTrue True\n"
 
 

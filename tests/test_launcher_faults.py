@@ -17,6 +17,7 @@ from place import lacks
 import aiospawn
 
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
+crowds = pytest.mark.parametrize("crowd", [0, 400], ids=["few", "crowded"])
 
 
 def require(*capabilities: str) -> None:
@@ -124,11 +125,12 @@ loop.close()
 """
 
 
+@crowds
 @variants
 @pytest.mark.parametrize(
     "stage", ["EXECVEAT, None", "PRCTL, 15", "EXECVE, None"], ids=["before", "in its start", "at its end"]
 )
-def test_killed(stage: str, variant: str) -> None:
+def test_killed(stage: str, variant: str, crowd: int) -> None:
     """Killed on the way, whether before the launcher runs, as it starts, or at its end: never told as a program that ran."""
     definitions = f"""
 async def main():
@@ -155,11 +157,12 @@ async def main():
         print(await process.communicate(), process.returncode)
     killer.join()
 """
-    assert fresh.run(_FRAME.format(definitions=definitions), variant) == "10 execve True\n"
+    assert fresh.run(_FRAME.format(definitions=definitions), variant, crowd) == "10 execve True\n"
 
 
+@crowds
 @variants
-def test_cancelled_while_it_hangs(variant: str, tmp_path: pathlib.Path) -> None:
+def test_cancelled_while_it_hangs(variant: str, crowd: int, tmp_path: pathlib.Path) -> None:
     """A launcher that hangs in a step holds up neither the loop nor another launch; cancelled, it is killed and reaped."""
     definitions = """
 async def main():
@@ -175,7 +178,7 @@ async def main():
     await asyncio.wait([launch])
     print(launch.cancelled(), fresh.children())
 """
-    assert fresh.run(_FRAME.format(definitions=definitions), variant, FIFO=str(tmp_path / "fifo")) == (
+    assert fresh.run(_FRAME.format(definitions=definitions), variant, crowd, FIFO=str(tmp_path / "fifo")) == (
         "b'text\\n' False\nTrue []\n"
     )
 
@@ -266,8 +269,9 @@ loop.close()
 # ---- the machine ------------------------------------------------------------------------------------------------------
 
 
+@crowds
 @variants
-def test_no_file_may_be_written(variant: str) -> None:
+def test_no_file_may_be_written(variant: str, crowd: int) -> None:
     """A process that may not write files (RLIMIT_FSIZE) launches all the same."""
     program = """
 import asyncio, resource
@@ -282,7 +286,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT
 loop.run_until_complete(main())
 loop.close()
 """
-    assert fresh.run(program, variant) == "b'432\\n' None\n"
+    assert fresh.run(program, variant, crowd) == "b'432\\n' None\n"
 
 
 @variants

@@ -444,15 +444,16 @@ assert os.waitpid(pid, 0)[1] == 0
     assert fresh.run(program) == ""
 
 
+@pytest.mark.parametrize("via", ["", "launcher"], ids=["direct", "launcher"])
 @variants
-def test_limit_lowered_in_flight(variant: str) -> None:
+def test_limit_lowered_in_flight(variant: str, via: str) -> None:
     """RLIMIT_NOFILE may sink below the numbers of a child in flight: the end of its output is seen all the same."""
     program = """
-import asyncio, resource
+import asyncio, os, resource
 import aiospawn, fresh
 
 async def main():
-    launch = asyncio.create_task(aiospawn.create_subprocess_exec("echo", stdout=aiospawn.PIPE))
+    launch = asyncio.create_task(aiospawn.create_subprocess_exec("echo", stdout=-1, via=os.environ["VIA"] or None))
     await asyncio.sleep(0)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
@@ -462,7 +463,7 @@ async def main():
 loop = fresh.new_event_loop()
 loop.run_until_complete(main())
 """
-    assert fresh.run(program, variant, crowd=400) == ""
+    assert fresh.run(program, variant, crowd=400, VIA=via) == ""
 
 
 @variants
