@@ -39,6 +39,7 @@ AWAITED = "many descriptors, a file as a stream: the launch waits until the chil
 OPTIONS = "options"
 TERMINAL = "a terminal"
 LAUNCHER = "through the launcher"
+LANDING = "through the launcher, with many descriptors"
 PRIVATE = "without a launcher: the page tables are copied"
 PRIVILEGES = "privileges, through the launcher"
 UNKNOWN = "refused from the start"
@@ -75,6 +76,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     OPTIONS: _OPTIONS,
     TERMINAL: {"pty": True},
     LAUNCHER: {"via": "launcher"},
+    LANDING: {"via": "launcher"},
     PRIVATE: {"via": "launcher"},
     PRIVILEGES: _PRIVILEGES,
     UNKNOWN: {},
@@ -123,7 +125,7 @@ def _say(told: object) -> None:
 
 def main(shape: str) -> None:
     loop = new_event_loop("stdlib-vfork" if shape == SUSPENDED else "stdlib") if shape != UNKNOWN else None
-    for _ in range({CROWDED: CROWD, AWAITED: LARGER_CROWD}.get(shape, 0)):
+    for _ in range({CROWDED: CROWD, AWAITED: LARGER_CROWD, LANDING: CROWD}.get(shape, 0)):
         os.dup(0)
     if shape == AWAITED:
         os.dup2(os.memfd_create("a regular file"), 2)
