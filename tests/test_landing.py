@@ -249,3 +249,33 @@ assert len(block) == 129 and launcher > max(block), (launcher, block)
 loop.close()
 """
     assert fresh.run(program, variant) == "[b'text', b'text', b'text', b'text']\n"
+
+
+@pytest.mark.parametrize("variant", fresh.CONCURRENT)
+def test_woken_once_on_the_way(variant: str) -> None:
+    """That the child has left the table wakes the loop, so that its slot is free; that the launcher is alive does not."""
+    program = """
+import asyncio
+import aiospawn, fresh, seccomp
+from aiospawn._native import Native
+
+drains, drain = [], Native.drain
+Native.drain = lambda native: (drains.append(native), drain(native))[1]
+
+async def main(gate):
+    launch = aiospawn.create_subprocess_exec("/bin/true", stdin=-3, stdout=-3, stderr=-3, via="launcher")
+    creation = asyncio.create_task(launch)
+    identity, _ = await asyncio.to_thread(gate.arrival)  # at the second execve
+    for _ in range(3):
+        await asyncio.sleep(0)
+    print(len(drains))
+    gate.let_through(identity)
+    assert await (await creation).wait() == 0
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+assert aiospawn.supported().features["launcher"]
+loop = fresh.new_event_loop()
+loop.run_until_complete(main(seccomp.Gate()))
+loop.close()
+"""
+    assert fresh.run(program, variant, 400) == "1\n"
