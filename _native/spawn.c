@@ -173,13 +173,14 @@ static void choose_memory(struct child *child, const struct aiospawn_request *he
 /* How the child comes by an inherited stream in a shared table. */
 enum inheritance { CLOSED_HERE, DUPLICATED, AS_IT_IS, NOT_INHERITED };
 
-/* Closing a duplicate of a regular file would drop the process's locks on it: the child takes it as it is. */
+/* Closing a duplicate of a file would drop the process's locks on it: the child takes it as it is. A lock on a terminal or a null
+ * device is nothing that anybody relies on. */
 static enum inheritance inheritance_of(int stream) {
   struct stat about;
   int flags = fcntl(stream, F_GETFD);
   if (flags == -1) return CLOSED_HERE;
   if (flags & FD_CLOEXEC || fstat(stream, &about) == -1) return NOT_INHERITED;
-  return S_ISREG(about.st_mode) ? AS_IT_IS : DUPLICATED;
+  return S_ISREG(about.st_mode) || S_ISBLK(about.st_mode) ? AS_IT_IS : DUPLICATED;
 }
 
 /* A landing slot with these descriptors, or LANDING_NONE. The launcher's number is shared as it is, so must lie below. */
@@ -201,6 +202,7 @@ static void land(struct child *child, const struct aiospawn_request *head) {
   int lowest_new = child->far[AIOSPAWN_END_STATUS];
   if (!(head->flags & AIOSPAWN_MAY_SHARE_TABLE) || child->private_memory) return;
   if (lowest_new < LANDING_THRESHOLD || !flight->has_close_range) return;
+  if (probed_features() & AIOSPAWN_UNDER_VALGRIND) return; /* its suspended clone is a fork, which leaves no word here */
   if (head->top >= AIOSPAWN_STREAMS) return; /* a step could overwrite a slot's numbers */
   memcpy(descriptors, child->far, sizeof descriptors);
   unsigned inherits = 0;
