@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "launcher.h"
@@ -192,6 +193,15 @@ static void failed(struct drain *drain, struct child *child) {
   event->offset = child->failure.index;
 }
 
+/* Somebody else is about to reap it. Its pidfd stays ready, so it is looked at in each wake-up until he is done. */
+static int is_patient(struct child *child) {
+  enum { PATIENCE = 1 };
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  if (!child->taken_since) child->taken_since = now.tv_sec;
+  return now.tv_sec - child->taken_since <= PATIENCE;
+}
+
 static void reap(struct drain *drain, struct child *child) {
   struct source *pidfd = &child->sources[WATCHED_PIDFD];
   struct rusage *usage = &drain->reactor->memory->usage[drain->reactor->batch.count + 1];
@@ -201,8 +211,13 @@ static void reap(struct drain *drain, struct child *child) {
   state_lock(); /* whoever asks finds it alive, ended, or reaped, with the same status */
   int result = status_of(pidfd->fd, WEXITED | WNOHANG, &status, usage);
   if (result < 0) {
+    int recovered = status_recovered(pidfd->fd, &status);
+    if (recovered == -EAGAIN && is_patient(child)) {
+      state_unlock();
+      return;
+    }
     known = 0;
-    lost = status_recovered(pidfd->fd, &status) < 0;
+    lost = recovered < 0;
   }
   child->reaped = result != 0;
   child->status = status;

@@ -55,7 +55,9 @@ int aiospawn_take_pidfd(struct aiospawn_reactor *reactor, uint64_t token) {
 static int peek(int pidfd, int *status) {
   int result = status_of(pidfd, WEXITED | WNOHANG | WNOWAIT, status, NULL);
   if (result != -ECHILD) return result;
-  if (status_recovered(pidfd, status) < 0) *status = 255;
+  int recovered = status_recovered(pidfd, status);
+  if (recovered == -EAGAIN) return 0;
+  if (recovered < 0) *status = 255;
   return 1;
 }
 

@@ -98,7 +98,7 @@ static uint32_t examine(int pid, int pidfd, const struct trial *trial, int valgr
     }
   if (pollable == -1) found |= AIOSPAWN_SHORTAGE;
   if (pollable == 1 && (reaped == 1 || stolen) && (signalled || stolen)) found |= AIOSPAWN_HAS_PIDFD;
-  if (status_of_reaped(pidfd, &status) == 1) found |= AIOSPAWN_HAS_PIDFD_INFO;
+  if (status_of_reaped_soon(pidfd, &status) == 1) found |= AIOSPAWN_HAS_PIDFD_INFO;
   if (trial->memory_is_shared) found |= AIOSPAWN_HAS_SHARED_MEMORY;
   if (trial->has_close_range) found |= AIOSPAWN_HAS_CLOSE_RANGE;
   close(pidfd);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -40,10 +41,17 @@ int status_of(int pidfd, int flags, int *status, struct rusage *usage) {
 
 int status_of_reaped(int pidfd, int *status) {
   struct pidfd_info_v0 info = {.mask = INFO_EXIT};
-  if (ioctl(pidfd, GET_INFO, &info) == -1) return -errno;
-  if (!(info.mask & INFO_EXIT)) return -ENODATA;
+  /* The kernel looks for the status, then for the process: one that is reaped in between it does not find, but once. */
+  if (ioctl(pidfd, GET_INFO, &info) == -1 && (errno != ESRCH || ioctl(pidfd, GET_INFO, &info) == -1)) return -errno;
+  if (!(info.mask & INFO_EXIT)) return -EAGAIN;
   *status = WIFSIGNALED(info.exit_code) ? -WTERMSIG(info.exit_code) : WEXITSTATUS(info.exit_code);
   return 1;
+}
+
+int status_of_reaped_soon(int pidfd, int *status) {
+  int result;
+  while ((result = status_of_reaped(pidfd, status)) == -EAGAIN) sched_yield();
+  return result;
 }
 
 int status_recovered(int pidfd, int *status) {

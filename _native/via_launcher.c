@@ -52,7 +52,7 @@ static int answers(void) {
   int pidfd, status = -1;
   long pid = run_suspended(try_launcher, &program, (probed_features() & AIOSPAWN_HAS_CLONE3) != 0, &pidfd);
   if (pid < 0) return is_shortage(pid) ? -1 : 0;
-  if (status_of(pidfd, WEXITED, &status, NULL) == -ECHILD) status_of_reaped(pidfd, &status);
+  if (status_of(pidfd, WEXITED, &status, NULL) == -ECHILD) status_of_reaped_soon(pidfd, &status);
   close(pidfd);
   return status == LAUNCHER_ANSWER;
 }
