@@ -91,4 +91,6 @@ def _opened_once() -> None:
     assert support, support.reasons  # else every test would pass on asyncio's own implementation
     for factory in FACTORIES.values():
         factory().close()
+    if _HAS_UVLOOP:  # some tests make a loop of its own
+        aiospawn.new_uvloop_event_loop().close()
     os.urandom(1)

@@ -108,6 +108,7 @@ def test_what_is_left_is_found(pytester: pytest.Pytester, monkeypatch: pytest.Mo
     pytester.makeconftest((_TESTS / "conftest.py").read_text())
     monkeypatch.setenv("PYTHONPATH", str(_TESTS), prepend=":")
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TEST_VARIANTS", "stdlib,stdlib-vfork")
     pytester.makepyfile(_LEAVING)
     lines = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rEf").outlines
     found = [
@@ -115,7 +116,7 @@ def test_what_is_left_is_found(pytester: pytest.Pytester, monkeypatch: pytest.Mo
     ]
     assert {(kind, name, text) for kind, name, _, text in found} == {("ERROR", name, text) for name, text in _FOUND.items()}
     loops = {name: [loop for _, found_name, loop, _ in found if found_name == name] for name in _FOUND}
-    assert len(loops["test_descriptor_of_a_coroutine"]) == len(loops["test_task"]) >= 2
+    assert len(loops["test_descriptor_of_a_coroutine"]) == len(loops["test_task"]) == 2
 
 
 def test_every_command_of_the_child_is_used() -> None:
