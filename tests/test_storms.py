@@ -22,7 +22,8 @@ def _told(script: str, *arguments: str) -> str:
 def test_soak() -> None:
     """Nothing is lost, and descriptors, children, slots and memory stay what they were."""
     told = _told("soak.py", "--seconds", "15")
-    assert int(told.split(maxsplit=1)[0]) >= 2 * soak.ROUND
+    (launches,) = re.findall(r"^(\d+) launches", told, re.MULTILINE)  # a fast machine tells of its progress before
+    assert int(launches) >= 2 * soak.ROUND
 
 
 @pytest.mark.timeout(120)
