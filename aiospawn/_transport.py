@@ -60,10 +60,10 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._view: ProcessView | None = None
         self._pipes: dict[int, ReadPipe | WritePipe] = {}
         self._open_pipes = 0
-        self._exit_waiters: list[asyncio.Future[int]] = []
+        self._exit_waiters: list[asyncio.Future[int]] | None = None
         self._launch_waiter: asyncio.Future[None] | None = None
         self._request: _request.Request | None = None
-        self._tree: NativeTree | None = None  # once there is a child
+        self._tree: NativeTree | None = None  # where it is more than the child
         self._arguments = arguments  # as Popen.args: a list, or a shell's command
 
     def __repr__(self) -> str:
@@ -98,13 +98,10 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self.token, self._pid, self._pidfd = self._reactor.launch(request.data, self)
         self._closed = False
         try:  # a signal's handler may raise anywhere
-            self._tree = NativeTree(
-                self.native,
-                self.token,
-                self._pid,
-                leads_group=request.program.leads_group,
-                cgroup=None if request.options.cgroup is None else CgroupHandle(request.options.cgroup),
-            )
+            if request.program.leads_group or request.options.cgroup is not None:
+                cgroup = None if request.options.cgroup is None else CgroupHandle(request.options.cgroup)
+                leads_group = request.program.leads_group
+                self._tree = NativeTree(self.native, self.token, self._pid, leads_group=leads_group, cgroup=cgroup)
             await waiter
         except GeneratorExit:  # the coroutine is thrown away, as with a loop closed under it: nothing can be awaited
             self._kill_tree()
@@ -123,9 +120,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._kill_tree()
         if self._state in _ENDED:
             return
-        gone: asyncio.Future[int] = self.loop.create_future()
-        self._exit_waiters.append(gone)
-        await outlasted([gone])  # the first cancellation is on its way already
+        await outlasted([self._exit_waiter()])  # the first cancellation is on its way already
 
     def _kill_tree(self) -> None:
         """The program may run already, and have children: that was only not told yet."""
@@ -230,8 +225,8 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._protocol.process_exited()  # type: ignore[attr-defined]
 
     def _wake_waiters(self, returncode: int) -> None:
-        waiters, self._exit_waiters = self._exit_waiters, []
-        for waiter in waiters:
+        waiters, self._exit_waiters = self._exit_waiters, None
+        for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(returncode)
 
@@ -239,7 +234,8 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         try:
             self._protocol.connection_lost(None)
         finally:
-            self.tree.outlive_child()
+            if self._tree is not None:
+                self._tree.outlive_child()
             self._reactor.done(self.token)
 
     # ---- the process --------------------------------------------------------------------------------------------------
@@ -277,9 +273,14 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         """The return code, when the process has exited; a grandchild that holds a pipe is not waited for."""
         if self._returncode is not None:
             return self._returncode
+        return await self._exit_waiter()
+
+    def _exit_waiter(self) -> asyncio.Future[int]:
         waiter: asyncio.Future[int] = self.loop.create_future()
+        if self._exit_waiters is None:  # an empty list for each child alive would have 56 bytes
+            self._exit_waiters = []
         self._exit_waiters.append(waiter)
-        return await waiter
+        return waiter
 
     def get_pid(self) -> int | None:  # type: ignore[override]
         return self._pid
@@ -331,8 +332,10 @@ class SubprocessTransport(asyncio.SubprocessTransport):
     @property
     def tree(self) -> NativeTree:
         """Of a child that was launched: to be ended by (`_ending`)."""
-        assert self._tree is not None
-        return self._tree
+        if self._tree is not None:
+            return self._tree
+        assert self._pid is not None
+        return NativeTree(self.native, self.token, self._pid, leads_group=False, cgroup=None)
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
