@@ -99,9 +99,13 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._closed = False
         try:  # a signal's handler may raise anywhere
             if request.program.leads_group or request.options.cgroup is not None:
-                cgroup = None if request.options.cgroup is None else CgroupHandle(request.options.cgroup)
-                leads_group = request.program.leads_group
-                self._tree = NativeTree(self.native, self.token, self._pid, leads_group=leads_group, cgroup=cgroup)
+                self._tree = NativeTree(
+                    self.native,
+                    self.token,
+                    self._pid,
+                    leads_group=request.program.leads_group,
+                    cgroup=None if request.options.cgroup is None else CgroupHandle(request.options.cgroup),
+                )
             await waiter
         except GeneratorExit:  # the coroutine is thrown away, as with a loop closed under it: nothing can be awaited
             self._kill_tree()

@@ -397,7 +397,7 @@ def test_interrupted_once(tmp_path: Path) -> None:
 )
 def test_interrupted_for_good(signals: list[signal.Signals], status: int, tmp_path: Path) -> None:
     """What runs is stopped, if it has to be by SIGKILL, and is not in the log: it will be run again."""
-    script = 'trap \'\' TERM; touch "$0"; while [ ! -e "${0%/*}/never" ]; do sleep 0.05; echo $$ > "${0%/*}/pid"; done'
+    script = 'trap \'\' TERM; echo $$ > "${0%/*}/pid"; touch "$0"; while [ ! -e "${0%/*}/never" ]; do sleep 0.05; done'
     with interrupted(tmp_path, script) as process:
         process.send_signal(signals[0])
         if len(signals) > 1:
