@@ -10,6 +10,7 @@ from . import _launch
 from ._command import seconds
 from ._ending import ended, is_thrown_away, note, unhurt
 from ._keywords import ExecKeywords, ShellKeywords, Stream, StrOrBytesPath
+from ._streams import StreamProtocol
 from ._transport import SubprocessTransport
 from ._tree import LoopTree
 from ._writing import TerminalInput
@@ -33,7 +34,7 @@ class Process(asyncio.subprocess.Process):
     """
 
     _transport: Any
-    _protocol: _StreamProtocol
+    _protocol: StreamProtocol
     _loop: asyncio.AbstractEventLoop
 
     @property
@@ -133,19 +134,6 @@ class Process(asyncio.subprocess.Process):
             self._transport.close()
 
 
-class _StreamProtocol(asyncio.subprocess.SubprocessStreamProtocol):
-    """asyncio's, which tells of the exit alone: up to some 3.13 its `wait` waits for a grandchild's pipe as well."""
-
-    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(limit=limit, loop=loop)
-        self.exit_waiters: list[asyncio.Future[None]] = []
-
-    def process_exited(self) -> None:
-        super().process_exited()
-        while self.exit_waiters:
-            self.exit_waiters.pop().set_result(None)
-
-
 async def create_subprocess_exec(
     program: StrOrBytesPath,
     *args: StrOrBytesPath,
@@ -199,4 +187,4 @@ def _handing_over(launch: Any, loop: asyncio.AbstractEventLoop) -> Any:
 
 
 def _stream_protocol(loop: asyncio.AbstractEventLoop, limit: int) -> Any:
-    return lambda: _StreamProtocol(limit, loop)
+    return lambda: StreamProtocol(limit, loop)

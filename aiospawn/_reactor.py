@@ -1,7 +1,7 @@
 """One reactor per event loop: everything that the children of a loop have to tell comes through one epoll descriptor.
 
 The loop is asked for one `add_reader`, so every loop is the same to it. A wake-up is one call into the native part, which
-reads and reaps what is ready into a batch of events, and one `call_soon` for each event:
+reads and reaps what is ready into a batch of events, and one `call_soon` for each event, unless it is told at once:
 
  - Nothing is lost between the drain and the callbacks. The batch stays in native memory and its head moves event by event;
    after an exception in between (KeyboardInterrupt strikes anywhere) the reactor calls itself soon, and goes on there.

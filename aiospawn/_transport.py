@@ -15,6 +15,7 @@ from ._ending import outlasted
 from ._handles import CgroupHandle
 from ._lifecycle import Call, Happening, State
 from ._reading import ReadPipe
+from ._streams import only_notes
 from ._tree import NativeTree
 from ._view import ProcessView
 from ._writing import TerminalInput, WritePipe
@@ -47,9 +48,8 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self.token = 0
         self._reactor = reactor
         self._protocol = protocol
-        # asyncio's streams only note what they are told. Other protocols may do anything, in callbacks of their own, and so
-        # may the handlers of a log.
-        self.immediate = type(protocol) is asyncio.subprocess.SubprocessStreamProtocol and not loop.get_debug()
+        # Other protocols may do anything, in callbacks of their own, and so may the handlers of a log in debug mode.
+        self.immediate = only_notes(protocol) and not loop.get_debug()
         self._number = -1  # of the last event
         self._state = State.LAUNCHING
         self._closed = True  # until there is something to close

@@ -200,6 +200,28 @@ def test_an_event_that_could_not_be_posted_is_not_lost(
         _assert_whole(protocols)
 
 
+async def _immediate(launch: Any) -> bool:
+    process = await launch("true")
+    await process.wait()
+    immediate: bool = process._transport.immediate
+    process._transport.set_protocol(process._protocol)
+    assert not process._transport.immediate
+    return immediate
+
+
+async def test_who_is_told_at_once() -> None:
+    """The streams of asyncio's function and of ours; no other protocol, and nobody where a log's handlers may look on."""
+    loop = asyncio.get_running_loop()
+    assert await _immediate(asyncio.create_subprocess_exec)
+    assert await _immediate(aiospawn.create_subprocess_exec)
+    transport: Any = (await loop.subprocess_exec(Recorder, "true", stdin=None, stdout=None, stderr=None))[0]
+    await transport._wait()
+    assert not transport.immediate
+    transport.close()
+    loop.set_debug(True)
+    assert not await _immediate(aiospawn.create_subprocess_exec)
+
+
 class _Raising(Recorder):
     def told(self, *call: object) -> Never:
         super().told(*call)
