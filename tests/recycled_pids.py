@@ -43,8 +43,8 @@ def few_ids() -> None:
 class Hammer:
     """Counts what happens to targets and bystanders."""
 
-    def __init__(self, ids: int) -> None:
-        self._ids = ids
+    def __init__(self, ids: int, signals: int, bystanders: int) -> None:
+        self._wanted = {"recycled ids": ids, "signals": signals, "bystanders": bystanders}
         self._seen: set[int] = set()
         self.counts: Counter[str] = Counter()
 
@@ -55,7 +55,7 @@ class Hammer:
                 group.create_task(self._work(self._bystander))
 
     async def _work(self, one: Any) -> None:
-        while self.counts["recycled ids"] < self._ids:
+        while any(self.counts[what] < number for what, number in self._wanted.items()):
             await one()
 
     async def _launch(self, *command: str, **options: Any) -> Any:
@@ -97,10 +97,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("loop", choices=FACTORIES)
     parser.add_argument("--ids", type=int, default=200_000, help="end when so many recycled ids were given out")
+    parser.add_argument("--signals", type=int, default=0, help="and so many signals were sent: a quick child may get none")
+    parser.add_argument("--bystanders", type=int, default=0, help="and so many of these have ended")
     chosen = parser.parse_args()
     few_ids()
     logging.disable()  # asyncio's "exit status already read"
-    hammer = Hammer(chosen.ids)
+    hammer = Hammer(chosen.ids, chosen.signals, chosen.bystanders)
     loop = FACTORIES[chosen.loop]()
     loop.run_until_complete(hammer.run())
     loop.close()
