@@ -2,7 +2,7 @@
 
 How such a child ends:
 
- - Its future is done when it is reaped and every pipe has ended; with an exception where it could not be launched.
+ - Its future is done when it is reaped and every pipe has ended, or when its launch has failed.
  - A pipe that somebody else holds is given up `pipe_grace` seconds after the exit.
  - Whoever loses patience earlier (a timeout, too much output, a cancellation) calls `stop`, which ends its tree (`_ending`).
 """
@@ -45,6 +45,7 @@ class Ending(enum.Enum):
     CUT = "it is reaped, a pipe was given up"
     TIMED_OUT = "it had its time"
     TOO_MUCH = "it wrote more than it may"
+    FAILED = "it could not be launched"
 
 
 class Capture:
@@ -52,6 +53,7 @@ class Capture:
 
     __slots__ = (
         "_exit",
+        "_failure",
         "_input",
         "_observer",
         "_pipe_grace",
@@ -94,6 +96,7 @@ class Capture:
         self._observer = observer
         self._timers: list[asyncio.TimerHandle] = []
         self._exit: asyncio.Future[None] | None = None  # for whoever stops it
+        self._failure: OSError | None = None
         self._refusal: PermissionError | None = None
 
     def output(self, stream: int) -> bytes:
@@ -141,11 +144,18 @@ class Capture:
         self._tell_exit()
         if self._exit is None and not self.over.done():  # else whoever stops or abandons it lets go of it
             self._release()
-            self.over.set_exception(error)
+            self._failure = error
+            self.over.set_result(Ending.FAILED)
 
     def has_failed(self) -> bool:
         """Could it not be launched? Whoever waits has been told, or is told now."""
-        return self.over.done() and not self.over.cancelled() and self.over.exception() is not None
+        return self.over.done() and not self.over.cancelled() and self.over.result() is Ending.FAILED
+
+    def failure(self) -> OSError:
+        """What the launch failed with. It is let go of: the traceback of whoever raises it refers to the child."""
+        failure, self._failure = self._failure, None
+        assert failure is not None
+        return failure
 
     def _tell_exit(self) -> None:
         if self._exit is not None and not self._exit.done():
@@ -187,7 +197,7 @@ class Capture:
         """Kills it at once and waits for nothing: for a coroutine that is thrown away, as with a loop closed under it."""
         if self.loop.is_closed():
             return
-        self.over.cancel()  # nobody would ask for its exception
+        self.over.cancel()
         self._tree.kill()
         self._release_at_exit()
 

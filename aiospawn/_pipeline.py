@@ -230,7 +230,7 @@ async def _concluded(children: Sequence[Capture], timeout: float | None) -> Endi
     def over(one: asyncio.Future[Ending]) -> None:
         nonlocal running
         running -= 1
-        early = one.cancelled() or one.exception() is not None or one.result() in (Ending.TIMED_OUT, Ending.TOO_MUCH)
+        early = one.cancelled() or one.result() in (Ending.FAILED, Ending.TIMED_OUT, Ending.TOO_MUCH)
         if (early or not running) and not whole.done():
             whole.set_result(None)
 
@@ -239,6 +239,9 @@ async def _concluded(children: Sequence[Capture], timeout: float | None) -> Endi
             child.interrupt_after(timeout, Ending.TIMED_OUT)
         child.over.add_done_callback(over)
     await whole
+    for child in children:
+        if child.has_failed():
+            raise child.failure()
     endings = {child.over.result() for child in children if child.over.done()}
     for ending in (Ending.TOO_MUCH, Ending.TIMED_OUT):
         if ending in endings:

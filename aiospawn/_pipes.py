@@ -78,7 +78,7 @@ class Pipe(asyncio.BaseTransport):
         super().__init__()
         self._owner = owner
         self._stream = stream
-        self._protocol: asyncio.BaseProtocol = _StreamProtocol(owner, stream)
+        self._protocol: Any = _StreamProtocol(owner, stream)  # None at the end, as in asyncio
         self._file: _PipeFile | None = None
         self._closing = False
         self._ended = False
@@ -111,11 +111,12 @@ class Pipe(asyncio.BaseTransport):
         return default
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._owner.immediate = False
+        if not self._lost:
+            self._owner.immediate = False
         self._protocol = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        return self._protocol
+        return self._protocol  # type: ignore[no-any-return]
 
     def is_closing(self) -> bool:
         return self._closing
@@ -155,4 +156,8 @@ class Pipe(asyncio.BaseTransport):
         try:
             self._protocol.connection_lost(exc)
         finally:
-            self._owner.pipe_lost()
+            owner = self._owner
+            # The process holds its pipes: if they held it for ever, only the garbage collector would free both.
+            self._protocol = None
+            del self._owner
+            owner.pipe_lost()

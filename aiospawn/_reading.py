@@ -43,7 +43,7 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
 
     def _deliver(self, data: bytes | None) -> None:
         if data is not None:
-            self._protocol.data_received(data)  # type: ignore[attr-defined]
+            self._protocol.data_received(data)
             return
         self._closing = self._ended = True
         if self._file is not None:  # else the native part has closed it

@@ -184,6 +184,8 @@ async def concluded(child: Capture, timeout: float | None, grace: float) -> Endi
     except GeneratorExit:
         child.abandon()
         raise
+    if ending is Ending.FAILED:
+        raise child.failure()
     if ending in (Ending.TIMED_OUT, Ending.TOO_MUCH):
         await child.stop(grace)
     return ending

@@ -47,7 +47,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self.context = contextvars.copy_context()
         self.token = 0
         self._reactor = reactor
-        self._protocol = protocol
+        self._protocol: Any = protocol  # None at the end, as in asyncio
         # Other protocols may do anything, in callbacks of their own, and so may the handlers of a log in debug mode.
         self.immediate = only_notes(protocol) and not loop.get_debug()
         self._number = -1  # of the last event
@@ -118,6 +118,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
             raise
         finally:
             self._launch_waiter = self._request = None
+            del waiter  # its exception has this frame in its traceback
 
     async def _abandon(self) -> None:
         """The creation was cancelled: nobody will ever hold this process."""
@@ -226,7 +227,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
             self._launch_over(None)
 
     def _call_exited(self) -> None:
-        self._protocol.process_exited()  # type: ignore[attr-defined]
+        self._protocol.process_exited()
 
     def _wake_waiters(self, returncode: int) -> None:
         waiters, self._exit_waiters = self._exit_waiters, None
@@ -238,6 +239,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         try:
             self._protocol.connection_lost(None)
         finally:
+            self._protocol = None
             if self._tree is not None:
                 self._tree.outlive_child()
             self._reactor.done(self.token)
@@ -304,7 +306,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._protocol = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        return self._protocol
+        return self._protocol  # type: ignore[no-any-return]
 
     def is_closing(self) -> bool:
         return self._closed

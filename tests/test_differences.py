@@ -245,15 +245,6 @@ async def _() -> Any:
     return AUDITED[0]
 
 
-@row("get_protocol() after the end", stock=True, ours=False)
-async def _() -> Any:
-    process = await create("true")
-    await process.wait()
-    for _ in range(10):  # connection_lost comes in the turns after
-        await asyncio.sleep(0)
-    return process._transport.get_protocol() is None
-
-
 @row("Debug log", stock="execute program 'true' stdout=<pipe>", ours="execute program 'true'")
 async def _() -> Any:
     loop, messages = asyncio.get_running_loop(), []
