@@ -18,7 +18,7 @@ enum { MOMENTS = 8, NUMBERS = 64 };
 static struct moment {
   pthread_t thread;
   const char *name;
-  int held, theirs_is_open;
+  int has_theirs, held, theirs_is_open;
 } moments[MOMENTS];
 static int moment_count, theirs = -1, watched = -1;
 static pid_t parent;
@@ -34,14 +34,15 @@ static void *fork_here(void *argument) {
   }
   if (pid == -1 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status)) abort();
   moment->held = WEXITSTATUS(status) >> 1;
-  moment->theirs_is_open = WEXITSTATUS(status) & 1;
+  moment->theirs_is_open = moment->has_theirs && WEXITSTATUS(status) & 1;
   return NULL;
 }
 
-/* A fork that has to wait for a lock of this thread's comes when it gets it. */
+/* A fork that has to wait for a lock of this thread's comes when it gets it, or later, where the machine is busy. */
 static void fork_beside(const char *name) {
   struct moment *moment = &moments[moment_count++];
   moment->name = name;
+  moment->has_theirs = theirs >= 0;
   if (pthread_create(&moment->thread, NULL, fork_here, moment) != 0) abort();
   struct timespec soon;
   clock_gettime(CLOCK_REALTIME, &soon);
