@@ -18,11 +18,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._ending import outlasted
+from ._result import CompletedProcess  # noqa: TC001 - typing.get_type_hints(MapResult) looks for it here
 from ._run import run
 
 if TYPE_CHECKING:
     from ._halt import Halt
-    from ._result import CompletedProcess
 
 __all__ = ["Crew", "MapProgress", "MapResult"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import resource  # noqa: TC003 - typing.get_type_hints(Exited) looks for it here
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    import resource
     from collections.abc import Callable
 
 __all__ = ["Executed", "Exited", "LaunchFailed", "Observer", "ProcessEvent", "Spawned", "observer"]

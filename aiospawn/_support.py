@@ -5,13 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from collections.abc import Mapping  # noqa: TC003 - typing.get_type_hints(Support) looks for it here
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ._clib import IMPORT_ERROR, lib
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["Support", "hooks_may_share_memory", "supported"]
 

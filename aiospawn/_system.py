@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable  # noqa: TC003 - typing.get_type_hints(AsyncPipe.writelines) looks for it here
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from ._command import command as checked
@@ -16,7 +17,6 @@ from ._result import text_mode
 from ._run import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from types import TracebackType
     from typing import Self
 

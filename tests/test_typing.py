@@ -85,6 +85,14 @@ def test_annotations_can_be_evaluated(name: str) -> None:
         assert {*typing.get_type_hints(function)} - {"return"} <= {*inspect.signature(function).parameters}
 
 
+@pytest.mark.parametrize("public", [each for each in map(aiospawn.__dict__.get, aiospawn.__all__) if inspect.isclass(each)])
+def test_annotations_of_classes_can_be_evaluated(public: type) -> None:
+    """And whoever makes a schema of a result class finds its fields'."""
+    methods = [method for name, method in inspect.getmembers(public, inspect.isfunction) if not name.startswith("_")]
+    for annotated in (public, *methods):
+        typing.get_type_hints(annotated)
+
+
 # ---- values -----------------------------------------------------------------------------------------------------------
 
 
