@@ -74,15 +74,16 @@ class Pipe(asyncio.BaseTransport):
     # No __slots__: programs hang attributes on transports, and read the private ones below.
     _MODE: str
 
+    _file: _PipeFile | None = None
+    _closing = False
+    _ended = False
+    _lost = False
+
     def __init__(self, owner: Owner, stream: int) -> None:
         super().__init__()
         self._owner = owner
         self._stream = stream
         self._protocol: Any = _StreamProtocol(owner, stream)  # None at the end, as in asyncio
-        self._file: _PipeFile | None = None
-        self._closing = False
-        self._ended = False
-        self._lost = False
 
     def __repr__(self) -> str:
         state = "closed" if self._lost else "closing" if self._closing else "open"

@@ -135,23 +135,25 @@ class Reactor:
         native, targets, post = self.native, self._targets, loop.call_soon
         first = self._batches * _MOST_EVENTS
         place = native.head
-        for token, kind, stream, value, extra, offset, length in native.events():
-            target = targets.get(token)
-            if target is not None:
-                payload: Any = None
-                if kind == _DATA:
-                    payload = native.data(offset, length)
-                elif kind == _EXITED:
-                    payload = native.usage(place) if extra & 1 else None
-                elif kind == _FAILED:
-                    payload = offset
-                if target.immediate:
-                    target.on_event(first + place, kind, stream, value, extra, payload)
-                else:
-                    # A copy: a callback may run a nested loop, and a context cannot be entered twice.
-                    context = target.context.copy()
-                    post(target.on_event, first + place, kind, stream, value, extra, payload, context=context)
-            place += 1
+        try:
+            for token, kind, stream, value, extra, offset, length in native.events():
+                target = targets.get(token)
+                if target is not None:
+                    payload: Any = None
+                    if kind == _DATA:
+                        payload = native.data(offset, length)
+                    elif kind == _EXITED:
+                        payload = native.usage(place) if extra & 1 else None
+                    elif kind == _FAILED:
+                        payload = offset
+                    if target.immediate:
+                        target.on_event(first + place, kind, stream, value, extra, payload)
+                    else:
+                        # A copy: a callback may run a nested loop, and a context cannot be entered twice.
+                        context = target.context.copy()
+                        post(target.on_event, first + place, kind, stream, value, extra, payload, context=context)
+                place += 1
+        finally:
             native.head = place
 
 

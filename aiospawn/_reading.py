@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import collections
 import os
-from typing import TYPE_CHECKING
 
 from ._clib import Event, Watch
 from ._pipes import Pipe
-
-if TYPE_CHECKING:
-    from ._pipes import Owner
 
 __all__ = ["ReadPipe"]
 
@@ -23,11 +19,9 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
 
     _MODE = "rb"
 
-    def __init__(self, owner: Owner, stream: int) -> None:
-        super().__init__(owner, stream)
-        self._paused = False
-        # What was read, or posted, before a callback paused: kept until reading goes on. None is the end of file.
-        self._held: collections.deque[bytes | None] | None = None  # an empty deque has 760 bytes
+    _paused = False
+    # What was read, or posted, before a callback paused: kept until reading goes on. None is the end of file.
+    _held: collections.deque[bytes | None] | None = None  # an empty deque has 760 bytes
 
     def on_event(self, kind: int, value: int, payload: bytes | None) -> None:
         if self._closing:

@@ -30,6 +30,7 @@ __all__ = ["SubprocessTransport"]
 
 _logger = asyncio.log.logger  # type: ignore[attr-defined]
 _ENDED = (State.EXITED, State.FINISHED, State.FAILED)
+_OF_A_PIPE = (Event.DATA, Event.EOF, Event.WRITABLE, Event.READER_GONE)
 _LOST = 255
 
 
@@ -149,7 +150,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         if number <= self._number:
             return
         self._number = number
-        if kind in (Event.DATA, Event.EOF, Event.WRITABLE, Event.READER_GONE):
+        if kind in _OF_A_PIPE:
             self._pipes[stream].on_event(kind, value, payload)
         elif kind == Event.STARTED:
             self._happened(Happening.STARTED)
