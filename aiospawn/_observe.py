@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
-import resource  # noqa: TC003 - typing.get_type_hints(Exited) looks for it here
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+with contextlib.suppress(ImportError):  # not on Windows
+    import resource  # noqa: TC003 - typing.get_type_hints(Exited) looks for it here
 
 __all__ = ["Executed", "Exited", "LaunchFailed", "Observer", "ProcessEvent", "Spawned", "observer"]
 
