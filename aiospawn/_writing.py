@@ -103,7 +103,7 @@ class WritePipe(Pipe, asyncio.WriteTransport):
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as exc:
-            self._fail(exc)
+            self._end(exc)
             return None
 
     def on_event(self, kind: int, _value: int, _payload: bytes | None) -> None:
@@ -112,7 +112,7 @@ class WritePipe(Pipe, asyncio.WriteTransport):
         if kind == Event.WRITABLE:
             self._flush()
         else:
-            self._fail(BrokenPipeError() if self._buffer else None)
+            self._end(BrokenPipeError() if self._buffer else None)
 
     def _flush(self) -> None:
         if not self._buffer:
@@ -133,11 +133,11 @@ class WritePipe(Pipe, asyncio.WriteTransport):
         try:
             self._owner.native.watch(self._owner.token, self._stream, how)
         except OSError as exc:
-            self._fail(exc)
+            self._end(exc)
 
-    def _fail(self, exc: OSError | None) -> None:
+    def _end(self, exc: Exception | None) -> None:
         self._buffer = bytearray()  # the one that is being written cannot be cleared
-        self._end(exc)
+        super()._end(exc)
 
     def writelines(self, list_of_data: Any) -> None:
         self.write(b"".join(list_of_data))
@@ -161,7 +161,7 @@ class WritePipe(Pipe, asyncio.WriteTransport):
 
     def abort(self) -> None:
         """Closes the pipe at once; what is not written is dropped."""
-        self._fail(None)
+        self._end(None)
 
     def pause_reading(self) -> None:
         """Nothing is read from a child's stdin."""
