@@ -186,7 +186,9 @@ class _Collected:
         return subprocess.TimeoutExpired([*self._commands], timeout, self._outputs[-1] or None, said or None)
 
     def too_much(self, limit: Any) -> OutputLimitExceeded:
-        at = next(at for at, child in enumerate(self._children) if child.over.result() is Ending.TOO_MUCH)
+        # Where somebody holds a pipe of a stage that was stopped, that one's future is not done.
+        over = [child.over.result() if child.over.done() else None for child in self._children]
+        at = over.index(Ending.TOO_MUCH)
         return OutputLimitExceeded(self._commands[at], limit, self._outputs[at] or None, self._errors[at] or None)
 
     def stages(self, mode: Text | None) -> tuple[CompletedProcess[Any], ...]:
