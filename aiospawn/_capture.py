@@ -130,22 +130,22 @@ class Capture:
         self.elapsed = time.perf_counter() - self.began
         self.returncode = returncode
         self.usage = usage
-        if self._observer is not None:
-            self._observer.exited(returncode, None if usage is None else _clib.rusage(usage))
         self._tell_exit()
         if self._pipes > 0 and self._pipe_grace is not None:
             self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up))
         self._settle(Ending.COMPLETE)
+        if self._observer is not None:  # last, as it may leave the program; whoever waits goes on after this callback
+            self._observer.exited(returncode, None if usage is None else _clib.rusage(usage))
 
     def _failed(self, error: OSError) -> None:
         self.returncode = 255
-        if self._observer is not None:
-            self._observer.failed(error)
         self._tell_exit()
         if self._exit is None and not self.over.done():  # else whoever stops or abandons it lets go of it
             self._release()
             self._failure = error
             self.over.set_result(Ending.FAILED)
+        if self._observer is not None:
+            self._observer.failed(error)
 
     def has_failed(self) -> bool:
         """Could it not be launched? Whoever waits has been told, or is told now."""
@@ -245,11 +245,15 @@ class NativeCapture(Capture):
             if self._observer is not None:
                 self._observer.failed(exc)
             raise
-        if self._observer is not None:
-            self._observer.spawned(self.pid)
         self._cgroup = None if request.options.cgroup is None else CgroupHandle(request.options.cgroup)
-        if pipes[0] == CHILD_READS:
-            self._feed()
+        try:  # the observer may leave the program
+            if self._observer is not None:
+                self._observer.spawned(self.pid)
+            if pipes[0] == CHILD_READS:
+                self._feed()
+        except BaseException:
+            self.abandon()
+            raise
 
     def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
         """One event of the reactor, in the context of whoever launched the child if there is an observer."""

@@ -92,7 +92,9 @@ class Observer:
     def _tell(self, event: ProcessEvent) -> None:
         try:
             self._callback(event)
-        except Exception as exc:  # noqa: BLE001 - the observed is not to suffer from its observer
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:  # noqa: BLE001 - CancelledError too: the observed is not to suffer from its observer
             asyncio.get_running_loop().call_exception_handler({"message": f"on_event failed at {event!r}", "exception": exc})
 
 

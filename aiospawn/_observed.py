@@ -28,7 +28,11 @@ async def observed(watcher: Observer | None, command: Command, **keywords: Any) 
         if watcher is not None:
             watcher.failed(exc)
         raise
-    if watcher is not None:
-        watcher.spawned(process.pid)
-        watcher.executed()
+    try:  # the observer may leave the program
+        if watcher is not None:
+            watcher.spawned(process.pid)
+            watcher.executed()
+    except BaseException:
+        process.abandon()
+        raise
     return process
