@@ -6,6 +6,7 @@ options they are the stdlib's, word for word.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -37,6 +38,8 @@ def _preexec_fn(value: Any) -> Any:
 def _pty(value: Any) -> bool | tuple[int, int]:
     if isinstance(value, bool):
         return value
+    if isinstance(value, os.terminal_size):  # a tuple the other way round
+        value = value.lines, value.columns
     if not isinstance(value, tuple) or len(value) != 2:
         raise TypeError(f"pty must be a bool or (rows, columns), got {value!r}")
     return number("pty rows", value[0], 1, 65535), number("pty columns", value[1], 1, 65535)

@@ -13,6 +13,7 @@ from ._keywords import ExecKeywords, ShellKeywords, Stream, StrOrBytesPath
 from ._streams import StreamProtocol
 from ._transport import SubprocessTransport
 from ._tree import LoopTree
+from ._values import number
 from ._writing import TerminalInput
 
 if TYPE_CHECKING:
@@ -62,13 +63,21 @@ class Process(asyncio.subprocess.Process):
             raise NotImplementedError("group=True needs a child that was launched natively")
 
     def resize(self, rows: int, columns: int) -> None:
-        """Sets the terminal's size; the foreground group gets SIGWINCH. Raises ValueError for a child without `pty`."""
+        """Sets the terminal's size; the foreground group gets SIGWINCH.
+
+        Raises ValueError for a child without `pty` and for a number that is not 0 to 65535, ProcessLookupError when both
+        streams are closed, as after the child's end.
+        """
         if not isinstance(self.stdin and self.stdin.transport, TerminalInput):
             raise ValueError("resize() needs a child launched with pty")
+        size = number("rows", rows, 0, 65535), number("columns", columns, 0, 65535)
+        sides = (self._transport.get_pipe_transport(stream).get_extra_info("pipe") for stream in (0, 1))
+        side = next((side for side in sides if side is not None and not side.closed), None)
+        if side is None:
+            raise ProcessLookupError
         import termios
 
-        assert self.stdin is not None
-        termios.tcsetwinsize(self.stdin.get_extra_info("pipe").fileno(), (rows, columns))
+        termios.tcsetwinsize(side.fileno(), size)
 
     async def stop(self, grace: float = 5.0) -> int:
         """Ends the child: SIGTERM, after `grace` seconds SIGKILL. Returns the return code, when it is reaped.

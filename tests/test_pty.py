@@ -1,6 +1,7 @@
 """`pty=True`: the child has a terminal of its own, and this process the other side of it as streams."""
 
 import asyncio
+import os
 import signal
 from typing import Any
 
@@ -34,7 +35,10 @@ async def test_terminal(via: dict[str, str]) -> None:
     assert leads(stat) == (True, True)
 
 
-@pytest.mark.parametrize(("pty", "size"), [(True, "0 0"), ((33, 111), "33 111"), ((65535, 1), "65535 1")])
+@pytest.mark.parametrize(
+    ("pty", "size"),
+    [(True, "0 0"), ((33, 111), "33 111"), ((65535, 1), "65535 1"), (os.terminal_size((111, 33)), "33 111")],
+)
 async def test_size(pty: Any, size: str) -> None:
     """Rows and columns are what was asked for, or what the kernel gives."""
     assert await _said("stty size", pty=pty) == [size]
@@ -48,6 +52,36 @@ async def test_resize() -> None:
     assert await process.stdout.readline() == b"12 34\r\n"
     assert await process.stdout.read() == b""
     assert await process.wait() == 0
+
+
+async def test_resize_without_input() -> None:
+    """Either side of the streams will do; when both are closed there is no terminal any more."""
+    process = await _shell('trap "stty size" WINCH; echo ready; sleep 1000 & wait; wait')
+    assert await process.stdout.readline() == b"ready\r\n"
+    process.resize(12, 34)
+    assert await process.stdout.readline() == b"12 34\r\n"
+    process.stdin.close()
+    await process.stdin.wait_closed()
+    process.resize(56, 78)
+    assert await process.stdout.readline() == b"56 78\r\n"
+    await process.stop(grace=0)
+    assert await process.stdout.read() == b""
+    with pytest.raises(ProcessLookupError):
+        process.resize(12, 34)
+
+
+@pytest.mark.parametrize(
+    ("size", "error", "message"),
+    [
+        ((-1, 80), ValueError, "rows must be between 0 and 65535, got -1"),
+        ((24, "80"), TypeError, "columns must be an integer, not str: '80'"),
+    ],
+)
+async def test_bad_size(size: Any, error: type[Exception], message: str) -> None:
+    """It is refused by name and value."""
+    async with await aiospawn.create_subprocess_exec("sleep", "1000", pty=True) as process:
+        with pytest.raises(error, match=message):
+            process.resize(*size)
 
 
 @pytest.mark.parametrize("options", [{}, {"stdin": aiospawn.PIPE}], ids=["nothing", "a pipe"])
