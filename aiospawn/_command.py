@@ -63,7 +63,11 @@ def _argv(args: Any, *, shell: bool, executable: Any) -> list[Any]:
             raise TypeError(f"args with shell=True must be a command, not the path {args!r}")
         given = [args]
     else:
-        given = list(args)
+        try:
+            arguments = iter(args)
+        except TypeError:
+            raise TypeError(f"args must be a list of arguments, got {args!r}") from None
+        given = [*arguments]
     if not given:
         raise ValueError(f"args must name a program, got {args!r}")
     return [executable or "/bin/sh", "-c", *given] if shell else given

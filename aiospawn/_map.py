@@ -22,6 +22,7 @@ from ._keywords import MapKeywords
 from ._observe import observer
 from ._result import text_mode
 from ._run import captured, check_capture, check_times, number_of_bytes, run, written
+from ._values import callback
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -83,7 +84,7 @@ def map(  # noqa: A001 - what it does, awaited
         retries=_whole("retries", retries, 0),
         backoff=_seconds("backoff", backoff),
         halt=_rule(halt, total),
-        progress=progress,
+        progress=callback("progress", progress),
         options={"timeout": None if timeout is None else _seconds("timeout", timeout), **_checked(options)},
     )
     return Map(crew, check=check)

@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ._values import callback
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -99,9 +101,8 @@ class Observer:
 
 
 def observer(on_event: Callable[[ProcessEvent], object] | None, args: Any, *, arguments: bool) -> Observer | None:
-    """For one launch of these arguments; None where nobody observes. Raises TypeError for what cannot be called."""
+    """For one launch of these arguments; None where nobody observes. Raises TypeError for what would not be called."""
+    callback("on_event", on_event)
     if on_event is None:
         return None
-    if not callable(on_event):
-        raise TypeError(f"on_event must be callable or None, got {on_event!r}")
     return Observer(on_event, args if arguments else None)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["INT_MAX", "flag", "integer", "number", "own_path", "pair", "terminated"]
+__all__ = ["INT_MAX", "callback", "flag", "integer", "number", "own_path", "pair", "terminated"]
 
 INT_MAX = 2**31 - 1
 
@@ -51,6 +52,14 @@ def flag(name: str) -> Callable[[Any], bool]:
         return bool(value)
 
     return check
+
+
+def callback(name: str, value: Any) -> Any:
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} must be callable or None, got {value!r}")
+    if inspect.iscoroutinefunction(value):
+        raise TypeError(f"{name} must not be a coroutine function, got {value!r}")
+    return value
 
 
 def own_path(name: str) -> Callable[[Any], Any]:

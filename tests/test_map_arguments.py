@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -9,6 +10,10 @@ import pytest
 import aiospawn
 
 TRUE = ["true"]
+
+
+async def coroutine_function(_: object) -> None:
+    """Nobody would await what it returns."""
 
 
 @pytest.mark.parametrize(
@@ -35,6 +40,9 @@ TRUE = ["true"]
         ({"grace": None}, TypeError, ("grace", "None")),
         ({"pipe_grace": -1}, ValueError, ("pipe_grace", "-1")),
         ({"on_event": 1}, TypeError, ("on_event", "1")),
+        ({"on_event": coroutine_function}, TypeError, ("on_event", "coroutine function")),
+        ({"progress": 1}, TypeError, ("progress", "1")),
+        ({"progress": functools.partial(coroutine_function)}, TypeError, ("progress", "coroutine function")),
         ({"pty": True}, ValueError, ("pty", "True")),
         ({"nonsense": 1}, TypeError, ("nonsense",)),
         ({"nice": 100}, ValueError, ("nice", "100")),
