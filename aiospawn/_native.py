@@ -138,7 +138,11 @@ class Native:
 
     def signal(self, token: int, signum: int, *, group: bool = False) -> None:
         """From any thread. Raises ProcessLookupError once the child is reaped, or its group is empty."""
-        _check(lib.aiospawn_signal(self._reactor, token, signum, group))
+        try:
+            result = lib.aiospawn_signal(self._reactor, token, signum, group)
+        except TypeError:
+            raise TypeError(f"signal must be an integer, not {type(signum).__name__}: {signum!r}") from None
+        _check(result)
 
     def take_pidfd(self, token: int) -> int | None:
         """The pidfd of a reaped group leader, from now on the caller's to close."""
