@@ -20,15 +20,19 @@ logging.getLogger("asyncio").addHandler(Log())
 
 async def process(name):
     request.set(name)
-    child = await aiospawn.create_subprocess_exec("sleep", "0.1")
+    child = await aiospawn.create_subprocess_exec("cat", stdin=-1)
+    child.stdin.write_eof()  # it has not ended before: the loop would have reaped it
     os.waitpid(child.pid, 0)
     return await child.wait()
 
 async def run(name):
     request.set(name)
-    running = asyncio.create_task(aiospawn.run(["sleep", "0.1"]))
+    reader, writer = os.pipe()
+    running = asyncio.create_task(aiospawn.run(["cat"], stdin=reader))
     while not (children := fresh.children()):
         await asyncio.sleep(0.001)
+    os.close(reader)
+    os.close(writer)
     os.waitpid(children[0], 0)
     return (await running).returncode
 
