@@ -352,13 +352,19 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
     """A map that is killed, again and again, and resumed: each job is once in the log, none is lost."""
     log = tmp_path / "log"
     count = 400
-    command = [*MAP, "-j8", "--joblog", str(log), "--resume", "sh", "-c", "echo $0", ":::", *map(str, range(count))]
+    # The jobs from LAST on wait while HELD is there: however late the kill comes, the map has not ended before.
+    script = 'echo $0; [ $0 -lt $LAST ] || while [ -e "$HELD" ]; do sleep 0.01; done'
+    command = [*MAP, "-j8", "--joblog", str(log), "--resume", "sh", "-c", script, ":::", *map(str, range(count))]
     told: collections.Counter[str] = collections.Counter()
     for kill_at in (20, 90, 150, 151, 300, None):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        held = tmp_path / f"held {kill_at}"
+        environment = {**os.environ, "LAST": str(count if kill_at is None else kill_at + 60), "HELD": str(held)}
+        held.touch()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
             if kill_at is not None:
                 until(lambda at=kill_at: log.exists() and log.read_bytes().count(b"\n") > at)
                 process.kill()
+            held.unlink()
             told.update(process.communicate()[0].split())
             assert process.returncode == (0 if kill_at is None else -signal.SIGKILL)
     assert sorted(int(seq) for seq, *_ in logged(log)) == list(range(1, count + 1))
