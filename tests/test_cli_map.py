@@ -257,12 +257,17 @@ def test_jobs_that_cannot_be_run() -> None:
 
 
 def test_timeout(tmp_path: Path) -> None:
-    """A job that takes too long has failed, and is logged as GNU parallel has it."""
-    log = tmp_path / "log"
-    result = run("--timeout", "0.3s", "--joblog", str(log), "--shell", "echo begun; exec sleep {}", ":::", "1000")
-    assert (result.returncode, result.stdout) == (1, "begun\n")
-    assert "stopped after 0.3 s" in result.stderr
-    assert log.read_text().splitlines()[1].split("\t")[6:8] == ["-1", "15"]
+    """A job that takes too long has failed, what it said is told, and it is logged as GNU parallel has it."""
+    log, begun = tmp_path / "log", tmp_path / "begun"
+    for seconds in (0.3, 1, 3, 9, 27):
+        job = f"echo begun; touch {begun}; exec sleep {{}}"
+        result = run("--timeout", f"{seconds}s", "--joblog", str(log), "--shell", job, ":::", "1000")
+        assert result.returncode == 1
+        assert f"stopped after {seconds} s" in result.stderr
+        assert log.read_text().splitlines()[1].split("\t")[6:8] == ["-1", "15"]
+        if begun.exists():  # else the shell did not come to it in that time
+            break
+    assert result.stdout == "begun\n"
 
 
 def test_retries(tmp_path: Path) -> None:
