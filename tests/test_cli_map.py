@@ -22,7 +22,7 @@ from test_cli import COMMAND, NO_RICH, assert_refused, assert_refused_in_process
 from aiospawn.cli._joblog import HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 MAP = (*COMMAND, "map")
@@ -120,10 +120,26 @@ def test_never_interleaved() -> None:
     assert all(len({line.split()[0] for line in lines[start : start + 3]}) == 1 for start in range(0, 120, 3))
 
 
-def test_keep_order() -> None:
+@contextlib.contextmanager
+def held(tmp_path: Path, *options: str, arguments: tuple[str, ...], script: str = "") -> Iterator[subprocess.Popen[str]]:
+    """Each job says its number; the first one waits until the second's has been printed."""
+    wait = f'[ "$0" != 0 ] || until [ -e {tmp_path}/go ]; do sleep 0.01; done'
+    command = [*MAP, *options, "sh", "-c", f'{wait}; echo "$0"; {script}', ":::", *arguments]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "1\n"
+        finally:
+            (tmp_path / "go").touch()
+        yield process
+
+
+def test_keep_order(tmp_path: Path) -> None:
     """With -k in the order of the arguments; without, as jobs end."""
     assert output("-k", "-j4", "--shell", "sleep 0.{}; echo {}", ":::", "3", "2", "1", "0") == "3\n2\n1\n0\n"
-    assert output("-j2", "--shell", "sleep {}; echo {}", ":::", "1", "0") == "0\n1\n"
+    with held(tmp_path, "-j2", arguments=("0", "1")) as process:
+        assert process.communicate() == ("0\n", None)
+        assert process.returncode == 0
 
 
 def test_tag() -> None:
@@ -235,12 +251,14 @@ def test_halted_by_a_signal() -> None:
     assert run("--halt", "now,fail=1", "--timeout", "0.2", "sleep", ":::", "1000").returncode == 124
 
 
-def test_halt_stops_what_runs() -> None:
+def test_halt_stops_what_runs(tmp_path: Path) -> None:
     """`now` does; `soon` waits for it, and starts nothing."""
     script = 'if [ "$0" = 0 ]; then exec sleep 1000; else exit "$0"; fi'
     assert run("-j2", "--halt", "now,fail=1", "sh", "-c", script, ":::", "0", "3").returncode == 3
-    result = run("-j2", "--halt", "soon,fail=1", "--shell", "sleep {}; echo {}; [ {} = 1 ]", ":::", "1", "0", "0.1")
-    assert (result.returncode, result.stdout) == (1, "0\n1\n")
+    options = ("-j2", "--halt", "soon,fail=1")
+    with held(tmp_path, *options, arguments=("0", "1", "2"), script='[ "$0" = 0 ]') as process:
+        assert process.communicate() == ("0\n", None)
+        assert process.returncode == 1
 
 
 def test_jobs_that_cannot_be_run() -> None:
