@@ -169,10 +169,16 @@ def test_long_source() -> None:
 # ---- slots ------------------------------------------------------------------------------------------------------------
 
 
+def _together(directory: Path, number: str, count: int) -> str:
+    """Shell script: so many jobs wait for one another, so that all of them run at a time; the others do not wait."""
+    all_here = " && ".join(f"[ -e {directory}/here-{each} ]" for each in range(count))
+    return f"touch {directory}/here-{number}; until {all_here}; do sleep 0.01; done"
+
+
 @pytest.mark.parametrize("options", [[], ["-k"], ["-k", "--retries", "2"], ["-u"]])
 def test_slots(options: list[str], tmp_path: Path) -> None:
     """No two jobs that run have the same one, and there are as many as jobs may run."""
-    script = 'mkdir "$0" && sleep 0.0$(($1 % 5)) && rmdir "$0" && echo "$0"'
+    script = f'mkdir "$0" && {{ {_together(tmp_path, "$1", 3)}; }} && sleep 0.0$(($1 % 5)) && rmdir "$0" && echo "$0"'
     places = output(*options, "-j3", "sh", "-c", script, f"{tmp_path}/{{%}}", "{}", ":::", *map(str, range(30))).split()
     assert len(places) == 30
     assert set(places) == {f"{tmp_path}/{slot}" for slot in (1, 2, 3)}
@@ -181,11 +187,12 @@ def test_slots(options: list[str], tmp_path: Path) -> None:
 def test_slot_of_a_job_that_was_logged(tmp_path: Path) -> None:
     """The job log is gone on with, whatever the slots were."""
     log = tmp_path / "log"
-    options = ("-k", "-j2", "--joblog", str(log), "--resume", "--shell", "sleep 0.1; echo {%} {}", ":::", "a", "b", "c")
+    job = f"{_together(tmp_path, '{}', 2)}; echo {{%}} {{}}"
+    options = ("-k", "-j2", "--joblog", str(log), "--resume", "--shell", job, ":::", "0", "1", "2")
     first = output(*options).splitlines()
-    assert [line.split()[1] for line in first] == ["a", "b", "c"]
+    assert [line.split()[1] for line in first] == ["0", "1", "2"]
     assert {command.split()[-2] for *_, command in logged(log)} == {"1", "2"}
-    assert output("-j1", *options[2:], "d") == "1 d\n"
+    assert output("-j1", *options[2:], "3") == "1 3\n"
 
 
 # ---- what is written --------------------------------------------------------------------------------------------------
