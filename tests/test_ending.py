@@ -96,8 +96,9 @@ async def _stop(
         await process.stop(grace)
 
 
-async def _block(tree: Tree, script: str, grace: float, **options: Any) -> None:
+async def _block(tree: Tree, script: str, grace: float, on_event: Callable[[Any], object], **options: Any) -> None:
     async with await aiospawn.create_subprocess_exec("sh", "-c", script, stderr=tree.stderr, process_group=0) as process:
+        on_event(aiospawn.Executed(0, process.pid, 0.0))
         await process.wait()
 
 
@@ -139,6 +140,14 @@ launchers = pytest.mark.parametrize(
 )
 
 
+async def begun(way: Way, events: list[Any]) -> None:
+    """Its children's starts were told, and the launches are over: one that is cancelled has no grace."""
+    while sum(isinstance(event, aiospawn.Executed) for event in events) < 1 + (way is _pipeline):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)  # the loop's own is told late
+    for _ in range(20):  # whoever launched may have to be told by another task
+        await asyncio.sleep(0)
+
+
 async def _last_words(script: str, grace: float, options: dict[str, Any], cancellations: int = 1) -> dict[str, Any]:
     """What the script said when it was ended in each way, and how long that took."""
 
@@ -147,8 +156,7 @@ async def _last_words(script: str, grace: float, options: dict[str, Any], cancel
             events: list[Any] = []
             task = asyncio.create_task(way(tree, script, grace, on_event=events.append, **options))
             await tree.is_ready()
-            while sum(isinstance(event, aiospawn.Executed) for event in events) < 1 + (way is _pipeline):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)  # a launch that is cancelled has no grace, and the loop's own is told late
+            await begun(way, events)
             for _ in range(cancellations):
                 await asyncio.sleep(0.1)
                 assert not task.done()
@@ -263,10 +271,11 @@ import test_ending
 for way in test_ending.BLOCKS:
     loop = fresh.new_event_loop()
     tree = test_ending.Tree()
-    task = loop.create_task(way(tree, f"echo $$ >&2; {test_ending.DEAF}", 1000))
+    events = []
+    task = loop.create_task(way(tree, f"echo $$ >&2; {test_ending.DEAF}", 1000, on_event=events.append))
     pid = int(loop.run_until_complete(tree.line()))
     loop.run_until_complete(tree.is_ready())
-    loop.run_until_complete(asyncio.sleep(0.1))
+    loop.run_until_complete(test_ending.begun(way, events))
     if os.environ["CANCELLED"]:
         task.cancel()
         loop.run_until_complete(asyncio.sleep(0.01))
@@ -332,13 +341,15 @@ import fresh
 import test_ending
 
 async def ended(way, cancellations):
-    tree = test_ending.Tree()
-    script = f"{test_ending._SLEEPING} & exec $PROGRAM --reuid 0 sleep 1000 >/dev/null"
-    task = asyncio.create_task(way(tree, script, 0.1 if cancellations == 1 else 1000))
-    await tree.is_ready()
+    tree, events = test_ending.Tree(), []
+    script = f"{test_ending._SLEEPING} & exec $PROGRAM --reuid 0 {test_ending._SLEEPING} >/dev/null"
+    task = asyncio.create_task(way(tree, script, 0.1 if cancellations == 1 else 1000, on_event=events.append))
+    for _ in range(2):
+        await tree.is_ready()
+    await test_ending.begun(way, events)
     for _ in range(cancellations):
-        await asyncio.sleep(0.5)
         task.cancel()
+        await asyncio.sleep(0.5)
     try:
         await task
     except asyncio.CancelledError as exc:
