@@ -42,10 +42,10 @@ def marked(mark: str) -> dict[int, str]:
 
 
 async def none_marked(mark: str) -> dict[int, str]:
-    """Killed, they may need a moment."""
-    for _ in range(300):
-        if not (left := marked(mark)):
-            break
+    """Killed, they may need a moment, and a processor, which others may have; none needs half a minute."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + 30
+    while (left := marked(mark)) and loop.time() < deadline:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.01)
     return left
 
