@@ -56,6 +56,16 @@ def test_quick(benchmark: str, tmp_path: Path) -> None:
     assert again.stdout == result.stdout
 
 
+def test_no_time_at_all(tmp_path: Path) -> None:
+    """A launcher that is over its time before its first launch, where the machine is busy for one, launches all the same."""
+    file = tmp_path / "results.json"
+    result = run(*COMMAND, "bench", "--quick", "--seconds", "1e-9", "latency", "--json", str(file))
+    assert (result.returncode, result.stderr) == (0, "")
+    for each in json.loads(file.read_text())["measurements"]:
+        assert each["figures"]["launched"] >= 1
+        assert each["figures"]["cut"]
+
+
 def test_rounds(tmp_path: Path) -> None:
     """The launchers take turns, and another one begins each round."""
     file = tmp_path / "results.json"

@@ -190,7 +190,7 @@ static void watch(int descriptor, unsigned long which) {
 
 static bool may_launch(struct figures *figures, double deadline) {
   if (figures->launched >= count || figures->cut) return false;
-  figures->cut = clock_of(CLOCK_MONOTONIC) > deadline;
+  figures->cut = figures->launched && clock_of(CLOCK_MONOTONIC) > deadline;
   return !figures->cut;
 }
 

@@ -32,7 +32,7 @@ async def launches(spec: Spec) -> dict[str, Any]:
     async def worker(numbers: Iterator[int], deadline: float) -> None:
         nonlocal launched, cut
         for _ in numbers:
-            if perf_counter() > deadline:
+            if launched and perf_counter() > deadline:  # of no launch there are no figures
                 cut = True
                 return
             await successfully(launch())
