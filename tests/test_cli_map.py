@@ -19,6 +19,7 @@ import pytest
 from forked import Said, aiospawn
 from test_cli import COMMAND, NO_RICH, assert_refused, assert_refused_in_process, prepared
 
+from aiospawn.cli import _pace
 from aiospawn.cli._joblog import HEADER
 
 if TYPE_CHECKING:
@@ -296,12 +297,23 @@ def test_retries(tmp_path: Path) -> None:
     assert (tmp_path / "good").read_text() == (tmp_path / "bad").read_text() == "x\n" * 3
 
 
-def test_delay(tmp_path: Path) -> None:
-    """Starts are so far apart."""
-    log = tmp_path / "log"
+def test_delay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The moments for a start are so far apart, and no job is started before its own; a busy machine starts it later."""
+    log, moments = tmp_path / "log", tmp_path / "moments"
+    keep = _pace.Pace.keep
+
+    async def noted(pace: _pace.Pace, last_start: float | None) -> float:
+        moment = await keep(pace, last_start)
+        with moments.open("a") as file:
+            print(moment, moment + time.time() - time.monotonic(), file=file)
+        return moment
+
+    monkeypatch.setattr(_pace.Pace, "keep", noted)
     output("-j4", "--delay", "0.2", "--joblog", str(log), "true", ":::", "1", "2", "3")
-    starts = [float(line.split("\t")[2]) for line in log.read_text().splitlines()[1:]]
-    assert all(later - earlier > 0.15 for earlier, later in itertools.pairwise(starts))
+    noted_at = [[*map(float, line.split())] for line in moments.read_text().splitlines()[:3]]
+    assert all(later - earlier > 0.199 for (earlier, _), (later, _) in itertools.pairwise(noted_at))
+    started = sorted(float(line.split("\t")[2]) for line in log.read_text().splitlines()[1:])
+    assert all(start > moment - 0.002 for (_, moment), start in zip(noted_at, started, strict=True))
 
 
 def test_load() -> None:
