@@ -122,7 +122,7 @@ class WritePipe(Pipe, asyncio.WriteTransport):
             return
         del self._buffer[:written]
         self._maybe_resume()
-        if self._buffer:
+        if self._buffer or self._ended:  # who was told may have written, or closed the pipe
             return
         if self._eof:
             self._end(None)
