@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import fresh
 import pytest
+from timeouts import delayed_until, printed
 
 import aiospawn
 from aiospawn import _crew
@@ -102,9 +103,10 @@ async def test_launch_that_fails() -> None:
 
 async def test_timeout() -> None:
     """A command that is stopped is a result, with the output that had come."""
-    stopped, fine = await collected(
-        [["/bin/sh", "-c", "echo begun; exec sleep 1000"], TRUE], timeout=0.5, capture_output=True
-    )
+    with delayed_until(printed(1)):
+        stopped, fine = await collected(
+            [["/bin/sh", "-c", "echo begun; exec sleep 1000"], TRUE], timeout=0.5, capture_output=True
+        )
     assert isinstance(stopped.error, subprocess.TimeoutExpired)
     assert (stopped.ok, stopped.returncode, stopped.stdout) == (False, None, b"begun\n")
     assert fine.ok

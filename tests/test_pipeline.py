@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from child import child
+from timeouts import delayed_until
 
 import aiospawn
+
+if TYPE_CHECKING:
+    from aiospawn._capture import Capture
 
 one_loop = pytest.mark.asyncio(loop_factories=["stdlib"])
 
@@ -93,8 +97,14 @@ async def test_one_cannot_be_made() -> None:
 
 async def test_timeout() -> None:
     """All are stopped, and what came is in the exception."""
+    stages: list[Capture] = []
+
+    def all_has_come(stage: Capture) -> bool:
+        stages.extend({stage}.difference(stages))  # the first one's time is up first
+        return stages[0].output(2) == b"y\n" and stages[-1].output(1) == b"x\n"
+
     commands = (["sh", "-c", "echo x; echo y >&2; exec sleep 1000"], ["cat"])
-    with pytest.raises(subprocess.TimeoutExpired) as caught:
+    with pytest.raises(subprocess.TimeoutExpired) as caught, delayed_until(all_has_come):
         await aiospawn.pipeline(*commands, capture_output=True, timeout=0.4)
     assert (caught.value.cmd, caught.value.output, caught.value.stderr) == ([*commands], b"x\n", b"y\n")
 

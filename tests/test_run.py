@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import pathlib
@@ -18,6 +19,7 @@ from typing import Any
 import fresh
 import pytest
 from child import child
+from timeouts import delayed_until, executing, printed
 
 import aiospawn
 
@@ -38,18 +40,16 @@ def lives(pid: int) -> bool:
 
 
 async def none_lives(pids: list[int]) -> bool:
-    """Killed, they may need a moment."""
-    for _ in range(200):
-        if not any(map(lives, pids)):
-            return True
+    """Killed, they need a moment, on a busy machine seconds. One that lives on is the test's timeout."""
+    while any(map(lives, pids)):  # noqa: ASYNC110 - they are nobody's children
         await asyncio.sleep(0.01)
-    return False
+    return True
 
 
 async def test_timeout_stops_the_tree() -> None:
     """Who ignores SIGTERM gets SIGKILL after the grace, grandchildren too, and the output is there."""
     started = asyncio.get_running_loop().time()
-    with pytest.raises(subprocess.TimeoutExpired) as caught:
+    with pytest.raises(subprocess.TimeoutExpired) as caught, delayed_until(printed(3)):
         await aiospawn.run(STUBBORN, stdout=aiospawn.PIPE, timeout=0.4, grace=0.2)
     assert asyncio.get_running_loop().time() - started >= 0.6
     pids = [*map(int, caught.value.output.split())]
@@ -60,8 +60,8 @@ async def test_timeout_stops_the_tree() -> None:
 async def test_grace_is_the_whole_groups() -> None:
     """A grandchild has the time to clean up, when the child itself has ended at once."""
     script = "(trap 'sleep 0.2; echo clean; exit' TERM; echo ready; sleep 1000 & wait) & exec sleep 1000"
-    with pytest.raises(subprocess.TimeoutExpired) as caught:
-        await aiospawn.run(["sh", "-c", script], stdout=aiospawn.PIPE, timeout=0.4, grace=20)
+    with pytest.raises(subprocess.TimeoutExpired) as caught, delayed_until(printed(1)):
+        await aiospawn.run(["sh", "-c", script], stdout=aiospawn.PIPE, timeout=0.4, grace=1000)
     assert caught.value.output == b"ready\nclean\n"
 
 
@@ -70,8 +70,13 @@ async def test_cancelled_twice_kills_at_once() -> None:
     reader, writer = os.pipe()
     try:
         task = asyncio.create_task(aiospawn.run(STUBBORN, stdout=writer, grace=1000))
-        await asyncio.sleep(0.4)
-        pids = [*map(int, os.read(reader, 100).split())]
+        os.set_blocking(reader, False)
+        told = b""
+        while told.count(b"\n") < 3:
+            await asyncio.sleep(0.01)
+            with contextlib.suppress(BlockingIOError):
+                told += os.read(reader, 100)
+        pids = [*map(int, told.split())]
         task.cancel()
         await asyncio.sleep(0.1)
         assert all(map(lives, pids))
@@ -174,7 +179,7 @@ async def test_files() -> None:
     assert result.stderr == b""
     said = await aiospawn.run(["sh", "-c", "echo a; echo b >&2"], capture_output="file", text=True)
     assert (said.stdout, said.stderr) == ("a\n", "b\n")
-    with pytest.raises(subprocess.TimeoutExpired) as caught:
+    with pytest.raises(subprocess.TimeoutExpired) as caught, delayed_until(executing("sleep")):
         await aiospawn.run(["sh", "-c", "echo x; exec sleep 1000"], capture_output="file", timeout=0.3)
     assert caught.value.output == b"x\n"
 
@@ -297,19 +302,22 @@ def test_without_the_native_part(variant: str) -> None:
     import asyncio, os, subprocess, warnings
     import aiospawn
     from test_run import STUBBORN, none_lives
+    from timeouts import delayed_until, printed
     assert not aiospawn.supported()
     async def main():
         result = await aiospawn.run(["sh", "-c", "ps -o pgid= -p $$; echo err >&2"], capture_output=True, text=True)
         assert int(result.stdout) == result.pid and result.stderr == "err\\n" and result.rusage is None, result
         assert (await aiospawn.run(["cat"], input=b"x" * 300000, stdout=-1)).stdout == b"x" * 300000
         try:
-            await aiospawn.run(STUBBORN, stdout=-1, timeout=0.5, grace=0.1)
+            with delayed_until(printed(3)):
+                await aiospawn.run(STUBBORN, stdout=-1, timeout=0.5, grace=0.1)
         except subprocess.TimeoutExpired as exc:
             assert await none_lives([*map(int, exc.output.split())])
         else:
             raise AssertionError
-        result = await aiospawn.run(["sh", "-c", "sleep 2 & echo x"], stdout=-1, pipe_grace=0.1)
-        assert result.stdout == b"x\\n" and not result.complete
+        result = await aiospawn.run(["sh", "-c", "sleep 1000 & echo $!"], stdout=-1, pipe_grace=0.1)
+        assert not result.complete
+        os.kill(int(result.stdout), 9)
         try:
             await aiospawn.run(["/nonexistent"])
         except FileNotFoundError:
@@ -341,17 +349,22 @@ def test_child_that_may_not_be_signalled() -> None:
     program = """
     import asyncio, os, subprocess, sys
     import aiospawn, fresh
+    from timeouts import delayed_until, executing
     async def main():
         os.setresuid(1000, 1000, 1000)
         command = [os.environ["PROGRAM"], "--reuid", "0", "sleep", "1000"]
         for stop in ("timeout", "cancellation"):
             timeout = 0.5 if stop == "timeout" else None
             null = aiospawn.DEVNULL  # ours would be held
-            task = asyncio.create_task(aiospawn.run(command, stdout=null, stderr=null, timeout=timeout, grace=0.1))
-            await asyncio.sleep(0.5)
-            if stop == "cancellation":
-                task.cancel()
-            await asyncio.wait([task])
+            events = []
+            launch = aiospawn.run(command, stdout=null, stderr=null, timeout=timeout, grace=0.1, on_event=events.append)
+            task = asyncio.create_task(launch)
+            with delayed_until(executing("sleep")):  # before, as the user's own, it may be signalled
+                while not (events and executing("sleep")(events[0])):
+                    await asyncio.sleep(0.01)
+                if stop == "cancellation":
+                    task.cancel()
+                await asyncio.wait([task])
             try:
                 await task
             except (subprocess.TimeoutExpired, asyncio.CancelledError) as exc:
