@@ -33,6 +33,11 @@ def exits(*statuses: int) -> list[list[str]]:
     return [["/bin/sh", "-c", f"exit {status}"] for status in statuses]
 
 
+def waits_for(flag: Path) -> list[str]:
+    """Ends when there is a file of that name."""
+    return ["/bin/sh", "-c", 'while [ ! -e "$0" ]; do sleep 0.01; done', str(flag)]
+
+
 async def until(condition: Callable[[], object]) -> None:
     while not condition():  # noqa: ASYNC110 - what it looks at tells nobody
         await asyncio.sleep(0.01)
@@ -75,9 +80,8 @@ async def test_slow_first() -> None:
 async def test_as_they_end(tmp_path: Path) -> None:
     """Unordered, a result comes while the command before it still runs: this one ends only then."""
     flag = tmp_path / "flag"
-    waits = ["/bin/sh", "-c", 'while [ ! -e "$0" ]; do sleep 0.01; done', str(flag)]
     numbers = []
-    async with aiospawn.map([waits, TRUE], concurrency=2, ordered=False) as results:
+    async with aiospawn.map([waits_for(flag), TRUE], concurrency=2, ordered=False) as results:
         async for result in results:
             numbers.append(result.number)
             flag.touch()
@@ -219,7 +223,7 @@ async def test_cancelled_twice() -> None:
     """The second cancellation does not wait for the grace."""
     stubborn = ["/bin/sh", "-c", "trap '' TERM; echo; sleep 1000 & wait; wait"]
     task = asyncio.create_task(collected([stubborn, FALSE], concurrency=2, ordered=False, grace=1000))
-    await until(lambda: len(fresh.children()) == 1 and _ignores_term(*fresh.children()))
+    await until(lambda: [*map(_ignores_term, fresh.children())] == [True])
     task.cancel()
     await asyncio.sleep(0.1)
     task.cancel()
@@ -293,18 +297,24 @@ async def test_check() -> None:
         await collected([TRUE, ["/nonexistent"], SLEEP], check=True)
 
 
-async def test_stop() -> None:
+async def test_stop(tmp_path: Path) -> None:
     """No more commands are taken; those that run are waited for, and a source that waits is given up."""
-    endless = asyncio.Event()
+    endless, stopped = asyncio.Event(), tmp_path / "stopped"
 
     async def commands() -> AsyncIterator[list[str]]:
-        yield ["sleep", "0.2"]
+        yield waits_for(stopped)
         await endless.wait()
 
+    async def stop() -> None:
+        await until(fresh.children)
+        results.stop()
+        stopped.touch()
+
     async with aiospawn.map(commands(), concurrency=2) as results:
-        asyncio.get_running_loop().call_later(0.05, results.stop)
+        stopping = asyncio.create_task(stop())
         assert [result.ok async for result in results] == [True]
         assert results.progress == (1, 1, 0, None)
+        await stopping
 
 
 # ---- halt -------------------------------------------------------------------------------------------------------------
@@ -330,11 +340,18 @@ async def test_halt(rule: Any, finished: int) -> None:
 
 
 @orders
-async def test_halt_now_and_soon(ordered: bool) -> None:
+async def test_halt_now_and_soon(ordered: bool, tmp_path: Path) -> None:
     """`now` stops what runs, which then has no result; `soon` waits for it."""
     results = await collected([SLEEP, FALSE, SLEEP], concurrency=3, ordered=ordered, halt="now,fail=1")
     assert [result.number for result in results] == [1]
-    results = await collected([["sleep", "0.2"], FALSE, SLEEP], concurrency=2, ordered=ordered, halt="soon,fail=1")
+    failed = tmp_path / "failed"
+    results = await collected(
+        [waits_for(failed), FALSE, SLEEP],
+        concurrency=2,
+        ordered=ordered,
+        halt="soon,fail=1",
+        progress=lambda _: failed.touch(),  # the first that ends is the second
+    )
     assert sorted(result.number for result in results) == [0, 1]
 
 
@@ -362,11 +379,19 @@ async def test_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pauses == [0.5, 1.0, 2.0, 4.0]
 
 
-async def test_stopped_in_a_pause() -> None:
+async def test_stopped_in_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """A map that is stopped tries nothing again: the failure is the result."""
+    pausing = asyncio.Event()
+    pause = _crew.Crew._pause
+
+    async def noted(crew: _crew.Crew, seconds: float) -> None:
+        pausing.set()
+        await pause(crew, seconds)
+
+    monkeypatch.setattr(_crew.Crew, "_pause", noted)
     async with aiospawn.map([FALSE], retries=5, backoff=1000, concurrency=1) as results:
         waiting = asyncio.ensure_future(anext(results))
-        await asyncio.sleep(0.2)
+        await pausing.wait()
         results.stop()
         result = await waiting
     assert (result.ok, result.attempts) == (False, 1)
