@@ -15,15 +15,26 @@ import aiospawn
 async def test_waits_for_all() -> None:
     """Also for one that is launched while it waits, by a task."""
     async with aiospawn.ProcessGroup() as group:
-        processes = [await group.spawn("sleep", "0.05"), await group.spawn("sh", "-c", "exit 3")]
+        processes = [await _waits_for_input(group, "cat"), await _waits_for_input(group, "sh", "-c", "read line; exit 3")]
         late = asyncio.create_task(_later(group))
         assert len(group) == 2
         assert set(group) == set(processes)
+        _end_input(processes[1])
         await processes[1].wait()
+        _end_input(processes[0])
     assert [process.returncode for process in processes] == [0, 3]
     assert len(group) == 0
     late.cancel()
     await asyncio.wait([late])
+
+
+async def _waits_for_input(group: aiospawn.ProcessGroup, *command: str) -> aiospawn.Process:
+    return await group.spawn(*command, stdin=aiospawn.PIPE)
+
+
+def _end_input(process: aiospawn.Process) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
 
 
 async def _later(group: aiospawn.ProcessGroup) -> None:
@@ -34,11 +45,13 @@ async def _later(group: aiospawn.ProcessGroup) -> None:
 async def test_launched_while_it_waits() -> None:
     """A task may launch one more, as long as somebody runs."""
     async with aiospawn.ProcessGroup() as group:
-        first = await group.spawn("sleep", "0.3")
+        first = await _waits_for_input(group, "cat")
 
         async def one_more() -> aiospawn.Process:
             await asyncio.sleep(0.05)
-            return await group.spawn("sleep", "0.4")
+            process = await group.spawn("sleep", "0.4")
+            _end_input(first)
+            return process
 
         task = asyncio.create_task(one_more())
     assert first.returncode == 0
