@@ -87,11 +87,13 @@ FORKERS: tuple[Callable[[int], int], ...] = (
 class Storm:
     """Counts launches and forks, and keeps what went wrong."""
 
-    def __init__(self, launches: int) -> None:
-        self._left = itertools.count(launches, -1)
+    def __init__(self, launches: int, forks: int) -> None:
+        self._numbers = itertools.count(1)
+        self._launches_wanted, self._forks_wanted = launches, forks
         self._over = threading.Event()
-        self.forks = itertools.count()
+        self.forks = 0
         self.launches = 0
+        self._counting = threading.Lock()
         self.lost: list[object] = []
 
     def run(self) -> None:
@@ -116,9 +118,10 @@ class Storm:
         for turn in itertools.cycle(range(256)):
             if self._over.is_set():
                 return
-            next(self.forks)
             if (status := fork(turn)) != turn:
                 self.lost.append((fork.__name__, status, turn))
+            with self._counting:
+                self.forks += 1
 
     def _launch_on(self, variant: str) -> None:
         with asyncio.Runner(loop_factory=lambda: new_event_loop(variant)) as runner:
@@ -130,7 +133,8 @@ class Storm:
                 group.create_task(self._work())
 
     async def _work(self) -> None:
-        while (number := next(self._left)) > 0 and not self._over.is_set():
+        while (self.launches < self._launches_wanted or self.forks < self._forks_wanted) and not self._over.is_set():
+            number = next(self._numbers)
             faulthandler.dump_traceback_later(STILL, exit=True)
             process = await aiospawn.create_subprocess_exec(
                 "/bin/sh", "-c", 'read line; echo "$line"; exit $1', "sh", str(number % 256), stdin=PIPE, stdout=PIPE
@@ -138,25 +142,27 @@ class Storm:
             output, _ = await process.communicate(f"{number}\n".encode())
             if (output, process.returncode) != (f"{number}\n".encode(), number % 256):
                 self.lost.append((number, output, process.returncode))
-            self.launches += 1
+            with self._counting:
+                self.launches += 1
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Loops launch while threads fork; no status may be lost, nothing hang.")
-    parser.add_argument("--launches", type=int, default=100_000)
+    parser.add_argument("--launches", type=int, default=100_000, help="end after so many")
+    parser.add_argument("--forks", type=int, default=0, help="and so many forks")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore", DeprecationWarning)  # of forks in a process with threads: that is what is tested
     for variant in VARIANTS:
         new_event_loop(variant).close()  # what each opens once
     before = fresh.descriptors()
-    storm, started = Storm(chosen.launches), time.monotonic()
+    storm, started = Storm(chosen.launches, chosen.forks), time.monotonic()
     storm.run()
     faulthandler.cancel_dump_traceback_later()
     left = {"descriptors": fresh.descriptors().keys() ^ before.keys(), "children": fresh.children()}
     if storm.lost or any(left.values()):
         print(f"lost: {storm.lost[:10]}, left: {left}", file=sys.stderr)
         return 1
-    print(f"{storm.launches} launches, {next(storm.forks)} forks, {time.monotonic() - started:.0f} s, nothing lost")
+    print(f"{storm.launches} launches, {storm.forks} forks, {time.monotonic() - started:.0f} s, nothing lost")
     return 0
 
 

@@ -29,7 +29,7 @@ def test_soak() -> None:
 @pytest.mark.timeout(120)
 def test_storm() -> None:
     """Four loops launch while eight threads fork: every child of everybody ends as it was told to, and nothing hangs."""
-    told = _told("storm.py", "--launches", "1000")
+    told = _told("storm.py", "--launches", "1000", "--forks", "101")
     launches, forks = map(int, re.findall(r"(\d+) (?:launches|forks)", told))
     assert launches >= 1000
     assert forks > 100
