@@ -38,7 +38,8 @@ async def conversation(_: pathlib.Path) -> Any:
         await process.stdin.drain()
         told.append(await getattr(process, stream).readline())
     process.send_signal(signal.SIGUSR1)
-    told.append(await process.stdout.readline())
+    process.stdin.write(b"three\n")  # Python may be just about to read, and runs its handler when it has read
+    told += [await process.stdout.readline() for _answer in range(2)]
     process.stdin.write(b"stop\n")
     await process.stdin.drain()
     return [*told, await process.wait(), await process.stdout.read(), await process.stderr.read(), process.returncode]
