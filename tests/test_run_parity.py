@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from child import child
+from timeouts import delayed_until, printed
 
 import aiospawn
 
@@ -60,8 +61,6 @@ CALLS: tuple[tuple[str, Any, dict[str, Any]], ...] = (
     ("check, text", ["sh", "-c", "echo x; exit 3"], {"check": True, "capture_output": True, "text": True}),
     ("check, signal", ["sh", "-c", "kill -15 $$"], {"check": True}),
     ("timeout, in time", ["echo", "x"], {"timeout": 60, "capture_output": True}),
-    ("timeout", ["sh", "-c", "echo x; exec sleep 1000"], {"timeout": 0.3, "capture_output": True}),
-    ("timeout, text", ["sh", "-c", "echo x; exec sleep 1000"], {"timeout": 0.3, "capture_output": True, "text": True}),
     ("timeout, no pipe", ["sleep", "1000"], {"timeout": 0.1}),
     ("timeout, input", ["sleep", "1000"], {"timeout": 0.1, "input": b"x" * 300_000}),
     ("shell", "echo $((1 + 1)); exit 4", {"shell": True, "capture_output": True}),
@@ -109,6 +108,25 @@ def told(outcome: Any) -> Any:
 @pytest.mark.parametrize(("command", "keywords"), [call[1:] for call in CALLS], ids=[call[0] for call in CALLS])
 async def test_parity(command: Any, keywords: dict[str, Any]) -> None:
     """The same call, of either function."""
+    await _compare(command, keywords)
+
+
+@pytest.mark.parametrize("text", [False, True])
+async def test_timeout_with_output(text: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The output until then is told, where the child is given the time to print, however slow it begins."""
+    remaining, check = subprocess.Popen._remaining_time, subprocess.Popen._check_timeout  # type: ignore[attr-defined]
+
+    def check_if_printed(popen: Any, endtime: Any, timeout: Any, output: Any, *more: Any) -> None:
+        if output:
+            check(popen, endtime, timeout, output, *more)
+
+    monkeypatch.setattr(subprocess.Popen, "_remaining_time", lambda popen, endtime: max(0.01, remaining(popen, endtime)))
+    monkeypatch.setattr(subprocess.Popen, "_check_timeout", check_if_printed)
+    with delayed_until(printed(1)):
+        await _compare(["sh", "-c", "echo x; exec sleep 1000"], {"timeout": 0.3, "capture_output": True, "text": text})
+
+
+async def _compare(command: Any, keywords: dict[str, Any]) -> None:
     make = command if callable(command) else lambda: command
     theirs: Any
     try:
