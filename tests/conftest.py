@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import fresh
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import aiospawn
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 pytest_plugins = ["pytester"]
+
+# How long an example takes is the machine's business: one that is held up for 0.2 s would count as slow, and as unreliable.
+settings.register_profile("any pace", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any pace")
 
 _HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
 
