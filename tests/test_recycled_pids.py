@@ -1,6 +1,7 @@
 """A signal goes to the child it is meant for, however soon its process id is somebody else's."""
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -13,16 +14,12 @@ SCRIPT = pathlib.Path(__file__).with_name("recycled_pids.py")
 
 
 def _may_lower_pid_max() -> bool:
-    """Of a PID namespace by itself: Linux 6.14."""
-    if lacks("sys_admin") or shutil.which("unshare") is None:
+    """Of a PID namespace by itself: Linux 6.14. An older kernel has one for all, which is not ours to try."""
+    release = tuple(map(int, os.uname().release.split(".")[:2]))
+    if release < (6, 14) or lacks("sys_admin") or shutil.which("unshare") is None:
         return False
     script = "echo 400 >/proc/sys/kernel/pid_max"
-    before = pathlib.Path("/proc/sys/kernel/pid_max").read_text()
-    tried = subprocess.run([*NAMESPACE, "/bin/sh", "-c", script], capture_output=True, check=False)
-    after = pathlib.Path("/proc/sys/kernel/pid_max").read_text()
-    if after != before:  # an older kernel has one for all
-        pathlib.Path("/proc/sys/kernel/pid_max").write_text(before)
-    return tried.returncode == 0 and after == before
+    return subprocess.run([*NAMESPACE, "/bin/sh", "-c", script], capture_output=True, check=False).returncode == 0
 
 
 NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
