@@ -411,7 +411,8 @@ def test_interrupt_at_the_terminal() -> None:
         import asyncio, aiospawn
         async def main():
             print("ready", flush=True)
-            await aiospawn.run(["bash", "-c", "trap 'echo stopped; exit' TERM; echo in; while :; do sleep 0.05; done"])
+            script = "trap 'echo stopped; exit' TERM; echo in; while :; do sleep 0.05; done"
+            await aiospawn.run(["bash", "-c", script], grace=1000)
         try:
             asyncio.Runner(loop_factory=aiospawn.new_event_loop).run(main())
         except KeyboardInterrupt:
