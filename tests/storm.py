@@ -3,7 +3,7 @@
     python tests/storm.py --launches 100000
 
 Every child of everybody must end with the status that it was told to; else it says what was lost, and exits with 1. Nothing
-may hang: after a minute without a launch every thread's stack is printed, and that is the end.
+may hang: after a minute without a launch or a fork that is still wanted every thread's stack is printed, and it ends.
 """
 
 from __future__ import annotations
@@ -122,6 +122,8 @@ class Storm:
                 self.lost.append((fork.__name__, status, turn))
             with self._counting:
                 self.forks += 1
+            if self.forks <= self._forks_wanted:
+                faulthandler.dump_traceback_later(STILL, exit=True)
 
     def _launch_on(self, variant: str) -> None:
         with asyncio.Runner(loop_factory=lambda: new_event_loop(variant)) as runner:
@@ -135,7 +137,8 @@ class Storm:
     async def _work(self) -> None:
         while (self.launches < self._launches_wanted or self.forks < self._forks_wanted) and not self._over.is_set():
             number = next(self._numbers)
-            faulthandler.dump_traceback_later(STILL, exit=True)
+            if number <= self._launches_wanted:
+                faulthandler.dump_traceback_later(STILL, exit=True)
             process = await aiospawn.create_subprocess_exec(
                 "/bin/sh", "-c", 'read line; echo "$line"; exit $1', "sh", str(number % 256), stdin=PIPE, stdout=PIPE
             )
