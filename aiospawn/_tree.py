@@ -50,7 +50,7 @@ class Tree:
             self.signal(signal.SIGKILL)
 
     def group_lives(self) -> bool:
-        """Is somebody left of the group? A zombie that nobody reaps counts."""
+        """Is somebody left of the group? The dead count until they are reaped."""
         try:
             return self._signalled_group(0)
         except PermissionError:
