@@ -8,13 +8,16 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from child import child
 from timeouts import delayed_until, printed
 
 import aiospawn
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
 
 _BYTES = b"\xff\xfe\r\nline\rend\n"
 _SAYS_BOTH = ["sh", "-c", "printf 'out\\r\\n'; printf 'err\\r' >&2"]
@@ -112,32 +115,31 @@ async def test_parity(command: Any, keywords: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("text", [False, True])
-async def test_timeout_with_output(text: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_timeout_with_output(*, text: bool) -> None:
     """The output until then is told, where the child is given the time to print, however slow it begins."""
-    remaining, check = subprocess.Popen._remaining_time, subprocess.Popen._check_timeout  # type: ignore[attr-defined]
-
-    def check_if_printed(popen: Any, endtime: Any, timeout: Any, output: Any, *more: Any) -> None:
-        if output:
-            check(popen, endtime, timeout, output, *more)
-
-    monkeypatch.setattr(subprocess.Popen, "_remaining_time", lambda popen, endtime: max(0.01, remaining(popen, endtime)))
-    monkeypatch.setattr(subprocess.Popen, "_check_timeout", check_if_printed)
+    command, keywords = ["sh", "-c", "echo x; exec sleep 1000"], {"capture_output": True, "text": text}
+    for timeout in (0.3, 1.0, 3.0, 10.0):
+        theirs = await _outcome(_plain(command, **keywords, timeout=timeout))
+        if theirs.stdout:
+            break
     with delayed_until(printed(1)):
-        await _compare(["sh", "-c", "echo x; exec sleep 1000"], {"timeout": 0.3, "capture_output": True, "text": text})
+        ours = await _outcome(aiospawn.run(command, **keywords, timeout=timeout))
+    assert told(ours) == told(theirs)
+
+
+async def _outcome(running: Awaitable[Any]) -> Any:
+    """The result, or what was raised."""
+    try:
+        return await running
+    except Exception as exc:  # noqa: BLE001 - compared
+        return exc
 
 
 async def _compare(command: Any, keywords: dict[str, Any]) -> None:
     make = command if callable(command) else lambda: command
-    theirs: Any
-    try:
-        theirs = await _plain(make(), **keywords)
-    except Exception as exc:  # noqa: BLE001 - compared
-        theirs = exc
+    theirs = await _outcome(_plain(make(), **keywords))
     given = make()
-    try:
-        ours: Any = await aiospawn.run(given, **keywords)
-    except Exception as exc:  # noqa: BLE001 - compared
-        ours = exc
+    ours = await _outcome(aiospawn.run(given, **keywords))
     told_ours, told_theirs = told(ours), told(theirs)
     on_uvloop = any(kind.__module__.startswith("uvloop") for kind in type(asyncio.get_running_loop()).__mro__)
     if isinstance(theirs, OSError) and "preexec_fn" in keywords and on_uvloop:  # uvloop's own names no file
