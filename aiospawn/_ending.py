@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import signal
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -30,7 +29,6 @@ __all__ = ["all_ended", "ended", "is_thrown_away", "note", "outlasted", "unhurt"
 
 _T = TypeVar("_T")
 _FIRST_LOOK, _LAST_LOOK = 0.001, 0.05  # seconds between looks at a group whose leader is gone
-_AT_A_TIME = 50  # processes that are looked at in one turn of the loop
 
 
 async def ended(tree: Tree, exited: asyncio.Future[Any], grace: float) -> None:
@@ -67,38 +65,9 @@ async def _gone_within(tree: Tree, exited: asyncio.Future[Any], grace: float) ->
         await asyncio.sleep(min(pause, left))
         pause = min(2 * pause, _LAST_LOOK)
         if loop.time() - began > patience:
-            if await _only_dead_are_left(tree.pid):
+            if await tree.only_dead_are_left():
                 return
             patience *= 2
-
-
-async def _only_dead_are_left(group: int) -> bool:
-    """Are all of the group's members that /proc shows zombies? False where it shows none, as another PID namespace's."""
-    dead = 0
-    try:
-        names = os.listdir("/proc")
-    except OSError:
-        return False
-    for number, name in enumerate(filter(str.isdigit, names)):
-        if number % _AT_A_TIME == 0:
-            await asyncio.sleep(0)
-        alive = _lives_in(group, name)
-        if alive:
-            return False
-        dead += alive is False
-    return dead > 0
-
-
-def _lives_in(group: int, pid: str) -> bool | None:
-    """None for who is not of the group. One whose first thread alone has ended looks dead, but has others."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            state, _, its_group, *others = stat.read().rpartition(b")")[2].split()
-    except OSError:  # it is gone
-        return None
-    if int(its_group) != group:
-        return None
-    return state not in (b"Z", b"X") or int(others[14]) > 1
 
 
 def _refusal(tree: Tree, exited: asyncio.Future[Any]) -> PermissionError:

@@ -102,7 +102,6 @@ class Observer:
 
 def observer(on_event: Callable[[ProcessEvent], object] | None, args: Any, *, arguments: bool) -> Observer | None:
     """For one launch of these arguments; None where nobody observes. Raises TypeError for what would not be called."""
-    callback("on_event", on_event)
     if on_event is None:
         return None
-    return Observer(on_event, args if arguments else None)
+    return Observer(callback("on_event", on_event), args if arguments else None)

@@ -3,8 +3,8 @@
 The loop is asked for one `add_reader`, so every loop is the same to it. A wake-up is one call into the native part, which
 reads and reaps what is ready into a batch of events, and one `call_soon` for each event, unless it is told at once:
 
- - Nothing is lost between the drain and the callbacks. The batch stays in native memory and its head moves event by event;
-   after an exception in between (KeyboardInterrupt strikes anywhere) the reactor calls itself soon, and goes on there.
+ - Nothing is lost between the drain and the callbacks. The batch stays in native memory and its head moves behind what was
+   told; after an exception in between (KeyboardInterrupt strikes anywhere) the reactor calls itself soon, and goes on there.
  - Nothing is delivered twice. An event posted just before such an exception is posted again; its number tells.
  - Callbacks run in the context of whoever created the child, and in no other: the reader is added in an empty context, and
    each event is posted from a copy of the creator's.

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ._native import Native
 
 __all__ = ["LoopTree", "NativeTree", "Tree"]
+
+_AT_A_TIME = 50  # processes that are looked at in one turn of the loop
 
 
 class Tree:
@@ -56,6 +59,22 @@ class Tree:
         except PermissionError:
             return True
 
+    async def only_dead_are_left(self) -> bool:
+        """Are all of the group's members that /proc shows zombies? False where it shows none, as another PID namespace's."""
+        dead = 0
+        try:
+            names = os.listdir("/proc")
+        except OSError:
+            return False
+        for number, name in enumerate(filter(str.isdigit, names)):
+            if number % _AT_A_TIME == 0:
+                await asyncio.sleep(0)
+            alive = _lives_in(self.pid, name)
+            if alive:
+                return False
+            dead += alive is False
+        return dead > 0
+
     def _signalled_group(self, signum: int) -> bool:
         if not self.leads_group:
             return False
@@ -74,6 +93,19 @@ class Tree:
 
     def _kill_cgroup(self) -> None:
         """There is none, unless the launch was native."""
+
+
+def _lives_in(group: int, pid: str) -> bool | None:
+    """None for who is not of the group. One whose first thread alone has ended looks dead, but has others."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            state, _, its_group, *others = stat.read().rpartition(b")")[2].split()
+    except OSError:  # it is gone
+        return None
+    if int(its_group) != group:
+        return None
+    threads = int(others[14])  # field 20 of proc_pid_stat(5)
+    return state not in (b"Z", b"X") or threads > 1
 
 
 class NativeTree(Tree):

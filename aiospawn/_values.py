@@ -55,7 +55,9 @@ def flag(name: str) -> Callable[[Any], bool]:
 
 
 def callback(name: str, value: Any) -> Any:
-    if value is not None and not callable(value):
+    if value is None:
+        return None
+    if not callable(value):
         raise TypeError(f"{name} must be callable or None, got {value!r}")
     if inspect.iscoroutinefunction(value):
         raise TypeError(f"{name} must not be a coroutine function, got {value!r}")

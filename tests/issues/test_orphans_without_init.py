@@ -15,6 +15,22 @@ import aiospawn
 ORPHAN = "sleep 1000 & "
 TRAP = 'exec 2>/dev/null; trap "sleep 0.5; echo had its time; exit" TERM; echo ready; while :; do sleep 0.01; done'
 SLOW = f"sh -c '{TRAP}' & "
+# Its first thread ends at once, and looks like a zombie; it goes on when the shell is gone.
+THREAD = '''
+import ctypes, os, threading, time
+def work():
+    parent = os.getppid()
+    os.write(1, b"ready\\\\n")
+    while os.getppid() == parent:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.write(1, b"had its time\\\\n")
+    os._exit(0)
+threading.Thread(target=work).start()
+ctypes.CDLL(None).pthread_exit(None)
+'''
+THREADED = f"(trap '' TERM; exec {sys.executable} -c '{THREAD}') & "
+PROGRAMS = {'none': '', 'slow': SLOW, 'threaded': THREADED}
 
 async def stopped(program):
     process = await aiospawn.create_subprocess_exec(
@@ -23,14 +39,14 @@ async def stopped(program):
     for _ in range(program.count("ready") + 1):
         assert await process.stdout.readline() == b"ready\\n"
     status = await process.stop(grace=1000)
-    print(-status == signal.SIGTERM, (await process.stdout.read()).decode())
+    print(-status == signal.SIGTERM, (await process.stdout.read()).decode(), end="")
 
 assert os.getpid() == 1
-asyncio.Runner(loop_factory=getattr(aiospawn, sys.argv[1])).run(stopped(SLOW if sys.argv[2] == "slow" else ""))
+asyncio.Runner(loop_factory=getattr(aiospawn, sys.argv[1])).run(stopped(PROGRAMS[sys.argv[2]]))
 """
 
 
-@pytest.mark.parametrize(("member", "said"), [("none", "\n"), ("slow", "had its time\n\n")])
+@pytest.mark.parametrize(("member", "said"), [("none", ""), ("slow", "had its time\n"), ("threaded", "had its time\n")])
 @pytest.mark.parametrize("loop", ["new_event_loop", "new_uvloop_event_loop"])
 def test_zombies_are_not_waited_for(loop: str, member: str, said: str) -> None:
     """A group of which only the dead are left has ended; a member that lives has its grace."""
