@@ -6,6 +6,7 @@ import asyncio
 import gc
 import importlib.util
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import fresh
@@ -23,6 +24,10 @@ pytest_plugins = ["pytester"]
 # How long an example takes is the machine's business: one that is held up for 0.2 s would count as slow, and as unreliable.
 settings.register_profile("any pace", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any pace")
+
+# A shell's background job ignores these, and so would the programs that tests interrupt: they would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 _HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
 
