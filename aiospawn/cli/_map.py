@@ -16,6 +16,7 @@ from ._joblog import JobLog
 from ._output import Results
 from ._replace import Template
 from ._session import Session
+from ._suspension import SuspendableLoop, Suspension
 
 if TYPE_CHECKING:
     from ._combinations import Records
@@ -124,9 +125,10 @@ def run(options: argparse.Namespace) -> int:
             stack.callback(log.close)
         results = Results(options.results, width) if options.results is not None and not options.dry_run else None
         session = Session(options, template, log, results)
-        with Interrupts() as interrupts, asyncio.Runner(loop_factory=aiospawn.new_event_loop) as runner:
+        with Interrupts() as interrupts, asyncio.Runner(loop_factory=SuspendableLoop) as runner:
             try:
-                status = runner.run(session.run(records, interrupts))
+                with Suspension(runner.get_loop()):
+                    status = runner.run(session.run(records, interrupts))
             except asyncio.CancelledError:
                 if interrupts.status is None:
                     raise

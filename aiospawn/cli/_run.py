@@ -17,6 +17,7 @@ import aiospawn
 
 from . import _child, _sources, _status, _values
 from ._errors import UsageError
+from ._suspension import SuspendableLoop, Suspension
 
 if TYPE_CHECKING:
     import resource
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("COMMAND is missing")
     with ExitStack() as stack:
         report = _opened(options.json, stack) if options.json is not None else None
-        with asyncio.Runner(loop_factory=aiospawn.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=SuspendableLoop) as runner, Suspension(runner.get_loop()):
             outcome = runner.run(_outcome(command, options))
         if outcome.error is not None:
             print(f"aiospawn run: {outcome.error}", file=sys.stderr)
