@@ -10,19 +10,26 @@
 #include "status.h"
 #include "sys.h"
 
-/* PIDFD_SIGNAL_PROCESS_GROUP needs Linux 6.9; before, the group's number is safe while its leader is not reaped. */
+static int use_number(long result) {
+  return result == -ENOSYS && (probed_features() & AIOSPAWN_UNDER_VALGRIND); /* valgrind 3.19 does not know the call */
+}
+
+/* The number is safe under valgrind while the child is not reaped. */
+static long signal_child(const struct child *child, int signal) {
+  long result = sys4(SYS_pidfd_send_signal, child->sources[WATCHED_PIDFD].fd, signal, 0, 0);
+  return use_number(result) ? sys2(SYS_kill, child->pid, signal) : result;
+}
+
+/* PIDFD_SIGNAL_PROCESS_GROUP needs Linux 6.9. Before that the group goes by its number, which is nobody else's while the
+ * leader is not reaped. We know whether we have done that; whether another has (waitpid(-1), an ignored SIGCHLD), the pidfd
+ * tells. A race is left: he reaps it behind this question, the group is empty by then, and before the next system call the
+ * number goes once round and to a process that leads a group. */
 static long signal_group(const struct child *child, int signal) {
   enum { PROCESS_GROUP = 4 };
   long result = sys4(SYS_pidfd_send_signal, child->sources[WATCHED_PIDFD].fd, signal, 0, PROCESS_GROUP);
-  if (result != -EINVAL || child->reaped) return result == -EINVAL ? -ESRCH : result;
+  if (result != -EINVAL && !use_number(result)) return result;
+  if (child->reaped || signal_child(child, 0) == -ESRCH) return -ESRCH;
   return sys2(SYS_kill, -child->pid, signal);
-}
-
-/* valgrind 3.19 does not know pidfd_send_signal; the number is safe there while the child is not reaped. */
-static long signal_child(const struct child *child, int signal) {
-  long result = sys4(SYS_pidfd_send_signal, child->sources[WATCHED_PIDFD].fd, signal, 0, 0);
-  if (result != -ENOSYS || !(probed_features() & AIOSPAWN_UNDER_VALGRIND)) return result;
-  return sys2(SYS_kill, child->pid, signal);
 }
 
 int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal, int group) {

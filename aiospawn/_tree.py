@@ -108,6 +108,16 @@ def _lives_in(group: int, pid: str) -> bool | None:
     return state not in (b"Z", b"X") or threads > 1
 
 
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 class NativeTree(Tree):
     """Of a child on a reactor, until it is released there; of its group and its cgroup as long as they may have members."""
 
@@ -152,7 +162,8 @@ class NativeTree(Tree):
 class LoopTree(Tree):
     """Of a child of the loop's own implementation.
 
-    A number is not given to another process while it is that of a group that has members.
+    A number is not given to another process while it is that of a group that has members. So where the child is reaped and
+    the number names a process again, the group is gone and the number a stranger's.
     """
 
     __slots__ = ("_transport",)
@@ -170,6 +181,8 @@ class LoopTree(Tree):
             return False
 
     def signal_group(self, signum: int) -> None:
+        if self._transport.get_returncode() is not None and _exists(self.pid):
+            raise ProcessLookupError
         os.killpg(self.pid, signum)
 
     def _signal_child(self, signum: int) -> None:

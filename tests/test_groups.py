@@ -2,16 +2,15 @@
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import select
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import fresh
 import pytest
 from place import lacks
+from strangers import stranger
 
 import aiospawn
 from aiospawn import PIPE
@@ -131,36 +130,6 @@ async def test_no_leader() -> None:
             process.send_signal(signal.SIGKILL, group=True)
 
 
-def _forked_as(pid: int) -> None:
-    """Forks a process of that number, which leads a group: clone3 with `set_tid`. Raises FileExistsError if it is taken."""
-    numbers = (ctypes.c_int * 1)(pid)
-    # struct clone_args: of its eleven words the exit signal, and where the numbers are and how many.
-    arguments = (ctypes.c_uint64 * 11)(*4 * [0], signal.SIGCHLD, *3 * [0], ctypes.addressof(numbers), 1, 0)
-    libc = ctypes.PyDLL(None, use_errno=True)  # which keeps the lock of the interpreter: the child needs it
-    number = libc.syscall(435, arguments, ctypes.sizeof(arguments))  # __NR_clone3
-    if number == 0:
-        os.setpgid(0, 0)
-        os.execv("/bin/sleep", ["sleep", "1000"])
-    if number == -1:
-        raise OSError(code := ctypes.get_errno(), os.strerror(code))
-
-
-@contextlib.contextmanager
-def _stranger(pid: int) -> Iterator[None]:
-    """A process of that number, which leads a group."""
-    _forked_as(pid)
-    try:
-        with contextlib.suppress(PermissionError):  # it has done so, and executed
-            os.setpgid(pid, pid)
-        os.killpg(pid, 0)
-        yield
-        assert os.waitpid(pid, os.WNOHANG) == (0, 0)  # nobody has hit it
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-
-
 @pytest.mark.parametrize("piped", [False, True])
 @leaders
 async def test_never_a_stranger(options: dict[str, Any], *, piped: bool) -> None:
@@ -171,7 +140,7 @@ async def test_never_a_stranger(options: dict[str, Any], *, piped: bool) -> None
         process = await aiospawn.create_subprocess_exec("true", stdout=PIPE if piped else None, **options)
         await process.communicate()
         await process.wait()
-        with contextlib.suppress(FileExistsError), _stranger(process.pid):
+        with contextlib.suppress(FileExistsError), stranger(process.pid):
             with pytest.raises(ProcessLookupError):
                 process.send_signal(signal.SIGKILL, group=True)
             with pytest.raises(ProcessLookupError):
