@@ -9,10 +9,12 @@
  *  - it reads its struct flight and writes its own stack, and the two words of the flight that say where it is (child.h). What
  *    else it has to say goes through the status pipe.
  *  - all signals stay blocked until the handlers are gone: a handler of the parent would run here, on the parent's memory.
+ *  - no core is dumped, which would be one of the parent's memory: see core_forbid().
  *  - it never returns: on x86 the caller's shadow stack is not ours.
  *  - nothing that acts on the shared memory's owner: credentials clear the parent's dumpable flag, oom_score_adj and
- *    prctl(PR_SET_MM ...) are the parent's too, a memory cgroup charges and kills the parent. Such steps run in the
- *    launcher's memory (launcher.c), or in a clone that shares none.
+ *    prctl(PR_SET_MM ...) are the parent's too, a memory cgroup charges and kills the parent, a seccomp filter may end the
+ *    child by a signal that no handler catches and dump the memory. Such steps run in the launcher's memory (launcher.c),
+ *    or in a clone that shares none.
  */
 #include "child.h"
 
@@ -23,7 +25,6 @@
 #include "sys.h"
 
 enum {
-  EXIT_LOST = 127,
   NOT_FOUND = -2,     /* ENOENT */
   NO_DIRECTORY = -20, /* ENOTDIR */
   INTERRUPTED = -4,   /* EINTR */
@@ -127,10 +128,21 @@ static void leave_table(struct flight *flight) {
     if (flight->inherits >> stream & 1) sys3(SYS_dup3, flight->landing + stream, stream, 0);
 }
 
+/* The kernel dumps memory, not a process: of a child that shares its parent's memory it would show the parent's secrets, and
+ * before Linux 5.16 it ended everybody who shares them. A copy has a "dumpable" flag of its own, which the execve sets anew. */
+void core_forbid(struct walk *walk) {
+  enum { SET_DUMPABLE = 4 };
+  if (walk->no_core) return;
+  walk->no_core = 1;
+  if (walk->flight->memory == MEMORY_SHARED) signal_guard();
+  if (walk->flight->memory == MEMORY_COPIED) sys5(SYS_prctl, SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 void child_run(void *argument) {
   struct walk walk;
   struct flight *flight = argument;
   walk.flight = flight;
+  walk.no_core = 0;
   if (flight->landing >= 0) leave_table(flight);
   if (flight->clear_handlers) signal_clear_handlers();
   for (uint32_t index = 0; index < flight->step_count; index++) {
@@ -138,7 +150,10 @@ void child_run(void *argument) {
     long result = steps[step->kind](&walk, step);
     if (result < 0) child_fail(flight->status, result, step->kind, flight->first_index + index);
   }
-  /* From here on a pending signal may end the child: by its default action, in its own name. */
-  if (~flight->mask) sys_sigmask(&flight->mask, NULL);
+  /* From here on a pending signal may end the child: by its default action, in its own name, unless it would dump core. */
+  if (~flight->mask) {
+    core_forbid(&walk);
+    sys_sigmask(&flight->mask, NULL);
+  }
   child_fail(flight->status, execute(&walk), flight->execve_kind, flight->step_count);
 }

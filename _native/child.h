@@ -23,6 +23,7 @@ struct flight {
   int landing_block, landing_beyond; /* the block's first number, and the first beyond it */
   unsigned inherits;               /* with a shared table: the streams to take over, by bit */
   int awaited;                     /* with a shared table: the parent waits until the child has left it, and is not told else */
+  int memory;                      /* enum flight_memory */
   int clear_handlers;              /* the clone could not do it */
   int has_close_range;
   uint64_t mask;                   /* the signal mask for the program */
@@ -30,6 +31,10 @@ struct flight {
   char numbers[AIOSPAWN_ENDS * 12]; /* argv[0] of the launcher: the ends */
   int32_t alive;                   /* the kernel clears it (CLONE_CHILD_CLEARTID) when the child has left this memory */
 };
+
+enum flight_memory { MEMORY_SHARED, MEMORY_COPIED, MEMORY_LAUNCHERS }; /* with the parent; from it; nothing of it is there */
+
+enum { EXIT_LOST = 127 };          /* the exit status of a child that has nobody to report to */
 
 enum { ALIVE_IN_TABLE = 1, ALIVE = 2 }; /* of `alive`: what an awaited child changes when it has left the table */
 

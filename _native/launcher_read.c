@@ -38,6 +38,7 @@ long launcher_read(const struct launcher_request *request, const unsigned char *
       .top = request->top,
       .program = request->program,
       .landing = -1,
+      .memory = MEMORY_LAUNCHERS,
       .execve_kind = AIOSPAWN_STEP_EXECVE,
       .has_close_range = (int)request->has_close_range,
       .mask = request->mask,

@@ -153,6 +153,7 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
       .pidfd = &child->sources[WATCHED_PIDFD].fd,
       .alive = &flight->alive,
   };
+  flight->memory = child->private_memory ? MEMORY_COPIED : MEMORY_SHARED;
   __atomic_store_n(&flight->alive, ALIVE_IN_TABLE, __ATOMIC_RELEASE);
   long pid = child_clone(&plan, child_run, flight);
   /* A clone that fails late has written a number there, which is another's by now. */

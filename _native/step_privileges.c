@@ -1,5 +1,5 @@
 /* Steps on credentials, capabilities, namespaces and filters. Under the contract of child.c; never in memory that is shared
- * where they change credentials. */
+ * where they change credentials or filter system calls. */
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
@@ -113,11 +113,13 @@ long step_landlock(struct walk *walk, const struct aiospawn_step *step) {
   return sys2(SYS_landlock_restrict_self, operand(walk, step->fd), 0);
 }
 
+/* What a filter kills dies by a SIGSYS that no handler catches. Behind it prctl may be forbidden. */
 long step_seccomp(struct walk *walk, const struct aiospawn_step *step) {
   struct {
     unsigned short length;
     const void *filter;
   } program = {(unsigned short)(step->size / 8), data_of(walk, step)};
+  core_forbid(walk);
   return sys3(SYS_seccomp, SECCOMP_FILTER, 0, (long)&program);
 }
 

@@ -78,6 +78,11 @@ long step_tcsetpgrp(struct walk *walk, const struct aiospawn_step *step) {
 #else
 #define HAS_RESTORER 1
 #endif
+#if defined(__x86_64__) || defined(__i386__)
+enum { WITH_RESTORER = 0x04000000 };
+#else
+enum { WITH_RESTORER = 0 };
+#endif
 
 struct kernel_sigaction {
   void (*handler)(int);
@@ -88,6 +93,11 @@ struct kernel_sigaction {
   uint64_t mask;
 };
 
+/* The first action of the signal, the second becomes what it was; either may be NULL. */
+static long act(int number, const struct kernel_sigaction *action, struct kernel_sigaction *before) {
+  return sys4(SYS_rt_sigaction, number, (long)action, (long)before, sizeof action->mask);
+}
+
 long signal_set(int number, void (*handler)(int)) {
   struct kernel_sigaction action;
   action.handler = handler;
@@ -96,19 +106,49 @@ long signal_set(int number, void (*handler)(int)) {
   action.restorer = NULL;
 #endif
   action.mask = 0;
-  return sys4(SYS_rt_sigaction, number, (long)&action, 0, sizeof action.mask);
+  return act(number, &action, NULL);
 }
 
 int signal_is_ignored(int number) {
   struct kernel_sigaction action = {0};
-  return sys4(SYS_rt_sigaction, number, 0, (long)&action, sizeof action.mask) == 0 && action.handler == SIG_IGN;
+  return act(number, NULL, &action) == 0 && action.handler == SIG_IGN;
 }
 
 void signal_clear_handlers(void) {
   for (int number = 1; number <= SIGNALS; number++) {
     struct kernel_sigaction action = {0};
-    if (sys4(SYS_rt_sigaction, number, 0, (long)&action, sizeof action.mask) < 0) continue;
+    if (act(number, NULL, &action) < 0) continue;
     if (action.handler != SIG_DFL && action.handler != SIG_IGN) signal_set(number, SIG_DFL);
+  }
+}
+
+/* A handler ends with the execve, as the default action it stands for goes on behind it. It runs on the child's stack. */
+__attribute__((noreturn)) static void die(int number) {
+  (void)number;
+  sys2(SYS_kill, sys0(SYS_getpid), SIGKILL);
+  for (;;) sys1(SYS_exit_group, EXIT_LOST);
+}
+
+void signal_guard(void) {
+  static const unsigned char dumping[] = {
+      SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS,
+#ifdef SIGEMT
+      SIGEMT,
+#endif
+  };
+  struct kernel_sigaction guard, before;
+  /* The first process of a PID namespace is not ended by a default action, nor by its own SIGKILL (pid_namespaces(7)). */
+  if (sys0(SYS_getpid) == 1) return;
+  guard.handler = die;
+  guard.flags = WITH_RESTORER;
+#if HAS_RESTORER
+  guard.restorer = (void (*)(void))die; /* never returned to, but x86 makes no frame without one */
+#endif
+  guard.mask = ~(uint64_t)0;
+  for (unsigned i = 0; i < sizeof dumping; i++) {
+    before.handler = SIG_DFL;
+    act(dumping[i], &guard, &before);
+    if (before.handler == SIG_IGN) act(dumping[i], &before, NULL); /* the program inherits that */
   }
 }
 

@@ -9,6 +9,7 @@
 struct walk {
   const struct flight *flight;
   int saved[AIOSPAWN_MAX_SAVED];   /* descriptors set aside */
+  int no_core;                     /* core_forbid() was called */
 };
 
 typedef long step_function(struct walk *walk, const struct aiospawn_step *step);
@@ -31,6 +32,10 @@ long signal_set(int number, void (*handler)(int));
 int signal_is_ignored(int number);
 /* Handlers to default, ignored signals stay ignored: what CLONE_CLEAR_SIGHAND does. */
 void signal_clear_handlers(void);
+/* From here to the execve a signal whose default action is a core dump ends the child as SIGKILL does. */
+void signal_guard(void);
+/* From here to the execve nothing dumps a core that shows the parent's memory. Called again it does nothing. */
+void core_forbid(struct walk *walk);
 
 /* step_descriptors.c */
 step_function step_save, step_dup, step_dup_saved, step_cloexec, step_open, step_close;

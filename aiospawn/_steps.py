@@ -43,6 +43,7 @@ _ALONE = frozenset(
         Step.SETUID,
         Step.CAPSET,
         Step.AMBIENT,
+        Step.SECCOMP,
     }
 )
 

@@ -68,7 +68,10 @@ static void touch(long number, const long *given) {
     case SYS_seccomp: reads_filter(given[2]); break;
     case SYS_capget: writes(given[1], 2 * sizeof(struct __user_cap_data_struct)); break;
     case SYS_capset: reads(given[1], 2 * sizeof(struct __user_cap_data_struct)); break;
-    case SYS_rt_sigaction: given[1] ? reads(given[1], SIGNAL_ACTION) : writes(given[2], SIGNAL_ACTION); break;
+    case SYS_rt_sigaction:
+      if (given[1]) reads(given[1], SIGNAL_ACTION);
+      writes(given[2], SIGNAL_ACTION);
+      break;
     case SYS_rt_sigprocmask: reads(given[1], SIGNAL_SET); break;
     case SYS_ioctl: if (given[2]) reads(given[2], sizeof(int)); break;
     case SYS_wait4: writes(given[1], sizeof(int)); break;

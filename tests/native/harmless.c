@@ -1,0 +1,5 @@
+/* A hook that does nothing. */
+int harmless(void *unused) {
+  (void)unused;
+  return 0;
+}
