@@ -6,7 +6,8 @@
  *   close_range                    5.9     PIDFD_GET_INFO, exit code      6.15
  *
  * Containers and emulators refuse or imitate single calls, so the version says little: each is tried. The child is made
- * with CLONE_VFORK, because an emulator that runs CLONE_VM as a thread would let it run beside us on our memory.
+ * with CLONE_VFORK, because an emulator that runs CLONE_VM as a thread would let it run beside us on our memory. Where it would
+ * be the first process of a new PID namespace, and its end the end of that, this process is looked at instead.
  */
 #include "probe.h"
 
@@ -45,12 +46,12 @@ static void try_in_child(void *argument) {
 
 int is_shortage(long error) { return error == -EMFILE || error == -ENFILE || error == -EAGAIN || error == -ENOMEM; }
 
-/* -1: it could not be tried. */
-static int epoll_takes(int fd) {
+/* And says that it is ready, or not? -1: it could not be tried. */
+static int epoll_takes(int fd, int ready) {
   int epoll = epoll_create1(EPOLL_CLOEXEC);
   if (epoll == -1) return is_shortage(-errno) ? -1 : 0;
   struct epoll_event event = {.events = EPOLLIN};
-  int taken = epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0 && epoll_wait(epoll, &event, 1, 0) == 1;
+  int taken = epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0 && epoll_wait(epoll, &event, 1, 0) == ready;
   close(epoll);
   return taken;
 }
@@ -89,7 +90,7 @@ static uint32_t examine(int pid, int pidfd, const struct trial *trial, int valgr
   }
   /* CLONE_VFORK ends with the child's memory, a moment before its life: only a death that was waited for must be readable. */
   status_of(pidfd, WEXITED | WNOWAIT, &status, NULL);
-  int pollable = epoll_takes(pidfd);
+  int pollable = epoll_takes(pidfd, 1);
   int signalled = sys4(SYS_pidfd_send_signal, pidfd, 0, 0, 0) == 0 || valgrind; /* some do not know the call: signal_child() */
   int reaped = status_of(pidfd, WEXITED, &status, NULL);
   int stolen = reaped == -ECHILD; /* SIGCHLD is ignored, or somebody waits for everything: no fault of the kernel */
@@ -105,6 +106,41 @@ static uint32_t examine(int pid, int pidfd, const struct trial *trial, int valgr
   return found;
 }
 
+/* ---- without a child ----------------------------------------------------------------------------------------------- */
+
+/* After unshare(CLONE_NEWPID), until the first child is made: namespaces(7) says that the link cannot be read before. */
+int child_would_be_first(void) {
+  char name[64];
+  return readlink("/proc/thread-self/ns/pid", name, sizeof name) > 0 &&
+         readlink("/proc/thread-self/ns/pid_for_children", name, sizeof name) == -1 && errno == ENOENT;
+}
+
+/* CLONE_CLEAR_SIGHAND is as old as the last word here: a kernel that does not know it says E2BIG, the others that no process
+ * has numbers in so many namespaces. */
+static int knows_clone3(void) {
+  enum { NAMESPACES = 33 };
+  uint64_t args[10] = {[9] = NAMESPACES};
+  return sys2(SYS_clone3, (long)args, sizeof args) == -EINVAL;
+}
+
+/* This process in the place of a child. That memory is shared is taken for granted, and PIDFD_GET_INFO for missing. */
+static uint32_t examine_self(uint32_t without) {
+  uint32_t found = AIOSPAWN_HAS_SHARED_MEMORY;
+  int status, pidfd = (int)sys2(SYS_pidfd_open, getpid(), 0);
+  if (pidfd < 0) return found | (is_shortage(pidfd) ? AIOSPAWN_SHORTAGE : 0);
+  int pollable = epoll_takes(pidfd, 0);
+  if (pollable == -1) found |= AIOSPAWN_SHORTAGE;
+  if (pollable == 1 && status_of(pidfd, WEXITED | WNOHANG, &status, NULL) == -ECHILD &&
+      sys4(SYS_pidfd_send_signal, pidfd, 0, 0, 0) == 0)
+    found |= AIOSPAWN_HAS_PIDFD;
+  if (AIOSPAWN_STUB && !(without & AIOSPAWN_HAS_CLONE3) && knows_clone3()) found |= AIOSPAWN_HAS_CLONE3;
+  if (sys3(SYS_close_range, ~0u, ~0u, 0) == 0) found |= AIOSPAWN_HAS_CLOSE_RANGE;
+  close(pidfd);
+  return found;
+}
+
+/* ---- once ---------------------------------------------------------------------------------------------------------- */
+
 static int under_valgrind(void) {
   const char *preload = getenv("LD_PRELOAD");
   return preload && strstr(preload, "vgpreload");
@@ -113,6 +149,7 @@ static int under_valgrind(void) {
 static uint32_t probe(uint32_t without) {
   uint32_t found = AIOSPAWN_STUB ? AIOSPAWN_HAS_STUB : 0;
   if (under_valgrind()) found |= AIOSPAWN_UNDER_VALGRIND;
+  if (child_would_be_first()) return (found | examine_self(without)) & ~without;
   struct trial trial = {0};
   int pidfd = -1;
   int use_clone3 = AIOSPAWN_STUB && !(without & AIOSPAWN_HAS_CLONE3);

@@ -134,37 +134,39 @@ static char *append(char *end, const char *text) {
   return end;
 }
 
-static char *append_number(char *end, long number) {
-  char digits[20];
-  int count = 0;
-  do digits[count++] = (char)('0' + number % 10);
-  while (number /= 10);
-  while (count) *end++ = digits[--count];
-  return end;
-}
-
 static long length_of(const char *text) {
   long length = 0;
   while (text[length]) length++;
   return length;
 }
 
-static long write_map(long pid, const char *file, const char *text, long length) {
+/* /proc/ and the number of this process there, which may be another than getpid() gives: /proc is of the namespace in which
+ * it was mounted. */
+struct place {
+  char path[24];
+};
+
+static long place_of_self(struct place *place) {
+  char *number = append(place->path, "/proc/");
+  long length = sys4(SYS_readlinkat, AT_FDCWD, (long)"/proc/self", (long)number, place->path + sizeof place->path - number - 1);
+  if (length >= 0) number[length] = 0;
+  return length;
+}
+
+static long write_map(const struct place *process, const char *file, const char *text, long length) {
   char path[48];
-  char *end = append_number(append(path, "/proc/"), pid);
-  end = append(append(end, "/"), file);
-  *end = 0;
+  *append(append(append(path, process->path), "/"), file) = 0;
   return write_file(AT_FDCWD, path, text, length);
 }
 
 /* Without CAP_SETGID in the parent namespace a group map needs setgroups to be given up first (user_namespaces(7)). */
-static long write_maps(long pid, const char *uid_map, const char *gid_map) {
-  long result = *uid_map ? write_map(pid, "uid_map", uid_map, length_of(uid_map)) : 0;
+static long write_maps(const struct place *process, const char *uid_map, const char *gid_map) {
+  long result = *uid_map ? write_map(process, "uid_map", uid_map, length_of(uid_map)) : 0;
   if (result < 0 || !*gid_map) return result;
-  result = write_map(pid, "gid_map", gid_map, length_of(gid_map));
+  result = write_map(process, "gid_map", gid_map, length_of(gid_map));
   if (result >= 0) return result;
-  write_map(pid, "setgroups", "deny", 4);
-  return write_map(pid, "gid_map", gid_map, length_of(gid_map));
+  write_map(process, "setgroups", "deny", 4);
+  return write_map(process, "gid_map", gid_map, length_of(gid_map));
 }
 
 /* Once unshared, the child has no rights in the old namespace, and more than its own id can only be mapped from there: a
@@ -173,7 +175,9 @@ static long unshare_mapped(const struct walk *walk, const struct aiospawn_step *
   const char *uid_map = data_of(walk, step), *gid_map = uid_map + length_of(uid_map) + 1;
   int go[2] = {-1, -1}, status = 0;
   char byte = 0;
-  long self = sys0(SYS_getpid), result = sys2(SYS_pipe2, (long)go, O_CLOEXEC);
+  struct place self;
+  long result = place_of_self(&self);
+  if (result >= 0) result = sys2(SYS_pipe2, (long)go, O_CLOEXEC);
   if (result < 0) return result;
   int ignored = signal_is_ignored(SIGCHLD); /* then there would be nothing to wait for */
   if (ignored) signal_set(SIGCHLD, SIG_DFL);
@@ -181,7 +185,7 @@ static long unshare_mapped(const struct walk *walk, const struct aiospawn_step *
   if (helper == 0) {
     sys1(SYS_close, go[1]);
     if (sys3(SYS_read, go[0], (long)&byte, 1) != 1) sys1(SYS_exit_group, 0);
-    result = write_maps(self, uid_map, gid_map);
+    result = write_maps(&self, uid_map, gid_map);
     sys1(SYS_exit_group, result < 0 ? -result : 0);
   }
   sys1(SYS_close, go[0]);

@@ -171,12 +171,34 @@ long step_sigignore(struct walk *walk, const struct aiospawn_step *step) {
   return set_all((uint64_t)step->value, SIG_IGN);
 }
 
+/* As /proc has it: "number (name) state parent", and the name may hold anything. */
+static long parent_in_proc(void) {
+  char line[256];
+  long fd = sys4(SYS_openat, AT_FDCWD, (long)"/proc/self/stat", O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return fd;
+  long length = sys3(SYS_read, fd, (long)line, sizeof line - 1), at = 0, parent = 0;
+  sys1(SYS_close, fd);
+  if (length <= 0) return length;
+  line[length] = 0;
+  for (long i = 0; i < length; i++)
+    if (line[i] == ')') at = i;
+  for (int spaces = 0; spaces < 2 && line[at]; at++) spaces += line[at] == ' ';
+  for (; line[at] >= '0' && line[at] <= '9'; at++) parent = parent * 10 + (line[at] - '0');
+  return parent;
+}
+
+/* A parent in an outer PID namespace has no number here, but in /proc, which is of the namespace that mounted it. */
+static long parent_number(void) {
+  long parent = sys0(SYS_getppid);
+  return parent ? parent : parent_in_proc();
+}
+
 /* The low half is the signal, the high half the parent. A parent that is gone already will send no signal. */
 long step_pdeathsig(struct walk *walk, const struct aiospawn_step *step) {
   (void)walk;
   long result = sys5(SYS_prctl, SET_PDEATHSIG, step->value & 0xffffffff, 0, 0, 0);
   if (result < 0) return result;
-  return sys0(SYS_getppid) == step->value >> 32 ? 0 : PARENT_GONE;
+  return parent_number() == step->value >> 32 ? 0 : PARENT_GONE;
 }
 
 /* ---- limits and scheduling ----------------------------------------------------------------------------------------- */

@@ -74,6 +74,7 @@ static void touch(long number, const long *given) {
       break;
     case SYS_rt_sigprocmask: reads(given[1], SIGNAL_SET); break;
     case SYS_ioctl: if (given[2]) reads(given[2], sizeof(int)); break;
+    case SYS_readlinkat: reads_string(given[1]), writes(given[2], (size_t)given[3]); break;
     case SYS_wait4: writes(given[1], sizeof(int)); break;
     default: break;
   }
@@ -95,6 +96,7 @@ long fuzz_syscall(long number, ...) {
     errno = draw % 3 ? ENOENT : EINTR;
     return -1;
   }
+  if (number == SYS_readlinkat) return draw % (given[3] + 1);
   return draw % 4 ? 0 : draw % 64;
 }
 
