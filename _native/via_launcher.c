@@ -6,11 +6,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,6 +30,7 @@ static int program = -1;
 static struct stat identity;
 
 int aiospawn_launcher_open(const char *path) {
+  if (getxattr(path, "security.capability", NULL, 0) >= 0) return -EPERM;
   program = open(path, O_PATH | O_CLOEXEC);
   if (program == -1) return -errno;
   int error = descriptor_lift(&program, 3);
@@ -35,10 +38,12 @@ int aiospawn_launcher_open(const char *path) {
   return error;
 }
 
-/* Programs close descriptors that they do not know: the number may mean another file by now. */
+/* Programs close descriptors that they do not know: the number may mean another file by now. One that gives its user more
+ * rights than he has (a mode bit, as capabilities above) would give them to the steps. */
 static int is_still_ours(void) {
   struct stat now;
-  return program >= 0 && fstat(program, &now) == 0 && now.st_dev == identity.st_dev && now.st_ino == identity.st_ino;
+  return program >= 0 && fstat(program, &now) == 0 && now.st_dev == identity.st_dev && now.st_ino == identity.st_ino &&
+         !(now.st_mode & (S_ISUID | S_ISGID));
 }
 
 static void try_launcher(void *argument) {
@@ -62,36 +67,59 @@ int aiospawn_launcher_usable(void) {
   static int usable = -1;
   if (!is_still_ours()) return 0;
   int answer = __atomic_load_n(&usable, __ATOMIC_ACQUIRE);
+  if (answer == -1 && child_would_be_first()) return 0;
   if (answer == -1) __atomic_store_n(&usable, answer = answers(), __ATOMIC_RELEASE);
   return answer == 1;
 }
 
 /* ---- privileges ---------------------------------------------------------------------------------------------------- */
 
-static uint64_t permitted_capabilities(void) {
+struct capabilities {
+  uint64_t effective, permitted, inheritable;
+};
+
+static int capabilities_read(struct capabilities *found) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
   struct __user_cap_data_struct data[2] = {{0}};
-  if (sys2(SYS_capget, (long)&header, (long)data) < 0) return ~(uint64_t)0;
-  return data[0].permitted | (uint64_t)data[1].permitted << 32;
+  if (sys2(SYS_capget, (long)&header, (long)data) < 0) return 0;
+  found->effective = data[0].effective | (uint64_t)data[1].effective << 32;
+  found->permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
+  found->inheritable = data[0].inheritable | (uint64_t)data[1].inheritable << 32;
+  return 1;
 }
 
 static int is_ambient(int capability) { return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0) == 1; }
 
 static int is_bounding(int capability) { return prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1; }
 
-/* An execve drops what a forked child keeps: capabilities that are not ambient, for a whole root those outside its bounding
- * set; a saved user or group id that could be gone back to (capabilities(7), credentials(7)). */
-int launcher_keeps_privileges(void) {
+/* After an execve root has what is inheritable or in its bounding set, also what it had given up; everybody else has what is
+ * ambient. All of it is effective then (capabilities(7)). */
+static int keeps_capabilities(int root) {
+  struct capabilities now;
+  if (!capabilities_read(&now) || now.effective != now.permitted) return 0;
+  for (int capability = 0; capability < 64; capability++) {
+    int has = now.permitted >> capability & 1;
+    int will_have = root ? (now.inheritable >> capability & 1) || is_bounding(capability) : has && is_ambient(capability);
+    if (has != will_have) return 0;
+  }
+  return 1;
+}
+
+/* The saved ids and those for file systems become the effective ones (credentials(7)); -1 changes nothing, and reads. */
+static int keeps_ids(void) {
   uid_t real, effective, saved;
   gid_t group, effective_group, saved_group;
   if (getresuid(&real, &effective, &saved) == -1 || real != effective || effective != saved) return 0;
   if (getresgid(&group, &effective_group, &saved_group) == -1) return 0;
   if (saved_group != effective_group && saved_group != group) return 0;
-  if (real == 0 && prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) != 0) return 0;
-  uint64_t permitted = permitted_capabilities();
-  for (int capability = 0; capability < 64; capability++)
-    if ((permitted >> capability & 1) && !(real == 0 ? is_bounding(capability) : is_ambient(capability))) return 0;
-  return 1;
+  return (uid_t)setfsuid((uid_t)-1) == effective && (gid_t)setfsgid((gid_t)-1) == effective_group;
+}
+
+int launcher_keeps_privileges(void) {
+  if (!keeps_ids()) return 0;
+  int root = getuid() == 0;
+  if (root && prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) != 0) return 0;
+  return keeps_capabilities(root);
 }
 
 /* ---- the request --------------------------------------------------------------------------------------------------- */

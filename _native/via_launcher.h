@@ -4,7 +4,7 @@
 
 #include "child.h"
 
-/* Would a program executed now keep the privileges that this process has? */
+/* Would a program executed now have the privileges that this process has, no less and no more? */
 int launcher_keeps_privileges(void);
 /* Writes all but the prelude's steps where the launcher reads them, by descriptor *reader, the caller's to close, and turns
  * the flight towards the launcher. 0 or a negated errno; *reader may be open then, too. All signals must be blocked. */

@@ -93,7 +93,7 @@ _OTHERS = re.findall(
     socketpair splice stat statx sysinfo tgkill umask uname write writev
     """,
 )
-_LAUNCHERS_WAY = ["capget", "getresgid", "getresuid", "prctl"]
+_LAUNCHERS_WAY = ["capget", "getresgid", "getresuid", "prctl", "setfsgid", "setfsuid"]
 
 
 def test_allowed() -> None:

@@ -1,4 +1,4 @@
-"""A child that died of a core-dumping signal before its execve dumped the memory that it shared: the parent's, secrets included."""
+"""A child that died of a core-dumping signal before its execve dumped the memory that it shared: the parent's."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ def test_pending_signal_in_a_copy(variant: str, tmp_path: pathlib.Path) -> None:
     directory.mkdir()
     definitions = f"""{_PENDING}
 async def main():
-    harmless = ctypes.cast(ctypes.CDLL(os.environ["LIBRARY"]).harmless, ctypes.c_void_p).value
+    hook = aiospawn.NativeHook(ctypes.cast(ctypes.CDLL(os.environ["LIBRARY"]).harmless, ctypes.c_void_p).value)
     with sent(signal.SIGQUIT) as files:
-        launch = aiospawn.create_subprocess_exec("true", open_fds=files, hook=aiospawn.NativeHook(harmless), oom_score_adj=500)
+        launch = aiospawn.create_subprocess_exec("true", open_fds=files, hook=hook, oom_score_adj=500)
         await refused(launch, "SIGQUIT")
     assert cores() == []
 """
