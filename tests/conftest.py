@@ -1,7 +1,8 @@
-"""Every async test on four loops, and no test may leave anything behind."""
+"""Which loops the tests run on, and no test may leave anything behind."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import importlib.util
@@ -44,7 +45,26 @@ def _factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     return factory
 
 
-FACTORIES = {name: _factory(name) for name in fresh.VARIANTS if _HAS_UVLOOP or not name.startswith("uvloop")}
+FACTORIES: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {}  # of the loops of this run
+
+
+def _loops(value: str) -> tuple[str, ...]:
+    names = fresh.ALL if value == "all" else tuple(dict.fromkeys(value.split(",")))
+    if unknown := [name for name in names if name not in fresh.ALL]:
+        raise argparse.ArgumentTypeError(f"no such loop: {', '.join(unknown)}; there are: all, {', '.join(fresh.ALL)}")
+    if not _HAS_UVLOOP and any(name.startswith("uvloop") for name in names):
+        raise argparse.ArgumentTypeError(f"{value} needs uvloop, which is not installed")
+    return names
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    names = ", ".join(fresh.ALL)
+    parser.addoption("--loops", type=_loops, default=fresh.ALL[:1], metavar="all|NAME,...", help=f"run on these of {names}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    fresh.choose(*config.getoption("--loops"))
+    FACTORIES.update({name: _factory(name) for name in fresh.VARIANTS})
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:

@@ -9,11 +9,11 @@ import aiospawn
 
 __all__ = ["VARIANTS", "new_event_loop"]
 
-VARIANTS = fresh.VARIANTS
+VARIANTS = fresh.ALL
 
 
 def new_event_loop(variant: str) -> asyncio.AbstractEventLoop:
-    """A loop of one of `fresh.VARIANTS`. The variant is read when the loop is made, from the environment."""
+    """A loop of one of `VARIANTS`. The variant is read when the loop is made, from the environment."""
     kind, _, spawn = variant.partition("-")
     kept = os.environ.get("AIOSPAWN_SPAWN", "")
     os.environ["AIOSPAWN_SPAWN"] = spawn

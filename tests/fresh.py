@@ -10,11 +10,22 @@ import subprocess
 import sys
 import textwrap
 
-__all__ = ["CONCURRENT", "VARIANTS", "children", "descriptors", "new_event_loop", "run"]
+__all__ = ["ALL", "CONCURRENT", "KINDS", "VARIANTS", "children", "choose", "descriptors", "new_event_loop", "run"]
 
-# A run may do with fewer than all four: both loops and both ways to launch are in two of them.
-VARIANTS = tuple(os.environ.get("TEST_VARIANTS", "stdlib,uvloop,stdlib-vfork,uvloop-vfork").split(","))
-CONCURRENT = tuple(variant for variant in VARIANTS if not variant.endswith("-vfork"))
+ALL = ("stdlib", "uvloop", "stdlib-vfork", "uvloop-vfork")
+VARIANTS = [*ALL]  # those that a run of the tests is for
+CONCURRENT: list[str] = []  # of these, those where the loop runs on while a child is launched
+KINDS: list[str] = []  # of these, one for each kind of loop: for what depends on that alone
+
+
+def choose(*variants: str) -> None:
+    """The run is for these. Called before the tests are imported, whose parameters they are."""
+    VARIANTS[:] = variants
+    CONCURRENT[:] = [variant for variant in variants if not variant.endswith("-vfork")]
+    KINDS[:] = {variant.partition("-")[0]: variant for variant in reversed(variants)}.values()
+
+
+choose(*ALL)
 
 
 def run(program: str, variant: str = "stdlib", crowd: int = 0, **environment: str) -> str:

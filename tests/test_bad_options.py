@@ -174,7 +174,7 @@ CLOSED = [
 ]
 
 
-two_loops = pytest.mark.asyncio(loop_factories=["stdlib", "uvloop"])  # nothing is launched: the variants are the same
+two_loops = pytest.mark.asyncio(loop_factories=fresh.KINDS)  # nothing is launched: the variants are the same
 
 
 @two_loops

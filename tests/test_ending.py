@@ -24,7 +24,7 @@ import aiospawn
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
-one_loop = pytest.mark.asyncio(loop_factories=["stdlib"])
+one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
 
 _SLEEPING = "sh -c 'echo ready >&2; exec sleep 1000'"  # who says so has no handler of the shell's any more
 OBEDIENT = f"exec {_SLEEPING}"

@@ -108,9 +108,8 @@ def test_what_is_left_is_found(pytester: pytest.Pytester, monkeypatch: pytest.Mo
     pytester.makeconftest((_TESTS / "conftest.py").read_text())
     monkeypatch.setenv("PYTHONPATH", str(_TESTS), prepend=":")
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("TEST_VARIANTS", "stdlib,stdlib-vfork")
     pytester.makepyfile(_LEAVING)
-    lines = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rEf").outlines
+    lines = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rEf", "--loops=stdlib,stdlib-vfork").outlines
     found = [
         match.groups() for line in lines if (match := re.match(r"(ERROR|FAILED) .*::(\w+)(\[.*\])? - .*?: ([\w ]+)", line))
     ]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
+import fresh
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ import aiospawn
 from aiospawn._lines import LineReader
 from aiospawn._result import Text
 
-one_loop = pytest.mark.asyncio(loop_factories=["stdlib"])
+one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
 
 
 async def collected(*args: Any, **keywords: Any) -> list[Any]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import fresh
 import pytest
 from child import child
 from timeouts import delayed_until
@@ -15,7 +16,7 @@ import aiospawn
 if TYPE_CHECKING:
     from aiospawn._capture import Capture
 
-one_loop = pytest.mark.asyncio(loop_factories=["stdlib"])
+one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
 
 
 async def test_three_stages() -> None:

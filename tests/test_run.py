@@ -23,7 +23,7 @@ from timeouts import delayed_until, executing, printed
 
 import aiospawn
 
-one_loop = pytest.mark.asyncio(loop_factories=["stdlib"])
+one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
 
 # A shell, a grandchild, and one of its own: all ignore SIGTERM, and tell their pids.
 _STUBBORN = "trap '' TERM; (trap '' TERM; echo $BASHPID; sleep 1000 & echo $!; wait) & echo $$; wait"

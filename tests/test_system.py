@@ -6,11 +6,12 @@ import asyncio
 import os
 from typing import Any
 
+import fresh
 import pytest
 
 import aiospawn
 
-one_loop = pytest.mark.asyncio(loop_factories=["stdlib"])
+one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
 
 
 @pytest.mark.parametrize(
