@@ -8,6 +8,7 @@ import gc
 import importlib.util
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import fresh
@@ -111,6 +112,16 @@ def _state(pid: int) -> str:
     with open(f"/proc/{pid}/stat") as stat:
         name, _, rest = stat.read().partition("(")[2].rpartition(")")
     return f"{name} {rest.split()[0]}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hundreds of programs import the package: where nothing may be written beside the sources, it is written elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.dont_write_bytecode:
+            patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+            patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("pycache")))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -102,7 +102,7 @@ async def _launched(shape: str) -> dict[str, Any]:
     options = SHAPES[shape] if shape == TERMINAL else {"stdin": PIPE, "stdout": PIPE, **SHAPES[shape]}
     process = None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(100):
             process = await aiospawn.create_subprocess_exec(cat, **options)
             phase = "communicate"
             data = b"text\n\x04" if shape == TERMINAL else b"text\n"

@@ -48,7 +48,6 @@ def run(program: str, variant: str = "stdlib", crowd: int = 0, **environment: st
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=40,
         check=False,
     )
     assert completed.stderr == "", completed.stderr

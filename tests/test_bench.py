@@ -30,9 +30,6 @@ NO_MATPLOTLIB = "import sys; sys.modules['matplotlib'] = None"
 needs_matplotlib = pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed")
 
 
-pytestmark = pytest.mark.timeout(240)  # dozens of processes, one after the other
-
-
 # ---- running ----------------------------------------------------------------------------------------------------------
 
 
@@ -118,10 +115,8 @@ def test_overcommit_is_put_back(then: str, status: int, tmp_path: Path) -> None:
             assert setting.read_text() == "2"
             process.kill()
     assert process.returncode == status
-    deadline = time.monotonic() + 20
-    while setting.read_text() != "1" and time.monotonic() < deadline:
+    while setting.read_text() != "1":
         time.sleep(0.01)
-    assert setting.read_text() == "1"
 
 
 def test_peers(tmp_path: Path) -> None:

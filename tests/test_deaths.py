@@ -343,7 +343,6 @@ def test_killed_in_the_shared_table(via: str | None, call: str, stderr: int | No
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=file,
-            timeout=50,
             check=False,
         )
     assert (completed.returncode, (tmp_path / "file").read_text()) == (0, "")

@@ -50,10 +50,10 @@ class Tree:
         assert await self.line() == b"ready\n"
 
     async def last_words(self) -> bytes:
-        """Raises TimeoutError while somebody lives."""
+        """Waits until nobody lives."""
         os.close(self.stderr)
         self.stderr = -1
-        return await asyncio.wait_for(self._said(1 << 16), 10)
+        return await self._said(1 << 16)
 
     async def _said(self, size: int) -> bytes:
         said = b""
@@ -202,7 +202,6 @@ async def test_cancelled_in_the_grace(options: dict[str, Any], script: str) -> N
     assert await _last_words(script, 1000, options, cancellations=2) == dict.fromkeys(WAYS, b"")
 
 
-@pytest.mark.timeout(180)
 @launchers
 async def test_cancelled_at_random_points(options: dict[str, Any]) -> None:
     """Whatever is cancelled, once or twice, at whatever point: no process is left, and no task hangs."""

@@ -22,7 +22,6 @@ def run(name: str, *arguments: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=40,
         check=False,
     )
     assert _HELD_UP.sub("", completed.stderr) == ""

@@ -19,7 +19,7 @@ def _few() -> list[Cell]:
     return cells[:: len(cells) // STRUCK]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
 def test_faults() -> None:
     """Some of the table, struck again: each comes to what the table says."""

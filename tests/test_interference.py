@@ -282,7 +282,7 @@ def _watched(*command: str, **environment: str) -> subprocess.CompletedProcess[s
         pytest.skip(f"no {command[0]}")
     return subprocess.run(
         [*command, sys.executable, "-c", _WATCHED],
-        env={**os.environ, **environment}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=50, check=True,
+        env={**os.environ, **environment}, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
     )  # fmt: skip
 
 

@@ -19,7 +19,6 @@ def launches(*command: object, **environment: str) -> list[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=100,
         check=False,
         env=environment,
     )

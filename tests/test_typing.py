@@ -148,7 +148,6 @@ def _lines_of_pyright(directory: pathlib.Path) -> set[int]:
     return {1 + each["range"]["start"]["line"] for each in found if each["severity"] == "error"}
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
 def test_mistakes_are_refused(checker: str, tmp_path: pathlib.Path) -> None:
     """Each line that is marked, and no other."""

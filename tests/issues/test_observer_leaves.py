@@ -47,8 +47,7 @@ def test_program_left(loop: asyncio.AbstractEventLoop, kind: type) -> None:
     task = loop.create_task(aiospawn.run(["/nonexistent" if fails else "true"], on_event=Observer(kind, SystemExit())))
     with pytest.raises(SystemExit):
         loop.run_until_complete(task)
-    loop.run_until_complete(asyncio.wait([task], timeout=10))
-    assert task.done()
+    loop.run_until_complete(asyncio.wait([task]))
     assert isinstance(task.exception(), FileNotFoundError) if fails else task.result().returncode == 0
 
 
@@ -67,7 +66,5 @@ def test_program_left_at_once(loop: asyncio.AbstractEventLoop, way: Any) -> None
     before = fresh.children()
     with pytest.raises(SystemExit):
         loop.run_until_complete(way(Observer(aiospawn.Spawned, SystemExit())))
-    deadline = loop.time() + 10
-    while fresh.children() != before and loop.time() < deadline:
+    while fresh.children() != before:
         loop.run_until_complete(asyncio.sleep(0.01))
-    assert fresh.children() == before

@@ -14,6 +14,6 @@ async def test_wait_between_reaping_and_news() -> None:
     os.waitid(os.P_PID, transport.get_pid(), os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - the loop must not see it
     loop._aiospawn_reactor._on_ready()  # type: ignore[attr-defined]
     assert transport.get_returncode() is None
-    assert transport.get_extra_info("subprocess").wait(timeout=10) == -signal.SIGTERM
+    assert transport.get_extra_info("subprocess").wait() == -signal.SIGTERM
     assert await transport._wait() == -signal.SIGTERM
     transport.close()
