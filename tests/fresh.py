@@ -10,12 +10,13 @@ import subprocess
 import sys
 import textwrap
 
-__all__ = ["ALL", "CONCURRENT", "KINDS", "VARIANTS", "children", "choose", "descriptors", "new_event_loop", "run"]
+__all__ = ["ALL", "CONCURRENT", "KINDS", "SPAWNS", "VARIANTS", "children", "choose", "descriptors", "new_event_loop", "run"]
 
 ALL = ("stdlib", "uvloop", "stdlib-vfork", "uvloop-vfork")
 VARIANTS = [*ALL]  # those that a run of the tests is for
 CONCURRENT: list[str] = []  # of these, those where the loop runs on while a child is launched
 KINDS: list[str] = []  # of these, one for each kind of loop: for what depends on that alone
+SPAWNS: list[str] = []  # and one for each way to launch
 
 
 def choose(*variants: str) -> None:
@@ -23,6 +24,7 @@ def choose(*variants: str) -> None:
     VARIANTS[:] = variants
     CONCURRENT[:] = [variant for variant in variants if not variant.endswith("-vfork")]
     KINDS[:] = {variant.partition("-")[0]: variant for variant in reversed(variants)}.values()
+    SPAWNS[:] = {variant.partition("-")[2]: variant for variant in reversed(variants)}.values()
 
 
 choose(*ALL)

@@ -35,7 +35,9 @@ descriptor_plans.compare(spare, {closed}, {examples}, {seed})
 
 
 @pytest.mark.parametrize("closed", CLOSED, ids=lambda closed: "".join(map(str, closed)) or "none")
-@pytest.mark.parametrize(("variant", "without"), [("stdlib", ""), ("stdlib-vfork", ""), ("stdlib", "close_range")])
+@pytest.mark.parametrize(
+    ("variant", "without"), [*((variant, "") for variant in fresh.SPAWNS), (fresh.SPAWNS[0], "close_range")]
+)
 def test_plans(variant: str, without: str, closed: tuple[int, ...]) -> None:
     """Streams, `pass_fds`, `fds`, `open_fds` and `close_fds` together, by a child that shares memory or by the launcher."""
     seed = None if _EXAMPLES else CLOSED.index(closed)

@@ -20,7 +20,9 @@ popen_and_us.compare_descriptors(held, {closed})
 
 
 @pytest.mark.parametrize("closed", CLOSED, ids=lambda closed: "".join(map(str, closed)) or "none")
-@pytest.mark.parametrize(("variant", "crowd"), [("stdlib", 0), ("stdlib", 400), ("uvloop", 400), ("stdlib-vfork", 0)])
+@pytest.mark.parametrize(
+    ("variant", "crowd"), [*((variant, 0) for variant in fresh.SPAWNS), *((variant, 400) for variant in fresh.CONCURRENT)]
+)
 def test_descriptors(variant: str, crowd: int, closed: tuple[int, ...]) -> None:
     """The same files under the same numbers and no others, whichever of its own 0, 1 and 2 the parent has closed."""
     assert fresh.run(_DESCRIPTORS.format(closed=closed), variant, crowd) == ""
