@@ -155,11 +155,11 @@ def test_long_source() -> None:
     command = [*MAP, "--dry-run", "-a", "-", "true", "{1}{2}", ":::", "a", "b"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         assert process.stdin is not None
-        lines = [b"%0300d\n" % number for number in range(100_000)]
-        process.stdin.writelines(lines[:1000])  # more than the pipe holds: it has begun when this is written
+        lines = [b"%03000d\n" % number for number in range(10_000)]
+        process.stdin.writelines(lines[:100])  # more than the pipe holds: it has begun when this is written
         process.stdin.flush()
         before = peak(process)
-        process.stdin.writelines(lines[1000:])
+        process.stdin.writelines(lines[100:])
         process.stdin.flush()
         assert peak(process) - before < 10_000
         process.stdin.close()

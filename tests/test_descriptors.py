@@ -36,7 +36,8 @@ descriptor_plans.compare(spare, {closed}, {examples}, {seed})
 
 @pytest.mark.parametrize("closed", CLOSED, ids=lambda closed: "".join(map(str, closed)) or "none")
 @pytest.mark.parametrize(
-    ("variant", "without"), [*((variant, "") for variant in fresh.SPAWNS), (fresh.SPAWNS[0], "close_range")]
+    ("variant", "without"),
+    [*((variant, "") for variant in fresh.SPAWNS), pytest.param(fresh.SPAWNS[0], "close_range", marks=pytest.mark.slow)],
 )
 def test_plans(variant: str, without: str, closed: tuple[int, ...]) -> None:
     """Streams, `pass_fds`, `fds`, `open_fds` and `close_fds` together, by a child that shares memory or by the launcher."""

@@ -49,6 +49,7 @@ def test_launches(built: list[pathlib.Path]) -> None:
     assert len(told) > 36
 
 
+@pytest.mark.slow
 def test_status_is_not_told_halfway(built: list[pathlib.Path]) -> None:
     """A thread that looks at a child while its loop reaps it is told its status or nothing, also before Linux 6.15."""
     pidfd_info = 32
