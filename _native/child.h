@@ -13,8 +13,8 @@ struct flight {
   const char *const *candidates;   /* NULL-terminated, like the two below */
   const char **arguments;
   const char *const *variables;
-  int status;                      /* write end of the status pipe, above top */
-  int ends[AIOSPAWN_ENDS];         /* the child's ends of the pipes, above top, or -1 */
+  int status;                      /* write end of the status pipe */
+  int ends[AIOSPAWN_ENDS];         /* the child's ends of the pipes, on numbers that no step writes to, or -1 */
   int top;                         /* the highest descriptor number that the steps write to */
   int program;                     /* descriptor of the program, instead of candidates, or AIOSPAWN_NO_FD */
   uint32_t first_index;            /* of the steps within the request */
@@ -45,6 +45,9 @@ struct failure {
   uint16_t index;
 };
 
+/* Duplicates a descriptor, close-on-exec, onto a number above 2 that no step writes to: above the top, or between the numbers of
+ * the steps where the top is too near to RLIMIT_NOFILE. The number or a negated errno. For the parent too. */
+long child_duplicate(const struct flight *flight, int fd);
 /* One byte to whoever holds the other end: it goes on. */
 void child_say(int status, const char *byte);
 /* Reports and exits. */

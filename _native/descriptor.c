@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "sound.h"
+
 int descriptor_lift(int *fd, int lowest) {
   if (*fd >= lowest) return 0;
   int moved = fcntl(*fd, F_DUPFD_CLOEXEC, lowest);
@@ -11,4 +13,12 @@ int descriptor_lift(int *fd, int lowest) {
   close(*fd);
   *fd = moved;
   return error;
+}
+
+int descriptor_lift_end(int32_t *end, const struct flight *flight) {
+  if (*end > 2 && !steps_write(flight->steps, flight->step_count, *end)) return 0;
+  long moved = child_duplicate(flight, *end);
+  close(*end);
+  *end = moved < 0 ? -1 : (int32_t)moved;
+  return moved < 0 ? (int)moved : 0;
 }

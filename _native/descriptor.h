@@ -1,8 +1,12 @@
 #ifndef AIOSPAWN_DESCRIPTOR_H
 #define AIOSPAWN_DESCRIPTOR_H
 
-/* Moves *fd to a number that is not below `lowest`: 0, 1, 2 are the program's, and a plan writes up to its top. 0 or a
- * negated errno; then *fd is -1 and nothing is open. */
+#include "child.h"
+
+/* Moves *fd to a number that is not below `lowest`: 0, 1, 2 are the program's. 0 or a negated errno; then *fd is -1 and nothing is
+ * open. */
 int descriptor_lift(int *fd, int lowest);
+/* The same with an end of the child's: to a number that none of its steps writes to. */
+int descriptor_lift_end(int32_t *end, const struct flight *flight);
 
 #endif

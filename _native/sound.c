@@ -20,6 +20,25 @@ static int strings_in(const struct bounds *bounds, const struct aiospawn_step *s
   return count;
 }
 
+/* The descriptor number that a step writes to, or -1. */
+static int64_t written(const struct aiospawn_step *step) {
+  switch (step->kind) {
+    case AIOSPAWN_STEP_DUP:
+    case AIOSPAWN_STEP_DUP_SAVED:
+      return step->value;
+    case AIOSPAWN_STEP_OPEN:
+      return step->fd;
+    default:
+      return -1;
+  }
+}
+
+int steps_write(const struct aiospawn_step *steps, uint32_t count, int number) {
+  for (uint32_t i = 0; i < count; i++)
+    if (written(&steps[i]) == number) return 1;
+  return 0;
+}
+
 int program_is_sound(const struct bounds *bounds, int32_t program) {
   return program == AIOSPAWN_NO_FD || (program < SOUND_NUMBERS && is_operand(bounds, program));
 }

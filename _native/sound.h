@@ -15,6 +15,8 @@ struct bounds {
   uint32_t saved;                  /* registers in which steps so far have set descriptors aside: the first ones */
 };
 
+/* Does one of the steps write to this descriptor number, if only to clear its close-on-exec flag? */
+int steps_write(const struct aiospawn_step *steps, uint32_t count, int number);
 /* Asked in the order of the steps: what one sets aside, those behind it may name. */
 int step_is_sound(struct bounds *bounds, const struct aiospawn_step *step);
 /* Asked after the last step. */

@@ -135,7 +135,7 @@ static void drop_pending(int signal) {
 
 /* Small requests go through a pipe, which is half as dear as a file in memory. What the reader gets is what was written
  * in either case: the file's offset is not moved. */
-static int request_open(size_t size, struct iovec *parts, int count, int lowest, int32_t *reader) {
+static int request_open(size_t size, struct iovec *parts, int count, const struct flight *flight, int32_t *reader) {
   int ends[2] = {-1, -1}, error = 0;
   ssize_t written;
   state_lock(); /* so that a fork finds the reader in the table */
@@ -148,7 +148,7 @@ static int request_open(size_t size, struct iovec *parts, int count, int lowest,
   }
   if (ends[1] >= 0) close(ends[1]);
   *reader = ends[0];
-  if (!error) error = descriptor_lift(reader, lowest);
+  if (!error) error = descriptor_lift_end(reader, flight);
   state_unlock();
   if (error == -EFBIG) drop_pending(SIGXFSZ);
   return error;
@@ -179,7 +179,7 @@ static int write_request(const struct flight *flight, const struct aiospawn_requ
       {(void *)flight->data, head->data_size},
       {(void *)candidates, candidates_size},
   };
-  return request_open(request.size, parts, 4, head->top < 2 ? 3 : head->top + 1, reader);
+  return request_open(request.size, parts, 4, flight, reader);
 }
 
 int launcher_prepare(struct flight *flight, const struct aiospawn_request *head, int32_t *reader) {

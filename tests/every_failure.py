@@ -4,6 +4,7 @@ A row whose `when` is not empty fails only in a process that was prepared by the
 its privileges, or has a seccomp filter.
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -153,11 +154,16 @@ def launcherless(_place: Place) -> None:
 
 
 def crowded(place: Place) -> None:
-    """Above the descriptors that change places there is room for the end of the status pipe only."""
+    """All numbers are taken but three, for the status pipe and the pidfd: in the child, which has no pidfd, one is free."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(
-        resource.RLIMIT_NOFILE, (max(place.reader, place.other_reader, place.namespace, place.ruleset) + 2, hard)
-    )
+    highest = max(place.reader, place.other_reader, place.namespace, place.ruleset)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 10, hard))
+    taken = [0]
+    with contextlib.suppress(OSError):
+        while True:
+            taken.append(os.dup(0))
+    for fd in taken[-3:]:
+        os.close(fd)
 
 
 PREPARATIONS = {prepare.__name__: prepare for prepare in (refused, unprivileged, locked, launcherless, crowded)}
@@ -285,7 +291,7 @@ failure(
     "SAVE",
     errno.EMFILE,
     "dup",
-    lambda place: str(place.other_reader),
+    lambda place: str(place.reader),
     fds=lambda place: {place.reader: place.other_reader, place.other_reader: place.reader},
     when="crowded",
 )

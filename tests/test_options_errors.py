@@ -53,12 +53,15 @@ async def main(place, **more):
         assert fresh.children() == [], row
     assert not failed, failed
 
+async def prepare(place):
+    "While the loop runs, for uvloop has descriptors only then."
+    every_failure.PREPARATIONS[{when!r}](place)
+
 assert aiospawn.supported()
 loop = fresh.new_event_loop()
-loop.run_until_complete(asyncio.sleep(0))  # uvloop opens its own descriptors with the first run
 with Place(pathlib.Path(os.environ["DIRECTORY"])) as place:
     place.reader, place.other_reader, place.namespace, place.ruleset
-    every_failure.PREPARATIONS[{when!r}](place)
+    loop.run_until_complete(prepare(place))
     for more in {ways}:
         loop.run_until_complete(main(place, **more))
     loop.close()
