@@ -74,7 +74,11 @@ def supported() -> Support:
 def _examine() -> tuple[Support, bool]:
     """With whether it is worth remembering."""
     if lib is None:
-        reason = f"the native part is not there ({IMPORT_ERROR}); it is built on Linux only, this is {sys.platform}"
+        import sysconfig
+
+        here = f"{sys.platform}, {'free-threaded' if sysconfig.get_config_var('Py_GIL_DISABLED') else 'with that lock'}"
+        built = "it is built on Linux only, for a CPython with the global interpreter lock"
+        reason = f"the native part is not there ({IMPORT_ERROR}); {built}, this is {here}"
         return Support((reason,), MappingProxyType({}), MappingProxyType({}), "none"), True
     bits = lib.aiospawn_probe(_bits(os.environ.get("AIOSPAWN_WITHOUT", "")))
     features = {name: bool(bits & getattr(lib, f"AIOSPAWN_{bit}")) for bit, name, _ in _FEATURES}
