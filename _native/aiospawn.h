@@ -186,7 +186,6 @@ enum aiospawn_feature {
 
 /* Changes in the child of a fork. */
 extern uint32_t aiospawn_generation;
-extern char **environ;
 
 /* What the kernel offers, as feature bits less those in without; tried in a real child, once unless there is a shortage. */
 uint32_t aiospawn_probe(uint32_t without);

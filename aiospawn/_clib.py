@@ -1,6 +1,6 @@
-"""The one door to the extension: nobody else imports it. Its numbers, its structures, and what it is told at import.
+"""The one door to the extensions: nobody else imports them. Their numbers and structures, and what is done at import.
 
-The rooms that call it take `ffi` and `lib` from here: `_support`, `_environ` and `_native`. No cdata leaves these.
+The modules that call it take `ffi` and `lib` from here: `_support` and `_native`. No cdata leaves these.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     import resource
 
 try:
-    from . import _ffi  # type: ignore[attr-defined]
+    from . import _environment, _ffi  # type: ignore[attr-defined]
 except ImportError as error:  # not Linux: installed without its native part
     ffi: Any = None
     lib: Any = None
+    read_environment: Any = None
     IMPORT_ERROR: str | None = str(error)
 else:
     ffi, lib = _ffi.ffi, _ffi.lib
+    read_environment = _environment.read
     IMPORT_ERROR = None
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "lib",
     "pack_counts",
     "pack_step",
+    "read_environment",
     "request_head",
     "rusage",
 ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from . import _clib, _environ, _errors, _stdio, _steps, _support
 from ._clib import NO_FD, Step
 from ._options import DEFAULTS, SETPGRP, SETSID
+from ._values import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,7 +25,6 @@ __all__ = ["Program", "Request", "compiled", "program"]
 
 _LAUNCHERS = {EPROTO: "is of another version than this process's aiospawn"}
 _LONGEST_OPERAND = 200  # characters, in an error's text
-_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 
 class Request:
@@ -169,11 +169,14 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
     Raises TypeError for what is no string, bytes or path, ValueError for a NUL byte or a bad variable name.
     """
     given = [*arguments]
-    argv = [_encoded(argument) for argument in given]
+    argv = [encoded(argument) for argument in given]
     executable = options.executable
     by_descriptor = isinstance(executable, int)
-    path = argv[0] if executable is None or by_descriptor else _encoded(executable)
-    count, environment = _environ.inherited() if options.env is None else _environment(options.env)
+    path = argv[0] if executable is None or by_descriptor else encoded(executable)
+    if options.env is None:
+        count, environment = _environ.inherited()
+    else:
+        count, environment = _environ.given(options.env, by_path=b"/" in path and not by_descriptor)
     paths = [] if by_descriptor else _candidates(path, options.env)
     strings = b"\0".join([*paths, *argv, b""])
     if strings.count(b"\0") != len(paths) + len(argv):
@@ -183,35 +186,14 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
     return Request(b"".join((program.head, counts, program.packed, strings, environment)), shown, options, program)
 
 
-# ---- strings ----------------------------------------------------------------------------------------------------------
-
-
-def _encoded(value: Any) -> bytes:
-    return value.encode(_ENCODING, _ERRORS) if type(value) is str else os.fsencode(value)
-
-
-def _environment(env: Mapping[Any, Any]) -> tuple[int, bytes]:
-    entries = []
-    for key, value in env.items():
-        name = _encoded(key)
-        if b"=" in name:
-            raise ValueError("illegal environment variable name")
-        entries.append(b"%b=%b\0" % (name, _encoded(value)))
-    joined = b"".join(entries)
-    if joined.count(b"\0") != len(entries):
-        raise ValueError("embedded null byte")
-    return len(entries), joined
+# ---- the program's path -----------------------------------------------------------------------------------------------
 
 
 def _candidates(program: bytes, env: Mapping[Any, Any] | None) -> list[bytes]:
     """The paths to try, as CPython has it: the child's PATH, each directory, unless the program is a path itself."""
     if b"/" in program:
         return [program]
-    search = (os.environ if env is None else env).get("PATH")
-    if env is not None and b"PATH" in env:
-        if search is not None:
-            raise ValueError("env cannot contain 'PATH' and b'PATH' keys")
-        search = env[b"PATH"]
+    search = os.environ.get("PATH") if env is None else _environ.search_path(env)
     return [prefix + program for prefix in _prefixes(os.defpath if search is None else search)]
 
 

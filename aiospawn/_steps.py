@@ -16,6 +16,7 @@ from . import _clib, _descriptors
 from ._clib import END_REQUEST, END_STATUS, Step
 from ._options import DEFAULTS, SETPGRP, SETSID
 from ._stdio import closing
+from ._values import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +28,6 @@ __all__ = ["TOLD", "needed_descriptors", "option_steps", "prelude", "runs_alone"
 
 _SIGPIPE, _SIGXFSZ = 13, 25
 _PYTHON_IGNORES = 1 << (_SIGPIPE - 1) | 1 << (_SIGXFSZ - 1)  # what restore_signals puts back
-_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 # Steps that would act on the parent through shared memory (design.md): they run in the launcher.
 _ALONE = frozenset(
@@ -71,9 +71,14 @@ def option_steps(options: Options, plan: Plan) -> list[StepTuple]:
     steps: list[StepTuple] = []
     for name, build in _TABLE:
         value = getattr(options, name)
-        if value != getattr(DEFAULTS, name) or name in _ALWAYS:
+        if name in _ALWAYS or _is_given(value, getattr(DEFAULTS, name)):
             steps += build(value, options, plan)
     return steps
+
+
+def _is_given(value: Any, default: Any) -> bool:
+    """Unlike the default; what is of another type is not asked to compare itself: a path object may be the user's own."""
+    return type(value) is not type(default) or value != default
 
 
 def prelude(options: Options, plan: Plan) -> tuple[list[StepTuple], list[StepTuple]]:
@@ -88,10 +93,10 @@ def prelude(options: Options, plan: Plan) -> tuple[list[StepTuple], list[StepTup
 
 
 def _text(path: Any, *, suffix: bytes = b"") -> bytes:
-    encoded = path.encode(_ENCODING, _ERRORS) if isinstance(path, str) else os.fsencode(path)
-    if b"\0" in encoded:
+    text = encoded(path)
+    if b"\0" in text:
         raise ValueError("embedded null byte")
-    return encoded + suffix + b"\0"
+    return text + suffix + b"\0"
 
 
 def _plain(kind: int) -> Callable[[Any, Options, Plan], Iterator[StepTuple]]:

@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import inspect
+import operator
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["INT_MAX", "callback", "flag", "integer", "number", "own_path", "pair", "terminated"]
+__all__ = ["INT_MAX", "callback", "encoded", "flag", "integer", "number", "own_path", "pair", "terminated", "whole"]
 
 INT_MAX = 2**31 - 1
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+
+
+def encoded(value: Any) -> bytes:
+    """`os.fsencode`, with a short way for what nearly everything is."""
+    return value.encode(_ENCODING, _ERRORS) if type(value) is str else os.fsencode(value)
+
+
+def whole(name: str, value: Any) -> int:
+    """An integer, or what can stand for one (`__index__`), as CPython's own C code takes it; but a bool is a mistake."""
+    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
+        raise TypeError(f"{name} must be an integer, not {type(value).__name__}: {value!r}")
+    return operator.index(value)
 
 
 def number(name: str, value: Any, lowest: int, highest: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, not {type(value).__name__}: {value!r}")
-    if not lowest <= value <= highest:
-        raise ValueError(f"{name} must be between {lowest} and {highest}, got {value}")
-    return value
+    given = whole(name, value)
+    if not lowest <= given <= highest:
+        raise ValueError(f"{name} must be between {lowest} and {highest}, got {given}")
+    return given
 
 
 def integer(
     name: str, lowest: int, highest: int, *, unset: int | None = None, optional: bool = True
 ) -> Callable[[Any], int | None]:
     def check(value: Any) -> int | None:
-        if (optional and value is None) or (unset is not None and value == unset):
+        if optional and value is None:
             return unset
-        return number(name, value, lowest, highest)
+        given = whole(name, value)
+        return given if given == unset else number(name, given, lowest, highest)
 
     return check
 
