@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from . import _capabilities, _descriptors, _ids
-from ._values import INT_MAX, flag, integer, number, own_path, pair
+from ._values import INT_MAX, flag, integer, number, own_path, pair, whole
 
 __all__ = ["CHECKS"]
 
@@ -35,6 +35,13 @@ def _preexec_fn(value: Any) -> Any:
     return value
 
 
+def _env(value: Any) -> Any:
+    """What it maps is looked at when it is compiled. Not in the text: an environment has secrets."""
+    if value is not None and not hasattr(value, "items"):
+        raise TypeError(f"env must be a mapping, not {type(value).__name__}")
+    return value
+
+
 def _pty(value: Any) -> bool | tuple[int, int]:
     if isinstance(value, bool):
         return value
@@ -49,7 +56,7 @@ def _pty(value: Any) -> bool | tuple[int, int]:
 
 
 def _signal(name: str, value: Any) -> int:
-    return number(f"a signal in {name}", int(value) if isinstance(value, signal.Signals) else value, 1, _SIGNALS)
+    return number(f"a signal in {name}", value, 1, _SIGNALS)
 
 
 def _signals(name: str, *, catchable: bool) -> Callable[[Any], int | None]:
@@ -81,8 +88,8 @@ def _rlimits(value: Any) -> dict[int, tuple[int, int]] | None:
     if not isinstance(value, Mapping):
         raise TypeError(f"rlimits must map resource.RLIMIT_* to (soft, hard), not {value!r}")
     limits = {}
-    for kind, limit in value.items():
-        number("a resource in rlimits", kind, 0, 15)
+    for resource, limit in value.items():
+        kind = number("a resource in rlimits", resource, 0, 15)
         soft, hard = limit if isinstance(limit, tuple) and len(limit) == 2 else (limit, limit)
         name = f"rlimits[{kind}]"
         limits[kind] = _limit(name, soft), _limit(name, hard)
@@ -92,7 +99,7 @@ def _rlimits(value: Any) -> dict[int, tuple[int, int]] | None:
 
 
 def _limit(name: str, value: Any) -> int:
-    return _INFINITY if value in (-1, _INFINITY) else number(name, value, 0, _INFINITY)
+    return _INFINITY if whole(name, value) == -1 else number(name, value, 0, _INFINITY)
 
 
 def _affinity(value: Any) -> frozenset[int] | None:
@@ -129,6 +136,7 @@ def _via(value: Any) -> str | None:
 CHECKS: dict[str, Callable[[Any], Any]] = {
     "executable": _descriptors.path_or_descriptor("executable"),
     "preexec_fn": _preexec_fn,
+    "env": _env,
     "close_fds": bool,
     "restore_signals": bool,
     "start_new_session": bool,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
+from types import NoneType
 from typing import Any
 
 from . import _errors, _values
@@ -31,11 +32,17 @@ def is_open(fd: int) -> bool:
 
 
 def descriptor(name: str, value: Any) -> int:
-    """A descriptor, or what has a `fileno()`. Open now: the child could only tell later."""
-    fd = value if isinstance(value, int) else value.fileno()
+    """A descriptor, or what has a `fileno()`. Open now: the child could only tell later.
+
+    Raises OSError (EBADF) for one that is not, OverflowError for a number that none can have, and what `fileno()` raises.
+    """
+    number = value if isinstance(value, int) else value.fileno()
+    fd = int(number) if isinstance(number, int) else _values.whole(f"{name}: fileno() of {value!r}", number)
+    if not -_values.INT_MAX - 1 <= fd <= _values.INT_MAX:
+        raise OverflowError(f"{name}={value!r}: a descriptor's number is an int of C's")
     if not is_open(fd):
         raise _errors.bad_descriptor(name, value)
-    return int(fd)
+    return fd
 
 
 def own_descriptor(name: str, value: Any) -> int:
@@ -49,10 +56,16 @@ def optional(name: str) -> Callable[[Any], int | None]:
     return lambda value: None if value is None else own_descriptor(name, value)
 
 
+def _is_descriptor(value: Any) -> bool:
+    """Rather than a path: an object that can be both is the path that the stdlib takes it for."""
+    if isinstance(value, (str, bytes, bool, NoneType, os.PathLike)):
+        return False
+    return isinstance(value, int) or hasattr(value, "fileno")
+
+
 def path_or_descriptor(name: str) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
-        is_descriptor = isinstance(value, int) or hasattr(value, "fileno")
-        if is_descriptor:
+        if _is_descriptor(value):
             return descriptor(name, value)
         if value is not None:
             os.fspath(value)  # raises the stdlib's TypeError
@@ -65,13 +78,14 @@ def own_path_or_descriptor(name: str) -> Callable[[Any], Any]:
     check_path = _values.own_path(name)
 
     def check(value: Any) -> Any:
-        is_descriptor = isinstance(value, int) or hasattr(value, "fileno")
-        return own_descriptor(name, value) if is_descriptor else check_path(value)
+        return own_descriptor(name, value) if _is_descriptor(value) else check_path(value)
 
     return check
 
 
 def pass_fds(value: Any) -> tuple[int, ...]:
+    if not value:  # None too, as where CPython launches by posix_spawn
+        return ()
     numbers = tuple(sorted({int(fd) for fd in value}))
     for fd in numbers:
         if not 0 <= fd <= _values.INT_MAX:
@@ -82,13 +96,13 @@ def pass_fds(value: Any) -> tuple[int, ...]:
 
 
 def _child_number(name: str, value: Any) -> int:
-    _values.number(f"a descriptor in {name}", value, 0, _values.INT_MAX)
+    number = _values.number(f"a descriptor in {name}", value, 0, _values.INT_MAX)
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and value >= soft:
-        raise ValueError(f"{name}[{value}]: descriptors are below {soft}, the soft RLIMIT_NOFILE")
-    return int(value)
+    if soft != resource.RLIM_INFINITY and number >= soft:
+        raise ValueError(f"{name}[{number}]: descriptors are below {soft}, the soft RLIMIT_NOFILE")
+    return number
 
 
 def fds(value: Any) -> dict[int, int] | None:
@@ -105,13 +119,13 @@ def open_fds(value: Any) -> dict[int, tuple[bytes, int, int]] | None:
     if not isinstance(value, Mapping):
         raise TypeError(f"open_fds must map child descriptors to (path, flags, mode), not {value!r}")
     opened = {}
-    for number, specification in value.items():
-        _child_number("open_fds", number)
+    for key, specification in value.items():
+        number = _child_number("open_fds", key)
         if not isinstance(specification, tuple) or len(specification) not in (2, 3):
             raise TypeError(f"open_fds[{number}] must be (path, flags) or (path, flags, mode), got {specification!r}")
-        path, flags, mode = specification if len(specification) == 3 else (*specification, 0o666)
-        _values.number(f"open_fds[{number}] flags", flags, 0, _values.INT_MAX)
-        _values.number(f"open_fds[{number}] mode", mode, 0, 0o7777)
+        path, *numbers = specification if len(specification) == 3 else (*specification, 0o666)
+        flags = _values.number(f"open_fds[{number}] flags", numbers[0], 0, _values.INT_MAX)
+        mode = _values.number(f"open_fds[{number}] mode", numbers[1], 0, 0o7777)
         opened[number] = (_values.terminated(f"open_fds[{number}]", path), flags & ~os.O_CLOEXEC, mode)
     return opened
 

@@ -122,6 +122,8 @@ OUT_OF_RANGE = [
     bad(ValueError, "hook", str(2**64), hook=NativeHook(2**64)),
     bad(ValueError, "hook", "-1", hook=NativeHook(4096, -1)),
     bad(ValueError, "via", "'bus'", via="bus"),
+    *(bad(OverflowError, f"{name}={1 << 31}", **{name: 1 << 31}) for name in ("stdin", "cwd", "executable", "foreground")),
+    bad(OverflowError, f"fds[4]={1 << 63}", fds={4: 1 << 63}),
 ]
 
 CONTRADICTIONS = [
@@ -169,8 +171,6 @@ CLOSED = [
     bad(OSError, f"(pass_fds={_CLOSED})", pass_fds=[0, _CLOSED]),
     bad(OSError, f"(setns={_CLOSED})", setns=[_CLOSED]),
     bad(OSError, f"(fds[4]={_CLOSED})", fds={4: _CLOSED}),
-    *(bad(OSError, f"({name}={1 << 31})", **{name: 1 << 31}) for name in ("stdin", "cwd", "executable", "foreground")),
-    bad(OSError, f"(fds[4]={1 << 63})", fds={4: 1 << 63}),
 ]
 
 

@@ -58,6 +58,12 @@ DIFFERENCES: dict[str, Difference] = {
         Raised("ValueError", None, None, "STDOUT can only be used for stderr"),
         versions=sys.version_info < (3, 13),
     ),
+    **{
+        f"environment {name}": Difference(
+            "env that is no mapping", Raised("TypeError", None, None, f"env must be a mapping, not {kind}")
+        )
+        for name, kind in (("of another type", "int"), ("as pairs", "list"))
+    },
     "umask of another type": _type_error("umask"),
     **{
         f"{name} a list": Difference("Flags", (0, None, None), versions=sys.version_info < (3, 12))
