@@ -34,6 +34,7 @@ __all__ = ["Capture", "Ending", "NativeCapture"]
 _logger = asyncio.log.logger  # type: ignore[attr-defined]
 _WRITE = int(Watch.WRITE)
 _WRITE_SIZE = 256 * 1024
+_REST_S = 1.0  # for the end of the pipes of a child that was stopped: only somebody outside of its tree can still hold one
 
 _E = TypeVar("_E", bound=BaseException)
 
@@ -52,6 +53,7 @@ class Capture:
     """One child, whoever launched it: what came of it so far, and how to stop it."""
 
     __slots__ = (
+        "_emptied",
         "_exit",
         "_failure",
         "_input",
@@ -96,6 +98,7 @@ class Capture:
         self._observer = observer
         self._timers: list[asyncio.TimerHandle] = []
         self._exit: asyncio.Future[None] | None = None  # for whoever stops it
+        self._emptied: asyncio.Future[None] | None = None  # done when no pipe is open, for whoever stops it
         self._failure: OSError | None = None
         self._refusal: PermissionError | None = None
 
@@ -124,6 +127,8 @@ class Capture:
 
     def _pipe_ended(self) -> None:
         self._pipes -= 1
+        if self._pipes <= 0 and self._emptied is not None and not self._emptied.done():
+            self._emptied.set_result(None)
         self._settle(Ending.COMPLETE)
 
     def _exited(self, returncode: int, usage: bytes | None) -> None:
@@ -174,18 +179,27 @@ class Capture:
 
     # ---- its end ------------------------------------------------------------------------------------------------------
 
-    async def stop(self, grace: float) -> None:
-        """Ends the child and its tree (`_ending`). A program that may not be signalled goes on; `noted` tells."""
+    async def stop(self, grace: float, *, read_out: bool = False) -> None:
+        """Ends the child and its tree (`_ending`). A program that may not be signalled goes on; `noted` tells.
+
+        `read_out`: also what it wrote before its end is collected, which the pipes still hold when it is reaped.
+        """
         if self._exit is None:
             self._exit = self.loop.create_future()
             if self.returncode is not None:
                 self._exit.set_result(None)
         try:
             await ended(self._tree, self._exit, grace)
+            if read_out and self._pipes > 0:
+                self._emptied = self.loop.create_future()
+                await asyncio.wait([self._emptied], timeout=self._rest_s())
         except PermissionError as refusal:
             self._refusal = refusal
         finally:
             self._release_at_exit()
+
+    def _rest_s(self) -> float:
+        return _REST_S if self._pipe_grace is None else min(self._pipe_grace, _REST_S)
 
     def noted(self, exception: _E) -> _E:
         """The exception, which tells what was not stopped."""

@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._ending import outlasted
+from ._ending import is_thrown_away, outlasted
 from ._result import CompletedProcess  # noqa: TC001 - typing.get_type_hints(MapResult) looks for it here
 from ._run import run
 
@@ -207,7 +207,7 @@ class Crew:
             return  # thrown away, and the workers with it
         self._cancel_all()
         self._wake_caller()  # who may be another task
-        cancelled = await outlasted([*self._workers], self._cancel_all)  # again: that kills at once what had its time to end
+        cancelled = await outlasted([*self._workers], self._hurry_all)
         if isinstance(self._source, AsyncGenerator):
             await self._source.aclose()
         if cancelled is not None:
@@ -219,8 +219,19 @@ class Crew:
             with contextlib.suppress(RuntimeError):  # the loop is closed, and its tasks with it
                 self._loop.call_soon_threadsafe(self._cancel_all)
 
+    def is_thrown_away(self, error: BaseException | None) -> bool:
+        """Is the caller's block left so that nothing can be awaited?"""
+        return is_thrown_away(error, self._loop)
+
     def _cancel_all(self) -> None:
+        """What runs is stopped; what is being stopped already, by `halt`, keeps its time to end."""
         self._stopped = True
+        for worker in self._workers:
+            if not worker.cancelling():
+                worker.cancel()
+
+    def _hurry_all(self) -> None:
+        """Kills at once what is being stopped."""
         for worker in self._workers:
             worker.cancel()
 

@@ -6,7 +6,8 @@ It is the same for all:
  - Then SIGKILL goes to what is left, and to the cgroup. It is over when the child is reaped.
  - Nothing tells that a group whose leader is gone is empty: it is looked at, soon, then ever less often. Dead members keep
    it where nobody reaps orphans, as in many a container; only /proc tells them from the living.
- - Cancelled meanwhile, the grace is over: killed and reaped, and the cancellation goes on, however often it comes.
+ - Cancelled meanwhile, the grace is over: killed and reaped, and the cancellation goes on, however often it comes. A scope of
+   anyio's that was cancelled before does not count (`_scopes`).
  - Thrown away meanwhile (GeneratorExit) nothing can be awaited: it is killed at once. Where the loop was closed under it, it
    lives on, as every child of that loop.
  - A program that may not be signalled (set-user-id) goes on and is not waited for: PermissionError, or a note on what else
@@ -17,15 +18,18 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import inspect
 import signal
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from ._scopes import Shield
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterable
 
     from ._tree import Tree
 
-__all__ = ["all_ended", "ended", "is_thrown_away", "note", "outlasted", "unhurt"]
+__all__ = ["all_ended", "ended", "is_thrown_away", "joined", "note", "outlasted", "unhurt"]
 
 _T = TypeVar("_T")
 _FIRST_LOOK, _LAST_LOOK = 0.001, 0.05  # seconds between looks at a group whose leader is gone
@@ -37,7 +41,8 @@ async def ended(tree: Tree, exited: asyncio.Future[Any], grace: float) -> None:
     try:
         tree.signal(signal.SIGTERM)
         try:
-            await _gone_within(tree, exited, grace)
+            with Shield():
+                await _gone_within(tree, exited, grace)
         except asyncio.CancelledError as exc:
             cancelled = exc
         except GeneratorExit:
@@ -87,7 +92,8 @@ async def outlasted(
     cancelled = None
     while not all(future.done() for future in futures):
         try:
-            await asyncio.wait(futures)
+            with Shield():
+                await asyncio.wait(futures)
         except asyncio.CancelledError as exc:
             cancelled = exc
             if meanwhile is not None:
@@ -95,18 +101,53 @@ async def outlasted(
     return cancelled
 
 
-async def all_ended(endings: Iterable[Coroutine[Any, Any, Any]]) -> None:
-    """Lets coroutines that end processes come to their ends, at once. Cancelled meanwhile it cancels each, which kills.
+async def all_ended(endings: Iterable[Coroutine[Any, Any, Any] | asyncio.Task[Any]]) -> None:
+    """Lets what ends processes come to its end, at once. Cancelled meanwhile it cancels each, which kills.
 
-    Raises the cancellation, or what the first of them raised.
+    Raises the cancellation, with a note on each program that goes on, or what the first of them raised.
     """
-    tasks = [asyncio.get_running_loop().create_task(ending) for ending in endings]
-    cancelled = await outlasted(tasks, lambda: [task.cancel() for task in tasks])
-    errors = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
+    tasks = [asyncio.ensure_future(ending) for ending in endings]
+
+    def hurry() -> None:
+        for task in tasks:
+            task.cancel()
+
+    try:
+        cancelled = await outlasted(tasks, hurry)
+    except GeneratorExit:
+        if not any(task.get_loop().is_closed() for task in tasks):
+            hurry()
+        raise
     if cancelled is not None:
+        for task in tasks:
+            _take_notes(cancelled, task)
         raise cancelled
+    errors = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
     if errors:
         raise errors[0]
+
+
+async def joined(stopping: asyncio.Task[Any], exc: BaseException | None) -> None:
+    """Waits for a task that ends a process already, since `exc` is on its way: a cancellation makes it kill at once.
+
+    Raises as `all_ended`.
+    """
+    if isinstance(exc, asyncio.CancelledError):
+        stopping.cancel()
+    await all_ended([stopping])
+    if exc is not None and stopping.cancelled():
+        _take_notes(exc, stopping)
+
+
+def _take_notes(exception: BaseException, task: asyncio.Future[Any]) -> None:
+    """Copies what a task that has ended a process reports of a program that goes on to the exception that is raised."""
+    try:
+        task.result()
+    except PermissionError as refusal:
+        note(exception, refusal)
+    except asyncio.CancelledError as its_own:
+        for text in getattr(its_own, "__notes__", ()):
+            exception.add_note(text)
 
 
 class Owned(Protocol):
@@ -144,8 +185,18 @@ async def unhurt(launch: Coroutine[Any, Any, _T], owned: Callable[[_T], Owned]) 
 
 
 def is_thrown_away(exception: BaseException | None, loop: asyncio.AbstractEventLoop | None) -> bool:
-    """Is a block left because its coroutine is thrown away under a loop that does not run?
+    """Is a block left because its coroutine is closed, so that nothing can be awaited?
 
-    Under one that runs, GeneratorExit may be an asynchronous generator's, which is closed in order and may await.
+    `coroutine.close()` and the garbage collector throw GeneratorExit into a coroutine. The other place is the `yield` of an
+    asynchronous generator, which is closed in order and may await, while the loop runs.
     """
-    return isinstance(exception, GeneratorExit) and loop is not None and not loop.is_running()
+    if not isinstance(exception, GeneratorExit) or loop is None:
+        return False
+    return not loop.is_running() or not _struck_a_generator(exception)
+
+
+def _struck_a_generator(exception: GeneratorExit) -> bool:
+    origin = exception.__traceback__
+    while origin is not None and origin.tb_next is not None:
+        origin = origin.tb_next
+    return origin is not None and bool(origin.tb_frame.f_code.co_flags & inspect.CO_ASYNC_GENERATOR)

@@ -21,6 +21,7 @@ from ._run import number_of_bytes
 if TYPE_CHECKING:
     from ._command import Command
     from ._observe import Observer
+    from ._process import Process
     from ._result import Text
 
 __all__ = ["LineReader", "lines"]
@@ -28,20 +29,25 @@ __all__ = ["LineReader", "lines"]
 _PIPE = asyncio.subprocess.PIPE
 _BLOCK = 64 * 1024  # bytes of one read; the stream stops reading the pipe when twice as much waits
 
+# Of a child that was stopped, pipe and stream hold no more bytes than this, and they end at once: only somebody outside of its
+# tree writes more, or lets us wait longer.
+_MOST_LEFT, _LEFT_S = 1024 * 1024, 1.0
+
 
 class LineReader:
     """Lines of a stream, in bytes or text; `limit` is the most of one, without its end."""
 
-    __slots__ = ("_decoder", "_end", "_length", "_limit", "_lines", "_rest", "_stream")
+    __slots__ = ("_codec", "_decoder", "_end", "_length", "_limit", "_lines", "_rest", "_stream")
 
     def __init__(self, stream: asyncio.StreamReader, mode: Text | None, limit: int | None = None) -> None:
         self._stream = stream
         self._limit = limit
+        self._codec: codecs.IncrementalDecoder | None = None
         self._decoder: Any = None
         self._end: Any = b"\n"
         if mode is not None:
-            decoder = codecs.getincrementaldecoder(mode.encoding)(mode.errors)
-            self._decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
+            self._codec = codecs.getincrementaldecoder(mode.encoding)(mode.errors)
+            self._decoder = io.IncrementalNewlineDecoder(self._codec, translate=True)
             self._end = "\n"
         self._lines: collections.deque[Any] = collections.deque()
         self._rest: list[Any] = []  # of a line whose end has not come
@@ -49,15 +55,30 @@ class LineReader:
 
     async def readline(self) -> Any:
         """The next line, with its end, which the last may lack; empty when there is none. OverflowError: above the limit."""
+        return await self.whole_line() or self.rest()
+
+    async def whole_line(self) -> Any:
+        """The next line that has an end; empty when there is none. OverflowError: above the limit."""
         while not self._lines:
             if not await self._more() and not self._lines:  # a carriage return is a line's end only at the output's
-                line = self._end[:0].join(self._rest)
-                self._rest.clear()
-                return line
+                return self._end[:0]
         line = self._lines.popleft()
         if self._limit is not None and len(line) > self._limit + 1:
             raise OverflowError
         return line
+
+    def rest(self) -> Any:
+        """What came behind the last end of a line, when nothing more is read."""
+        if self._decoder is not None:
+            self._rest.append(self._decoder.decode(b"", final=True))
+        rest = self._end[:0].join(self._rest)
+        self._rest.clear()
+        return rest
+
+    def tolerate(self) -> None:
+        """From now on bytes that are none in the encoding do not raise: escapes take their place."""
+        if self._codec is not None and self._codec.errors == "strict":
+            self._codec.errors = "backslashreplace"
 
     async def read(self, size: int = -1) -> Any:
         """So many bytes or characters, fewer at the end; all there are if it is negative."""
@@ -133,10 +154,11 @@ def lines(
     subprocess.CalledProcessError with `check`.
 
     Leaving the loop earlier stops the child as `run` does, soon; `async with contextlib.aclosing(lines(...))` waits for
-    that. `timeout` (seconds) is for all of it, and looked at when a line is waited for. Arguments are as with `run`;
-    `stderr` may not be PIPE.
+    that. `timeout` (seconds) is for all of it, and looked at when a line is waited for: then the child is stopped, and what it
+    still writes are lines as well. subprocess.TimeoutExpired comes behind them; its `output` is what came behind the last
+    newline, as a prompt, bytes or str like the lines. Arguments are as with `run`; `stderr` may not be PIPE.
 
-    Raises what `run` raises, with no output in it, and LineTooLong. Only a bad argument raises here, the rest where the
+    Raises what `run` raises, with no other output in it, and LineTooLong. Only a bad argument raises here, the rest where the
     iteration begins.
     """
     mode = text_mode(text, universal_newlines, encoding, errors)
@@ -162,32 +184,94 @@ async def _lines(
     *,
     check: bool,
 ) -> AsyncGenerator[Any, None]:
-    loop = asyncio.get_running_loop()
-    deadline = None if timeout is None else loop.time() + timeout
     process = await observed(watcher, command, stdin=streams[0], stdout=_PIPE, stderr=streams[1])
     assert process.stdout is not None
     reader = LineReader(process.stdout, mode, max_line)
+    output = _Output(process, reader, timeout, grace)
     over = False
     try:
-        while True:
-            async with asyncio.timeout_at(deadline):  # not around the yield: the consumer's time is its own
-                line = await reader.readline()
-            if not line:
-                break
+        while line := await output.line():
             yield line
-        async with asyncio.timeout_at(deadline):
-            returncode = await process.wait()
+        if not await output.is_complete():
+            assert timeout is not None
+            raise subprocess.TimeoutExpired(command.shown, timeout, reader.rest() or None)
         over = True
-    except TimeoutError:
-        assert timeout is not None
-        raise subprocess.TimeoutExpired(command.shown, timeout) from None
     except OverflowError:
         assert max_line is not None
         raise LineTooLong(command.shown, max_line) from None
     finally:
         if not over:
-            await process.end(grace, sys.exception())
+            await output.end(sys.exception())
         if watcher is not None and process.returncode is not None:
             watcher.exited(process.returncode, process.rusage)
-    if check and returncode:
-        raise subprocess.CalledProcessError(returncode, command.shown)
+    if check and process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command.shown)
+
+
+class _Output:
+    """The lines of a process that has so many seconds. Then it is stopped, and what it still writes are lines as well."""
+
+    def __init__(self, process: Process, reader: LineReader, timeout: float | None, grace: float) -> None:
+        self._process = process
+        self._reader = reader
+        self._grace = grace
+        self._loop = asyncio.get_running_loop()
+        self._deadline = None if timeout is None else self._loop.time() + timeout
+        self._stopping: asyncio.Task[int] | None = None
+        self._waiting: asyncio.Timeout | None = None  # for a line, while the process is being stopped
+        self._left, self._left_s = _MOST_LEFT, _LEFT_S
+
+    async def line(self) -> Any:
+        """The next one; empty at the end."""
+        if self._stopping is None:
+            try:
+                async with asyncio.timeout_at(self._deadline):  # not around the yield: the consumer's time is its own
+                    return await self._reader.readline()
+            except TimeoutError:
+                self._stop()
+        return await self._left_line()
+
+    async def is_complete(self) -> bool:
+        """Waits for the exit of the process. False if it had to be stopped."""
+        if self._stopping is None:
+            try:
+                async with asyncio.timeout_at(self._deadline):
+                    await self._process.wait()
+            except TimeoutError:
+                self._stop()
+        return self._stopping is None
+
+    def _stop(self) -> None:
+        self._reader.tolerate()
+        self._stopping = self._loop.create_task(self._process.stop(self._grace))
+        self._stopping.add_done_callback(self._stopped)
+
+    def _stopped(self, _: asyncio.Task[int]) -> None:
+        if self._waiting is not None:
+            self._waiting.reschedule(self._loop.time() + (0 if self._goes_on() else _LEFT_S))
+
+    async def _left_line(self) -> Any:
+        assert self._stopping is not None
+        is_stopped, began = self._stopping.done(), self._loop.time()
+        if is_stopped and (self._goes_on() or self._left <= 0):
+            return b""
+        try:
+            async with asyncio.timeout(self._left_s if is_stopped else None) as self._waiting:
+                line = await self._reader.whole_line()
+        except TimeoutError:
+            return b""
+        finally:
+            self._waiting = None
+        if is_stopped:
+            self._left -= len(line)
+            self._left_s -= self._loop.time() - began
+        return line
+
+    def _goes_on(self) -> bool:
+        """May the process not be signalled? Then it is not waited for."""
+        assert self._stopping is not None
+        return self._stopping.cancelled() or self._stopping.exception() is not None
+
+    async def end(self, exc: BaseException | None) -> None:
+        """Ends the process with its output, where the iteration ends by `exc`."""
+        await self._process.end(self._grace, exc, self._stopping)

@@ -107,6 +107,9 @@ class Map:
             raise RuntimeError("the next result of this map is being waited for already")
         try:
             result = await self._crew.result()
+        except GeneratorExit:
+            self._crew.abandon()
+            raise
         except BaseException:
             await self.aclose()
             raise
@@ -127,7 +130,10 @@ class Map:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.aclose()
+        if self._crew.is_thrown_away(error):
+            self._crew.abandon()
+        else:
+            await self.aclose()
 
     def __del__(self) -> None:
         self._crew.abandon()

@@ -159,7 +159,7 @@ async def pipeline(
         _noted(children, exc)
         raise
     if ending is not Ending.COMPLETE:
-        await _stop_all(children, grace)
+        await _stop_all(children, grace, read_out=ending is Ending.TIMED_OUT)
     collected = _Collected(children, commands, stdout == _PIPE, stderr == _PIPE)
     if ending is Ending.TIMED_OUT:
         raise _noted(children, collected.timed_out(timeout))
@@ -251,8 +251,12 @@ async def _concluded(children: Sequence[Capture], timeout: float | None) -> Endi
     return Ending.COMPLETE
 
 
-async def _stop_all(children: Sequence[Capture], grace: float) -> None:
-    await all_ended(child.stop(grace) for child in children if not child.has_failed())
+async def _stop_all(children: Sequence[Capture], grace: float, *, read_out: bool = False) -> None:
+    try:
+        await all_ended(child.stop(grace, read_out=read_out) for child in children if not child.has_failed())
+    except asyncio.CancelledError as exc:
+        _noted(children, exc)
+        raise
 
 
 def _noted(children: Sequence[Capture], exception: _E) -> _E:

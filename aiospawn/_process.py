@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from . import _launch
 from ._command import seconds
-from ._ending import ended, is_thrown_away, note, unhurt
+from ._ending import ended, is_thrown_away, joined, note, unhurt
 from ._keywords import ExecKeywords, ShellKeywords, Stream, StrOrBytesPath
 from ._streams import StreamProtocol
 from ._transport import SubprocessTransport
@@ -122,13 +122,18 @@ class Process(asyncio.subprocess.Process):
         if pipe is not None:
             pipe.close()
 
-    async def end(self, grace: float = 5.0, exc: BaseException | None = None) -> None:
-        """`stop`, and closes the pipes. Where `exc` is on its way a program that is not ours is a note on that."""
+    async def end(
+        self, grace: float = 5.0, exc: BaseException | None = None, stopping: asyncio.Task[int] | None = None
+    ) -> None:
+        """`stop`, and closes the pipes. Where `exc` is on its way a program that is not ours is a note on that.
+
+        `stopping`: where `stop` runs already, in a task.
+        """
         if is_thrown_away(exc, self._loop):
             self.abandon()
             return
         try:
-            await self.stop(grace)
+            await (self.stop(grace) if stopping is None else joined(stopping, exc))
         except PermissionError as refusal:
             if exc is None:
                 raise

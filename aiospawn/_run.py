@@ -187,7 +187,7 @@ async def concluded(child: Capture, timeout: float | None, grace: float) -> Endi
     if ending is Ending.FAILED:
         raise child.failure()
     if ending in (Ending.TIMED_OUT, Ending.TOO_MUCH):
-        await child.stop(grace)
+        await child.stop(grace, read_out=ending is Ending.TIMED_OUT)
     return ending
 
 

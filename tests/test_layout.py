@@ -17,6 +17,7 @@ ORDER = (
         "_view",
         "_handles",
         "_tree",
+        "_scopes",
         "_ending",
         "_transport",
         "_launch",
