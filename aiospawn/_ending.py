@@ -6,8 +6,8 @@ It is the same for all:
  - Then SIGKILL goes to what is left, and to the cgroup. It is over when the child is reaped.
  - Nothing tells that a group whose leader is gone is empty: it is looked at, soon, then ever less often. Dead members keep
    it where nobody reaps orphans, as in many a container; only /proc tells them from the living.
- - Cancelled meanwhile, the grace is over: killed and reaped, and the cancellation goes on, however often it comes. A scope of
-   anyio's that was cancelled before does not count (`_scopes`).
+ - Cancelled meanwhile, the grace is over: killed and reaped, and the cancellation goes on, however often it comes. That of a
+   scope of anyio's that was cancelled before does not count (`_scopes`).
  - Thrown away meanwhile (GeneratorExit) nothing can be awaited: it is killed at once. Where the loop was closed under it, it
    lives on, as every child of that loop.
  - A program that may not be signalled (set-user-id) goes on and is not waited for: PermissionError, or a note on what else
@@ -82,7 +82,13 @@ def _refusal(tree: Tree, exited: asyncio.Future[Any]) -> PermissionError:
 
 def note(exception: BaseException, refusal: PermissionError) -> None:
     """Tells of what goes on where another exception is on its way."""
-    exception.add_note(f"Its {refusal.strerror}.")
+    _add_note(exception, f"Its {refusal.strerror}.")
+
+
+def _add_note(exception: BaseException, text: str) -> None:
+    """Once: nested blocks may own the same process."""
+    if text not in getattr(exception, "__notes__", ()):
+        exception.add_note(text)
 
 
 async def outlasted(
@@ -101,10 +107,13 @@ async def outlasted(
     return cancelled
 
 
-async def all_ended(endings: Iterable[Coroutine[Any, Any, Any] | asyncio.Task[Any]]) -> None:
+async def all_ended(
+    endings: Iterable[Coroutine[Any, Any, Any] | asyncio.Task[Any]], exc: BaseException | None = None
+) -> None:
     """Lets what ends processes come to its end, at once. Cancelled meanwhile it cancels each, which kills.
 
-    Raises the cancellation, with a note on each program that goes on, or what the first of them raised.
+    Raises the cancellation, or what the first of them raised. A program that goes on is a note on the cancellation, or on
+    `exc`, where that is on its way.
     """
     tasks = [asyncio.ensure_future(ending) for ending in endings]
 
@@ -118,13 +127,29 @@ async def all_ended(endings: Iterable[Coroutine[Any, Any, Any] | asyncio.Task[An
         if not any(task.get_loop().is_closed() for task in tasks):
             hurry()
         raise
+    raised = cancelled or exc
+    errors = [error for task in tasks if (error := _error_of(task, raised)) is not None]
     if cancelled is not None:
-        for task in tasks:
-            _take_notes(cancelled, task)
         raise cancelled
-    errors = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
     if errors:
         raise errors[0]
+
+
+def _error_of(ended: asyncio.Future[Any], raised: BaseException | None) -> BaseException | None:
+    """What ending a process raised, unless that can be a note on what is raised anyway."""
+    try:
+        ended.result()
+    except asyncio.CancelledError as exc:
+        if raised is not None:
+            for text in getattr(exc, "__notes__", ()):
+                _add_note(raised, text)
+    except PermissionError as refusal:
+        if raised is None:
+            return refusal
+        note(raised, refusal)
+    except BaseException as exc:  # noqa: BLE001 - it is raised
+        return exc
+    return None
 
 
 async def joined(stopping: asyncio.Task[Any], exc: BaseException | None) -> None:
@@ -134,20 +159,7 @@ async def joined(stopping: asyncio.Task[Any], exc: BaseException | None) -> None
     """
     if isinstance(exc, asyncio.CancelledError):
         stopping.cancel()
-    await all_ended([stopping])
-    if exc is not None and stopping.cancelled():
-        _take_notes(exc, stopping)
-
-
-def _take_notes(exception: BaseException, task: asyncio.Future[Any]) -> None:
-    """Copies what a task that has ended a process reports of a program that goes on to the exception that is raised."""
-    try:
-        task.result()
-    except PermissionError as refusal:
-        note(exception, refusal)
-    except asyncio.CancelledError as its_own:
-        for text in getattr(its_own, "__notes__", ()):
-            exception.add_note(text)
+    await all_ended([stopping], exc)
 
 
 class Owned(Protocol):

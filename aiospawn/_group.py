@@ -99,10 +99,10 @@ class ProcessGroup:
         await self._stop(None)
 
     async def _stop(self, exc: BaseException | None) -> None:
-        await all_ended([self._ended(*running, exc) for running in self._running.items()])
+        await all_ended([self._ended(*running) for running in self._running.items()], exc)
 
-    async def _ended(self, process: Process, following: asyncio.Task[None], exc: BaseException | None) -> None:
-        await process.end(self._grace, exc)
+    async def _ended(self, process: Process, following: asyncio.Task[None]) -> None:
+        await process.end(self._grace)
         if process.returncode is not None:
             await asyncio.wait([following])
 

@@ -29,8 +29,8 @@ __all__ = ["LineReader", "lines"]
 _PIPE = asyncio.subprocess.PIPE
 _BLOCK = 64 * 1024  # bytes of one read; the stream stops reading the pipe when twice as much waits
 
-# Of a child that was stopped, pipe and stream hold no more bytes than this, and they end at once: only somebody outside of its
-# tree writes more, or lets us wait longer.
+# Of a child that was stopped, pipe and stream hold no more bytes than this, and they end at once: only somebody outside of
+# its tree writes more, or lets us wait longer.
 _MOST_LEFT, _LEFT_S = 1024 * 1024, 1.0
 
 
@@ -154,12 +154,14 @@ def lines(
     subprocess.CalledProcessError with `check`.
 
     Leaving the loop earlier stops the child as `run` does, soon; `async with contextlib.aclosing(lines(...))` waits for
-    that. `timeout` (seconds) is for all of it, and looked at when a line is waited for: then the child is stopped, and what it
-    still writes are lines as well. subprocess.TimeoutExpired comes behind them; its `output` is what came behind the last
-    newline, as a prompt, bytes or str like the lines. Arguments are as with `run`; `stderr` may not be PIPE.
+    that. Arguments are as with `run`; `stderr` may not be PIPE.
 
-    Raises what `run` raises, with no other output in it, and LineTooLong. Only a bad argument raises here, the rest where the
-    iteration begins.
+    `timeout` (seconds) is for all of it, and looked at when a line is waited for. Then the child is stopped; the lines that
+    it still writes are iterated over as well, and subprocess.TimeoutExpired follows. Its `output` is what came behind the
+    last newline, such as a prompt: bytes or str, as the lines are, or None.
+
+    Raises what `run` raises, with no other output in it, and LineTooLong. Only a bad argument raises here, the rest where
+    the iteration begins.
     """
     mode = text_mode(text, universal_newlines, encoding, errors)
     if stderr == _PIPE:

@@ -1,0 +1,162 @@
+"""A coroutine that was closed while its loop runs "ignored GeneratorExit": a block of ours in it awaited the child's end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import fresh
+import pytest
+
+import aiospawn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
+
+_LONG = ["sleep", "1000"]
+_CLEANS = ["sh", "-c", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done"]
+
+
+async def _pause() -> None:
+    await asyncio.Event().wait()
+
+
+async def _block() -> None:
+    async with await aiospawn.create_subprocess_exec(*_LONG):
+        await _pause()
+
+
+async def _block_in_a_stack() -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(await aiospawn.create_subprocess_exec(*_LONG))
+        await _pause()
+
+
+@contextlib.asynccontextmanager
+async def _session() -> AsyncIterator[Any]:
+    async with await aiospawn.create_subprocess_exec(*_LONG) as process:
+        yield process
+
+
+async def _block_of_a_manager() -> None:
+    async with _session():
+        await _pause()
+
+
+async def _group() -> None:
+    async with aiospawn.ProcessGroup() as group:
+        await group.spawn(*_LONG)
+        await _pause()
+
+
+async def _group_that_waits() -> None:
+    async with aiospawn.ProcessGroup() as group:
+        await group.spawn(*_LONG)
+
+
+async def _group_that_stops() -> None:
+    async with aiospawn.ProcessGroup() as group:
+        await group.spawn(*_LONG)
+        await group.stop()
+
+
+async def _popen() -> None:
+    async with await aiospawn.popen("exec sleep 1000"):
+        await _pause()
+
+
+async def _popen_that_waits() -> None:
+    async with await aiospawn.popen("exec sleep 1000") as pipe:
+        await pipe.close()
+
+
+async def _map() -> None:
+    async for _ in aiospawn.map([_LONG]):
+        pass
+
+
+async def _map_block() -> None:
+    async with aiospawn.map([["true"], _LONG]) as results:
+        await anext(results)
+        await _pause()
+
+
+async def _run() -> None:
+    await aiospawn.run(_LONG)
+
+
+async def _pipeline() -> None:
+    await aiospawn.pipeline(_LONG, ["cat"])
+
+
+ALL = (
+    *(_block, _block_in_a_stack, _block_of_a_manager, _group, _group_that_waits, _group_that_stops),
+    *(_popen, _popen_that_waits, _map, _map_block, _run, _pipeline),
+)
+
+
+async def _no_children_but(before: list[int]) -> None:
+    while fresh.children() != before:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.01)
+
+
+class _Driven:
+    """Awaits a coroutine without being closed with it, or closing it."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._coroutine = coroutine
+
+    def __await__(self) -> Any:
+        while True:
+            yield self._coroutine.send(None)
+
+
+async def _drive(coroutine: Coroutine[Any, Any, None]) -> None:
+    await _Driven(coroutine)
+
+
+@pytest.mark.parametrize("way", ALL)
+async def test_closed(way: Any) -> None:
+    """The child is killed, and reaped by the loop."""
+    before = fresh.children()
+    coroutine = way()
+    driver = asyncio.create_task(_drive(coroutine))
+    while fresh.children() == before:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)  # most launches are over then; one that is not must end as well
+    coroutine.close()
+    driver.cancel()
+    await asyncio.wait([driver])
+    await _no_children_but(before)
+
+
+made: list[Any] = []
+
+
+async def _lines_of_a_process() -> AsyncIterator[bytes]:
+    async with await aiospawn.create_subprocess_exec(*_CLEANS, stdout=aiospawn.PIPE) as process:
+        made.append(process)
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            yield line
+
+
+async def _lines_in_a_stack() -> AsyncIterator[bytes]:
+    async with contextlib.AsyncExitStack() as stack:
+        process = await aiospawn.create_subprocess_exec(*_CLEANS, stdout=aiospawn.PIPE)
+        await stack.enter_async_context(process)
+        made.append(process)
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            yield line
+
+
+@pytest.mark.parametrize("generator", [_lines_of_a_process, _lines_in_a_stack])
+async def test_generator_in_order(generator: Any) -> None:
+    """An asynchronous generator that is closed may await: the child has its time, and is waited for."""
+    made.clear()
+    lines = generator()
+    assert await anext(lines) == b"ready\n"
+    await lines.aclose()
+    assert made[0].returncode == 3
