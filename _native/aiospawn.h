@@ -220,6 +220,8 @@ int aiospawn_stream(struct aiospawn_reactor *reactor, uint64_t token, int stream
 int aiospawn_disown(struct aiospawn_reactor *reactor, uint64_t token, int stream);
 /* Takes a pipe end out of the set and closes it unless disowned. */
 int aiospawn_shut(struct aiospawn_reactor *reactor, uint64_t token, int stream);
+/* 1 if a pseudo terminal holds input that a read of its child's side would return, an end-of-file too; 0 if it would wait. */
+int aiospawn_terminal_unread(struct aiospawn_reactor *reactor, uint64_t token, int stream);
 /* The pidfd that AIOSPAWN_KEEP_PIDFD kept open, from now on the caller's to close. */
 int aiospawn_take_pidfd(struct aiospawn_reactor *reactor, uint64_t token);
 /* The child's entry is given back: what it still holds is closed, the token is stale. */

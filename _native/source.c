@@ -36,9 +36,11 @@ void source_enlarge(struct source *source) {
   __atomic_add_fetch(&enlarged, 1, __ATOMIC_RELAXED);
 }
 
-/* The last close of a terminal's parent side hangs up on a session that is still alive: it waits for the exit. */
+/* The last close of a terminal's parent side hangs up on a session that is still alive: it waits for the exit. Not where it is
+ * disowned: then its number is free from now on, and must not be kept as the terminal's. */
 void source_shut(const struct aiospawn_reactor *reactor, struct source *source) {
-  if (source->terminal && source->child->pid && !source->child->reaped) source_watch(reactor, source, NO_MASK);
+  int stays = source->terminal && !source->disowned && source->child->pid && !source->child->reaped;
+  if (stays) source_watch(reactor, source, NO_MASK);
   else source_close(reactor, source);
 }
 

@@ -132,6 +132,10 @@ class Native:
         """A pipe end leaves the set and is closed unless disowned. Nothing happens if it has left."""
         lib.aiospawn_shut(self._reactor, token, stream)
 
+    def has_unread_input(self, token: int, stream: int) -> bool:
+        """Does a terminal hold input that a read would return, an end-of-file too? Opens its other side for a moment."""
+        return bool(_check(lib.aiospawn_terminal_unread(self._reactor, token, stream)))
+
     def release(self, token: int) -> None:
         """Forgets a child: what it still holds is closed. Nothing happens if it is forgotten."""
         lib.aiospawn_release(self._reactor, token)

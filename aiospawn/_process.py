@@ -11,10 +11,11 @@ from ._command import seconds
 from ._ending import ended, is_thrown_away, joined, note, unhurt
 from ._keywords import ExecKeywords, ShellKeywords, Stream, StrOrBytesPath
 from ._streams import StreamProtocol
+from ._terminal import Terminal
+from ._terminal_input import TerminalInput
 from ._transport import SubprocessTransport
 from ._tree import LoopTree
 from ._values import number
-from ._writing import TerminalInput
 
 if TYPE_CHECKING:
     import resource
@@ -65,19 +66,16 @@ class Process(asyncio.subprocess.Process):
     def resize(self, rows: int, columns: int) -> None:
         """Sets the terminal's size; the foreground group gets SIGWINCH.
 
-        Raises ValueError for a child without `pty` and for a number that is not 0 to 65535, ProcessLookupError when both
-        streams are closed, as after the child's end.
+        Raises ValueError for a child without `pty` and for a number that is not 0 to 65535, ProcessLookupError after the
+        child's end.
         """
         if not isinstance(self.stdin and self.stdin.transport, TerminalInput):
             raise ValueError("resize() needs a child launched with pty")
         size = number("rows", rows, 0, 65535), number("columns", columns, 0, 65535)
-        sides = (self._transport.get_pipe_transport(stream).get_extra_info("pipe") for stream in (0, 1))
-        side = next((side for side in sides if side is not None and not side.closed), None)
-        if side is None:
-            raise ProcessLookupError
-        import termios
-
-        termios.tcsetwinsize(side.fileno(), size)
+        try:
+            Terminal(self._transport.native, self._transport.token).resize(*size)
+        except OSError:
+            raise ProcessLookupError from None
 
     async def stop(self, grace: float = 5.0) -> int:
         """Ends the child: SIGTERM, after `grace` seconds SIGKILL. Returns the return code, when it is reaped.

@@ -16,9 +16,10 @@ from ._handles import CgroupHandle
 from ._lifecycle import Call, Happening, State
 from ._reading import ReadPipe
 from ._streams import only_notes
+from ._terminal_input import TerminalInput
 from ._tree import NativeTree
 from ._view import ProcessView
-from ._writing import TerminalInput, WritePipe
+from ._writing import WritePipe
 
 if TYPE_CHECKING:
     import resource

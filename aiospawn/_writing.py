@@ -12,7 +12,7 @@ from ._pipes import Pipe
 if TYPE_CHECKING:
     from ._pipes import Owner
 
-__all__ = ["TerminalInput", "WritePipe"]
+__all__ = ["WritePipe"]
 
 _IDLE, _WRITE = int(Watch.IDLE), int(Watch.WRITE)
 _WRITE_SIZE = 256 * 1024
@@ -27,7 +27,6 @@ class WritePipe(Pipe, asyncio.WriteTransport):
     def __init__(self, owner: Owner, stream: int) -> None:
         super().__init__(owner, stream)
         self._buffer = bytearray()
-        self._eof = False
         self._protocol_paused = False
         self.set_write_buffer_limits()
 
@@ -124,8 +123,8 @@ class WritePipe(Pipe, asyncio.WriteTransport):
         self._maybe_resume()
         if self._buffer or self._ended:  # who was told may have written, or closed the pipe
             return
-        if self._eof:
-            self._end(None)
+        if self._closing:
+            self._finish()
         else:
             self._watch(_IDLE)
 
@@ -146,18 +145,20 @@ class WritePipe(Pipe, asyncio.WriteTransport):
         return True
 
     def write_eof(self) -> None:
-        """Closes the pipe once everything is written."""
-        if self._closing or self._eof:
-            return
-        self._eof = True
-        if self._buffer:
-            self._closing = True
-        else:
-            self._end(None)
+        """As `close`: the end of a pipe is that nobody writes to it."""
+        self.close()
 
     def close(self) -> None:
-        """As `write_eof`."""
-        self.write_eof()
+        """Closes the pipe once everything is written."""
+        if self._closing:
+            return
+        self._closing = True
+        if not self._buffer:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Everything is written."""
+        self._end(None)
 
     def abort(self) -> None:
         """Closes the pipe at once; what is not written is dropped."""
@@ -168,34 +169,3 @@ class WritePipe(Pipe, asyncio.WriteTransport):
         raise NotImplementedError
 
     resume_reading = pause_reading
-
-
-class TerminalInput(WritePipe):
-    """The writing side of a pseudo terminal. It cannot be closed alone: its end is a character."""
-
-    _MODE = "wb"
-
-    def __init__(self, owner: Owner, stream: int) -> None:
-        super().__init__(owner, stream)
-        self._line_begins = True
-
-    def write(self, data: Any) -> None:
-        super().write(data)
-        if len(data):
-            self._line_begins = bytes(data[-1:]) == b"\n"
-
-    def write_eof(self) -> None:
-        """Writes the terminal's end-of-file character, if it reads by lines; twice within one, as a user would type it."""
-        if not self._closing and not self._eof:
-            self.write(self._end_of_file() * (1 if self._line_begins else 2))
-        super().write_eof()
-
-    def _end_of_file(self) -> bytes:
-        import termios
-
-        try:
-            attributes = termios.tcgetattr(self._owner.native.stream(self._owner.token, self._stream))
-        except (OSError, termios.error):  # the other side is closed
-            return b""
-        by_lines = attributes[3] & termios.ICANON
-        return bytes(attributes[6][termios.VEOF]) if by_lines else b""

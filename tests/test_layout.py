@@ -12,7 +12,7 @@ import aiospawn
 ORDER = (
     *("_errors", "_values", "_descriptors", "_ids", "_capabilities", "_checks", "_options"),
     *("_clib", "_support", "_environ", "_stdio", "_steps", "_request", "_lifecycle", "_native", "_reactor"),
-    *("_pipes", "_reading", "_writing", "_streams"),
+    *("_pipes", "_reading", "_writing", "_terminal", "_terminal_input", "_streams"),
     *(
         "_view",
         "_handles",
