@@ -4,8 +4,7 @@
  * another thread moves the array under the reader. Only CPython's stable ABI is used. */
 #include <Python.h>
 #include <string.h>
-
-extern char **environ;
+#include <unistd.h>
 
 /* Are these the strings, each with its NUL, one behind the other? */
 static int is_known(const char *known, size_t size) {

@@ -5,6 +5,6 @@ import sysconfig
 
 if sysconfig.get_config_var("Py_GIL_DISABLED"):
     sys.exit(
-        "aiospawn needs a CPython with the global interpreter lock: free-threaded builds (such as python3.14t) are not supported, "
-        f"and {sys.executable} is one"
+        "aiospawn needs a CPython with the global interpreter lock: free-threaded builds (such as python3.14t) "
+        f"are not supported, and {sys.executable} is one"
     )

@@ -18,7 +18,7 @@ import shutil
 import subprocess
 
 import pytest
-from compiled import CROSS, NATIVE, SOURCES, Compiler, compiler, fuzzer, harness
+from compiled import CROSS, INCLUDES, SOURCES, Compiler, compiler, fuzzer, harness
 from test_launches import build, launches
 
 _HERE = pathlib.Path(__file__).parent
@@ -62,14 +62,14 @@ def test_threads(tmp_path: pathlib.Path) -> None:
 def test_gcc_analyzer(source: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """gcc -fanalyzer finds nothing, in any file."""
     flags = ["-std=gnu11", "-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-fanalyzer", "-Werror"]
-    command = [_needed("gcc"), *flags, "-I", NATIVE, "-c", source, "-o", tmp_path / "object"]
+    command = [_needed("gcc"), *flags, *INCLUDES, "-c", source, "-o", tmp_path / "object"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.stderr, done.returncode) == ("", 0)
 
 
 def test_clang_tidy() -> None:
     """Nor does clang-tidy, with the checks of .clang-tidy."""
-    command = [_needed("clang-tidy"), "--quiet", *SOURCES, "--", "-std=gnu11", "-D_GNU_SOURCE", "-I", NATIVE]
+    command = [_needed("clang-tidy"), "--quiet", *SOURCES, "--", "-std=gnu11", "-D_GNU_SOURCE", *INCLUDES]
     done = subprocess.run(command, cwd=_HERE.parent, capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("", 0)
 

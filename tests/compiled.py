@@ -8,12 +8,14 @@ import platform
 import re
 import shutil
 import subprocess
+import sysconfig
 from typing import NamedTuple
 
 import pytest
 
 __all__ = [
     "CROSS",
+    "INCLUDES",
     "NATIVE",
     "SOURCES",
     "TESTS",
@@ -62,7 +64,8 @@ def _listed(name: str) -> list[str]:
 
 CHILD = ["clone.c", *_listed("child")]
 PARENT = _listed("parent")
-SOURCES = [NATIVE / name for name in (*CHILD, *PARENT, "launcher.c", "launcher_read.c")]
+INCLUDES = ["-I", NATIVE, "-isystem", sysconfig.get_path("include")]  # CPython's own for environment.c
+SOURCES = [NATIVE / name for name in (*CHILD, *PARENT, "launcher.c", "launcher_read.c", "environment.c")]
 
 
 def _child_options(machine: str) -> list[str]:

@@ -7,6 +7,7 @@ import asyncio
 import collections
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import types
@@ -201,3 +202,19 @@ asyncio.Runner(loop_factory=aiospawn.new_event_loop).run(main())
 """
     done = subprocess.run([sys.executable, "-bb", "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("kind", [dict, collections.UserDict, collections.ChainMap, types.MappingProxyType, Strict])
+async def test_own_options(kind: Callable[[dict[Any, Any]], Any]) -> None:
+    """The options that are mappings, but not Popen's, take every Mapping."""
+    zero = os.open("/dev/zero", os.O_RDONLY | os.O_CLOEXEC)
+    process = await aiospawn.create_subprocess_exec(
+        *("sh", "-c", "readlink /proc/$$/fd/7 /proc/$$/fd/8; ulimit -n"),
+        stdout=-1,
+        fds=kind({7: zero}),
+        open_fds=kind({8: ("/dev/full", os.O_WRONLY)}),
+        rlimits=kind({resource.RLIMIT_NOFILE: 63}),
+    )
+    os.close(zero)
+    output, _ = await process.communicate()
+    assert output == b"/dev/zero\n/dev/full\n63\n"
