@@ -1,7 +1,7 @@
 /* The environment that children inherit, as the C library has it: os.putenv() and libraries change it behind os.environ.
  *
- * A module in CPython's own words, for cffi lets go of the interpreter's lock round every call, and with it held no os.putenv() of
- * another thread moves the array under the reader. Only CPython's stable ABI is used. */
+ * An extension module without cffi, which releases the global interpreter lock around every call: while it is held, no
+ * os.putenv() of another thread moves the array under the reader. Only CPython's stable ABI is used. */
 #include <Python.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,7 +23,7 @@ static size_t size_now(void) {
   return size;
 }
 
-/* 0: it has grown or shrunk. Threads of a C library's need no lock to write into a string. */
+/* 0: it has grown or shrunk meanwhile. A thread that runs no Python code needs no lock to write into a string. */
 static int copy(char *block, size_t size) {
   char *next = block, *end = block + size;
   for (char **entry = environ; entry && *entry; entry++)
