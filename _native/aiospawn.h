@@ -11,7 +11,7 @@
  * telling aiospawn_shut(), which takes it out of the epoll set while the number still means that pipe. A token names a
  * child; it is never used twice, so a stale one is answered with -ESRCH and can never mean a stranger.
  *
- * Threads. launch, drain, watch, shut, disown and release are for the thread that runs the reactor's loop. signal, peek and
+ * Threads. launch, fork, drain, watch, shut, disown and release are for the thread that runs the reactor's loop. signal, peek and
  * dup_pidfd may be called from any thread.
  *
  * Fork. In the child of a fork, by whoever, every reactor is dead: its descriptors are closed (those disowned are replaced
@@ -81,6 +81,7 @@ enum aiospawn_step_kind {
   AIOSPAWN_STEP_LANDLOCK,        /* ruleset fd */
   AIOSPAWN_STEP_SECCOMP,         /* data: BPF program */
   AIOSPAWN_STEP_HOOK,            /* data: function and argument pointers */
+  AIOSPAWN_STEP_PREEXEC_FN,      /* Python code, once and with AIOSPAWN_FORKED only; in an error record: it raised */
   AIOSPAWN_STEP_KINDS
 };
 
@@ -89,7 +90,8 @@ enum aiospawn_request_flag {
   AIOSPAWN_VIA_LAUNCHER = 2,     /* the steps behind the prelude run in the launcher; where it cannot serve, as above */
   AIOSPAWN_KEEP_PIDFD = 4,       /* the child leads a process group, which can be signalled when it is gone */
   AIOSPAWN_SET_SIGMASK = 8,      /* the program's signal mask is not the caller's, but sigmask */
-  AIOSPAWN_MAY_SHARE_TABLE = 16  /* the child needs no descriptor but its ends and the inherited streams (landing.h) */
+  AIOSPAWN_MAY_SHARE_TABLE = 16, /* the child needs no descriptor but its ends and the inherited streams (landing.h) */
+  AIOSPAWN_FORKED = 32           /* for aiospawn_fork_prepare(), not for aiospawn_launch() */
 };
 
 enum aiospawn_pipe {             /* struct aiospawn_request.pipes */
@@ -210,6 +212,31 @@ void aiospawn_reactor_free(struct aiospawn_reactor *reactor);
 /* On an error nothing was made. Whether the program could be run is told by a later event. */
 int aiospawn_launch(struct aiospawn_reactor *reactor, const unsigned char *request, size_t size,
                     struct aiospawn_launched *launched);
+
+/* A launch whose child the caller forks, so that Python code can run in it (PREEXEC_FN). One at a time for a reactor, all of it
+ * on the loop's thread:
+ *
+ *   the parent: aiospawn_fork_prepare(), fork(), aiospawn_fork_adopt(); where any of that fails, aiospawn_fork_withdraw().
+ *   the child:  aiospawn_fork_walk(), the Python code, aiospawn_fork_execute() or aiospawn_fork_refuse().
+ *
+ * The fork has to be libc's, by the thread that prepared it: that one's child keeps its ends of the pipes, all others close
+ * them. The child waits in aiospawn_fork_walk() until it is adopted, and exits if it never is. So its number is its own until
+ * its pidfd is open, whoever waits for children in this process; and whoever withdraws has only to reap it. From the adoption
+ * on nobody but the reactor may wait for it. Pipes, status pipe and pidfd are the reactor's, as after aiospawn_launch(). */
+/* The parent's end of the pipe at which the child waits: the child has to close it before aiospawn_fork_walk(). */
+int aiospawn_fork_prepare(struct aiospawn_reactor *reactor, const unsigned char *request, size_t size);
+/* On an error the child is not adopted. */
+int aiospawn_fork_adopt(struct aiospawn_reactor *reactor, int pid, struct aiospawn_launched *launched);
+/* Closes what was prepared. Nothing happens if nothing is, as after the adoption. */
+void aiospawn_fork_withdraw(struct aiospawn_reactor *reactor);
+/* Takes the steps before PREEXEC_FN, with all signals blocked. It returns only if they succeed. */
+void aiospawn_fork_walk(struct aiospawn_reactor *reactor);
+/* Takes the others, with all signals blocked, and executes the program. Does not return. own_environment: the program's is not
+ * the request's, but what the Python code has left of this process's. */
+void aiospawn_fork_execute(struct aiospawn_reactor *reactor, int own_environment);
+/* The Python code raised: reports that and exits. */
+void aiospawn_fork_refuse(struct aiospawn_reactor *reactor);
+
 /* Fills the batch with what is ready, without waiting; the number of events. The last batch must have been delivered. */
 int aiospawn_drain(struct aiospawn_reactor *reactor);
 

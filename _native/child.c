@@ -138,6 +138,27 @@ void core_forbid(struct walk *walk) {
   if (walk->flight->memory == MEMORY_COPIED) sys5(SYS_prctl, SET_DUMPABLE, 0, 0, 0, 0);
 }
 
+uint32_t child_walk(struct walk *walk, uint32_t index) {
+  const struct flight *flight = walk->flight;
+  for (; index < flight->step_count; index++) {
+    const struct aiospawn_step *step = &flight->steps[index];
+    if (step->kind == AIOSPAWN_STEP_PREEXEC_FN) break;
+    long result = steps[step->kind](walk, step);
+    if (result < 0) child_fail(flight->status, result, step->kind, flight->first_index + index);
+  }
+  return index;
+}
+
+void child_execute(struct walk *walk) {
+  const struct flight *flight = walk->flight;
+  /* From here on a pending signal may end the child: by its default action, in its own name, unless it would dump core. */
+  if (~flight->mask) {
+    core_forbid(walk);
+    sys_sigmask(&flight->mask, NULL);
+  }
+  child_fail(flight->status, execute(walk), flight->execve_kind, flight->step_count);
+}
+
 void child_run(void *argument) {
   struct walk walk;
   struct flight *flight = argument;
@@ -145,15 +166,6 @@ void child_run(void *argument) {
   walk.no_core = 0;
   if (flight->landing >= 0) leave_table(flight);
   if (flight->clear_handlers) signal_clear_handlers();
-  for (uint32_t index = 0; index < flight->step_count; index++) {
-    const struct aiospawn_step *step = &flight->steps[index];
-    long result = steps[step->kind](&walk, step);
-    if (result < 0) child_fail(flight->status, result, step->kind, flight->first_index + index);
-  }
-  /* From here on a pending signal may end the child: by its default action, in its own name, unless it would dump core. */
-  if (~flight->mask) {
-    core_forbid(&walk);
-    sys_sigmask(&flight->mask, NULL);
-  }
-  child_fail(flight->status, execute(&walk), flight->execve_kind, flight->step_count);
+  child_walk(&walk, 0);
+  child_execute(&walk);
 }

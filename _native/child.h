@@ -52,7 +52,13 @@ long child_duplicate(const struct flight *flight, int fd);
 void child_say(int status, const char *byte);
 /* Reports and exits. */
 __attribute__((noreturn)) void child_fail(int status, long error, uint32_t kind, uint32_t index);
-/* Walks the steps, executes the program, never returns. The argument is a struct flight. */
+
+struct walk;                       /* steps.h */
+/* Takes the steps from this one on, up to the program or the step PREEXEC_FN; the index of the step that was not taken. */
+uint32_t child_walk(struct walk *walk, uint32_t index);
+/* Sets the program's signal mask, executes it. */
+__attribute__((noreturn)) void child_execute(struct walk *walk);
+/* Both, from the first step on. The argument is a struct flight. */
 __attribute__((noreturn)) void child_run(void *flight);
 
 #endif

@@ -61,6 +61,15 @@ void child_leave_memory(struct child *child) {
   child->slot = NULL;
 }
 
+void child_close_ends(struct child *child) {
+  state_lock();
+  for (int i = 0; i < AIOSPAWN_ENDS; i++) {
+    if (child->far[i] >= 0) close(child->far[i]);
+    child->far[i] = -1;
+  }
+  state_unlock();
+}
+
 static void child_free(struct aiospawn_reactor *reactor, struct child *child) {
   /* In a fork nobody else runs in this copy of the memory, and the landing block is gone. */
   if (reactor->dead) child->landing = LANDING_NONE;
@@ -106,11 +115,11 @@ void children_close(struct aiospawn_reactor *reactor) {
   free(children.free_places);
 }
 
-void children_let_go(const struct children *children, int placeholder) {
+void children_let_go(const struct children *children, const struct child *itself, int placeholder) {
   for (uint32_t place = 0; place < children->capacity; place++) {
     struct child *child = children->entries[place];
     for (int i = 0; child && i < WATCHED; i++) source_let_go(&child->sources[i], placeholder);
-    for (int i = 0; child && i < AIOSPAWN_ENDS; i++)
+    for (int i = 0; child && child != itself && i < AIOSPAWN_ENDS; i++)
       if (child->far[i] >= 0) close(child->far[i]);
   }
 }

@@ -19,6 +19,7 @@ struct child {
   uint8_t private_memory;          /* cloned without CLONE_VM */
   uint8_t via_launcher;
   uint8_t launcher_alive;          /* it has said so */
+  uint8_t keeps_sigmask;           /* forked: the program's is what the Python code leaves */
   int16_t landing;                 /* its landing slot, or LANDING_NONE */
   int32_t status;                  /* once it is reaped: as in AIOSPAWN_EXITED, which may not be delivered yet */
   uint8_t keep_pidfd;              /* open until it is taken or the child is dropped */
@@ -45,12 +46,15 @@ struct child *child_find(const struct aiospawn_reactor *reactor, uint64_t token)
 /* It is in our memory, and in our descriptor table, no more. */
 void child_leave_memory(struct child *child);
 void child_leave_table(struct child *child);
+/* The child has its ends, or never will. */
+void child_close_ends(struct child *child);
 /* Closes what it holds, frees it. The slot is released, or abandoned where the child may still be in it. */
 void child_drop(struct aiospawn_reactor *reactor, struct child *child);
 
 /* Drops all of them, and the table. */
 void children_close(struct aiospawn_reactor *reactor);
-/* In the child of a fork: closes what the copies hold. The placeholder is source_let_go()'s. */
-void children_let_go(const struct children *children, int placeholder);
+/* In the child of a fork: closes what the copies hold, but the ends of the one that it is itself (NULL: none of them). The
+ * placeholder is source_let_go()'s. */
+void children_let_go(const struct children *children, const struct child *itself, int placeholder);
 
 #endif

@@ -61,6 +61,7 @@ struct aiospawn_reactor *aiospawn_reactor_open(int suspend, int *error) {
   reactor->memory = memory_acquire();
   if (!reactor->memory) goto free_reactor;
   reactor->suspend = suspend != 0;
+  reactor->gate[0] = reactor->gate[1] = -1;
   reactor->batch.events = reactor->memory->events;
   reactor->batch.data = reactor->memory->data;
   reactor->batch.usage = (const unsigned char *)reactor->memory->usage;
@@ -80,6 +81,7 @@ struct aiospawn_batch *aiospawn_reactor_batch(struct aiospawn_reactor *reactor) 
 
 void aiospawn_reactor_close(struct aiospawn_reactor *reactor) {
   if (reactor->closed) return;
+  aiospawn_fork_withdraw(reactor);
   children_close(reactor);
   set_close(reactor);
   reactor->batch.head = reactor->batch.count = 0;
@@ -95,9 +97,12 @@ void reactors_let_go(void) {
   int placeholder = reactors ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
   for (struct aiospawn_reactor *reactor = reactors; reactor; reactor = reactor->next) {
     if (reactor->dead) continue;
+    int forked = reactor->prepared && pthread_equal(reactor->forker, pthread_self()); /* this is the child of that */
     reactor->dead = 1;
     close(reactor->epoll);
-    children_let_go(&reactor->children, placeholder);
+    children_let_go(&reactor->children, forked ? reactor->prepared : NULL, placeholder);
+    for (int i = 0; i < 2 && !forked; i++)
+      if (reactor->gate[i] >= 0) close(reactor->gate[i]);
   }
   if (placeholder >= 0) close(placeholder);
 }

@@ -2,6 +2,7 @@
 #ifndef AIOSPAWN_REACTOR_H
 #define AIOSPAWN_REACTOR_H
 
+#include <pthread.h>
 #include <sys/resource.h>
 
 #include "aiospawn.h"
@@ -25,6 +26,9 @@ struct aiospawn_reactor {
   struct aiospawn_reactor *next;   /* all reactors, under the state lock */
   struct reactor_memory *memory;
   struct children children;
+  struct child *prepared;          /* to be forked and adopted (forked.c), or NULL */
+  pthread_t forker;                /* who forks it */
+  int32_t gate[2];                 /* the pipe that says so to the child, its end first; -1: closed */
   int32_t epoll;
   uint8_t suspend;
   uint8_t dead;                    /* closed, or this process is a fork of its owner */

@@ -30,6 +30,7 @@ int request_read(const unsigned char *request, size_t size, struct layout *layou
 
 static struct bounds bounds_of(const struct aiospawn_request *head, const unsigned char *data) {
   struct bounds bounds = {.data = data, .data_size = head->data_size, .top = head->top};
+  bounds.forked = (head->flags & AIOSPAWN_FORKED) != 0;
   for (int end = 0; end < AIOSPAWN_ENDS; end++)
     if (end >= AIOSPAWN_STREAMS || head->pipes[end] != AIOSPAWN_NO_PIPE) bounds.ends |= 1u << end;
   return bounds;

@@ -48,6 +48,8 @@ int step_is_sound(struct bounds *bounds, const struct aiospawn_step *step) {
   if (step->data > bounds->data_size || step->size > bounds->data_size - step->data) return 0;
   if (!is_operand(bounds, step->fd)) return 0;
   switch (step->kind) {
+    case AIOSPAWN_STEP_PREEXEC_FN:
+      return bounds->forked-- == 1;
     case AIOSPAWN_STEP_SAVE:
       return step->value == bounds->saved && bounds->saved++ < AIOSPAWN_MAX_SAVED;
     case AIOSPAWN_STEP_DUP_SAVED:

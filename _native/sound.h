@@ -12,6 +12,7 @@ struct bounds {
   uint32_t data_size;
   int32_t top;                     /* the highest descriptor number that steps write to */
   uint32_t ends;                   /* by bit: an operand may mean this end */
+  int forked;                      /* Python code may run, once */
   uint32_t saved;                  /* registers in which steps so far have set descriptors aside: the first ones */
 };
 

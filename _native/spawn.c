@@ -1,4 +1,6 @@
 /* The parent's half of a launch: the pipes, the clone. */
+#include "spawn.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -16,7 +18,6 @@
 #include "descriptor.h"
 #include "probe.h"
 #include "reactor.h"
-#include "request.h"
 #include "state.h"
 #include "status.h"
 #include "sys.h"
@@ -99,15 +100,6 @@ static int pipes_open(struct aiospawn_reactor *reactor, struct child *child, con
   return result < 0 ? result : status_open(child);
 }
 
-static void far_close(struct child *child) {
-  state_lock();
-  for (int i = 0; i < AIOSPAWN_ENDS; i++) {
-    if (child->far[i] >= 0) close(child->far[i]);
-    child->far[i] = -1;
-  }
-  state_unlock();
-}
-
 /* ---- the clone ----------------------------------------------------------------------------------------------------- */
 
 static void skip_prelude(struct flight *flight, const struct aiospawn_request *head) {
@@ -116,7 +108,7 @@ static void skip_prelude(struct flight *flight, const struct aiospawn_request *h
   flight->first_index = head->prelude;
 }
 
-static void flight_finish(struct child *child, const struct aiospawn_request *head, uint64_t mask) {
+void launch_finish(struct child *child, const struct aiospawn_request *head, uint64_t mask) {
   struct flight *flight = &child->slot->flight;
   uint32_t features = probed_features();
   flight->status = child->far[AIOSPAWN_END_STATUS];
@@ -168,7 +160,6 @@ static void choose_memory(struct child *child, const struct aiospawn_request *he
   int launcher = (head->flags & AIOSPAWN_VIA_LAUNCHER) != 0;
   child->via_launcher = launcher && aiospawn_launcher_usable() && launcher_keeps_privileges();
   child->private_memory = (head->flags & AIOSPAWN_PRIVATE_MEMORY) || (launcher && !child->via_launcher);
-  child->keep_pidfd = (head->flags & AIOSPAWN_KEEP_PIDFD) != 0;
 }
 
 /* How the child comes by an inherited stream in a shared table. */
@@ -221,7 +212,7 @@ static void land(struct child *child, const struct aiospawn_request *head) {
   if (slot == LANDING_NONE) return;
   landing_depart(slot, &flight->left);
   child->landing = (int16_t)slot;
-  far_close(child);
+  child_close_ends(child);
   flight->landing = landing_first(slot);
   landing_block(&flight->landing_block, &flight->landing_beyond);
   flight->inherits = inherits;
@@ -276,7 +267,7 @@ static long take_off(const struct aiospawn_reactor *reactor, struct child *child
   uint64_t all = ~(uint64_t)0, mask = 0;
   long result = sys_sigmask(&all, &mask);
   if (result < 0) return result; /* a seccomp filter */
-  flight_finish(child, head, mask);
+  launch_finish(child, head, mask);
   choose_steps(child, head);
   land(child, head);
   if (child->via_launcher) launcher_tell_ends(&child->slot->flight);
@@ -286,22 +277,32 @@ static long take_off(const struct aiospawn_reactor *reactor, struct child *child
   return result;
 }
 
-static int launch(struct aiospawn_reactor *reactor, struct child *child, const struct layout *layout,
-                  const unsigned char *request) {
+int launch_begin(struct aiospawn_reactor *reactor, struct child *child, const struct layout *layout,
+                 const unsigned char *request) {
   unsigned char *memory;
   child->slot = slot_acquire(layout->pointers + layout->size, &memory);
   if (!child->slot) return -ENOMEM;
+  child->keep_pidfd = (layout->head.flags & AIOSPAWN_KEEP_PIDFD) != 0;
   int result = request_place(layout, request, memory, &child->slot->flight);
-  if (result == 0) result = pipes_open(reactor, child, &layout->head);
+  return result < 0 ? result : pipes_open(reactor, child, &layout->head);
+}
+
+int launch_watch(const struct aiospawn_reactor *reactor, struct child *child) {
+  int result = pidfd_lift(&child->sources[WATCHED_PIDFD]);
+  return result < 0 ? result : source_watch(reactor, &child->sources[WATCHED_PIDFD], EPOLLIN);
+}
+
+static int launch(struct aiospawn_reactor *reactor, struct child *child, const struct layout *layout,
+                  const unsigned char *request) {
+  int result = launch_begin(reactor, child, layout, request);
   if (result < 0) return result;
   choose_memory(child, &layout->head);
   long pid = take_off(reactor, child, &layout->head);
   if (pid < 0) return (int)pid;
   child->pid = (int32_t)pid;
   await_departure(child);
-  far_close(child);
-  result = pidfd_lift(&child->sources[WATCHED_PIDFD]);
-  if (result == 0) result = source_watch(reactor, &child->sources[WATCHED_PIDFD], EPOLLIN);
+  child_close_ends(child);
+  result = launch_watch(reactor, child);
   if (result < 0) kill_and_reap(child);
   return result;
 }
@@ -312,11 +313,12 @@ int aiospawn_launch(struct aiospawn_reactor *reactor, const unsigned char *reque
   if (reactor->dead) return -EOWNERDEAD;
   int result = request_read(request, size, &layout);
   if (result < 0) return result;
+  if (layout.head.flags & AIOSPAWN_FORKED) return -EINVAL;
   struct child *child = child_enter(reactor);
   if (!child) return -ENOMEM;
   result = launch(reactor, child, &layout, request);
   if (result < 0) {
-    far_close(child);
+    child_close_ends(child);
     child_drop(reactor, child);
     return result;
   }

@@ -99,7 +99,7 @@ class Capture:
         self._timers: list[asyncio.TimerHandle] = []
         self._exit: asyncio.Future[None] | None = None  # for whoever stops it
         self._emptied: asyncio.Future[None] | None = None  # done when no pipe is open, for whoever stops it
-        self._failure: OSError | None = None
+        self._failure: Exception | None = None
         self._refusal: PermissionError | None = None
 
     def output(self, stream: int) -> bytes:
@@ -142,7 +142,7 @@ class Capture:
         if self._observer is not None:  # last, as it may leave the program; whoever waits goes on after this callback
             self._observer.exited(returncode, None if usage is None else _clib.rusage(usage))
 
-    def _failed(self, error: OSError) -> None:
+    def _failed(self, error: Exception) -> None:
         self.returncode = 255
         self._tell_exit()
         if self._exit is None and not self.over.done():  # else whoever stops or abandons it lets go of it
@@ -156,7 +156,7 @@ class Capture:
         """Could it not be launched? Whoever waits has been told, or is told now."""
         return self.over.done() and not self.over.cancelled() and self.over.result() is Ending.FAILED
 
-    def failure(self) -> OSError:
+    def failure(self) -> Exception:
         """What the launch failed with. It is let go of: the traceback of whoever raises it refers to the child."""
         failure, self._failure = self._failure, None
         assert failure is not None
@@ -244,7 +244,7 @@ class NativeCapture(Capture):
     __slots__ = ("_cgroup", "_number", "_reactor", "_request", "_token", "context", "immediate")
 
     def __init__(self, reactor: Reactor, request: Request, loop: asyncio.AbstractEventLoop, **keywords: Any) -> None:
-        """Clones the child. Raises OSError; then nothing was made."""
+        """Makes the child. Raises OSError; then nothing was made."""
         super().__init__(loop, **keywords)
         self.context = contextvars.copy_context()
         self.immediate = self._observer is None
@@ -254,7 +254,7 @@ class NativeCapture(Capture):
         pipes = request.program.plan.pipes
         self._pipes = 3 - pipes.count(NO_PIPE)
         try:
-            self._token, self.pid, _ = reactor.launch(request.data, self)
+            self._token, self.pid, _ = reactor.launch(request, self)
         except OSError as exc:
             if self._observer is not None:
                 self._observer.failed(exc)

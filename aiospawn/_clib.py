@@ -93,6 +93,7 @@ USAGE: Final = struct.Struct("=18q")  # struct rusage of a 64-bit kernel: two ti
 
 def request_head(
     *,
+    forked: bool,
     private_memory: bool,
     via_launcher: bool,
     keep_pidfd: bool,
@@ -112,7 +113,7 @@ def request_head(
     """struct aiospawn_request, but for the counts at its end."""
     flags = private_memory * lib.AIOSPAWN_PRIVATE_MEMORY | via_launcher * lib.AIOSPAWN_VIA_LAUNCHER
     flags |= keep_pidfd * lib.AIOSPAWN_KEEP_PIDFD | (sigmask is not None) * lib.AIOSPAWN_SET_SIGMASK
-    flags |= may_share_table * lib.AIOSPAWN_MAY_SHARE_TABLE
+    flags |= may_share_table * lib.AIOSPAWN_MAY_SHARE_TABLE | forked * lib.AIOSPAWN_FORKED
     numbers = (steps, prelude, data_size, top, pipe_size, program, sigmask or 0, rows, columns)
     return _HEAD.pack(lib.AIOSPAWN_REQUEST_VERSION, flags, *numbers, *pipes, inherits)
 

@@ -44,12 +44,21 @@ def command(args: Any, *, shell: bool, stdin: Any, keywords: dict[str, Any]) -> 
         if not keywords:
             handed_over = _launch.must_hand_over(_NO_KEYWORDS)
             return Command(args, argv, None if handed_over else _options.GROUPED, {"process_group": 0})
-        if keywords.get("preexec_fn") not in (_options.SETSID, _options.SETPGRP):
-            keywords = {**keywords, "process_group": 0}
+        keywords = _leading(keywords)
     if not _COLLECTIONS.isdisjoint(keywords):
         keywords = repeatable(keywords)
     options = None if _launch.must_hand_over(keywords) else _options.validated(keywords)
     return Command(args, argv, options, keywords)
+
+
+def _leading(keywords: dict[str, Any]) -> dict[str, Any]:
+    """With a process group of the child's own; made after `preexec_fn`, which may make a session, as a leader cannot."""
+    preexec_fn = keywords.get("preexec_fn")
+    if preexec_fn is None:
+        return {**keywords, "process_group": 0}
+    if _options.is_step(preexec_fn) or not callable(preexec_fn):
+        return keywords
+    return {**keywords, "preexec_fn": _options.LeadingGroup(preexec_fn)}
 
 
 def _argv(args: Any, *, shell: bool, executable: Any) -> list[Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno as _errno
 import os
 import signal
+import subprocess
 
-__all__ = ["STATUS_LOST", "bad_descriptor", "child_died", "step_failed", "unsupported"]
+__all__ = ["STATUS_LOST", "bad_descriptor", "child_died", "preexec_fn_raised", "step_failed", "unsupported"]
 
 STATUS_LOST = "exit status of child %s is lost: somebody else waited for it; returncode 255"  # logged
 
@@ -35,6 +36,13 @@ def child_died(signum: int) -> OSError:
         name = f"signal {signum}"
     error = ChildProcessError(_errno.ECHILD, f"the child was killed by {name} before it could run the program")
     error.step = "execve"  # type: ignore[attr-defined]
+    return error
+
+
+def preexec_fn_raised() -> subprocess.SubprocessError:
+    """The exception for a child whose `preexec_fn` raised: the stdlib's, in the stdlib's words."""
+    error = subprocess.SubprocessError("Exception occurred in preexec_fn.")
+    error.step = "preexec_fn"  # type: ignore[attr-defined]
     return error
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 from ._capture import Capture
 from ._command import understood
 from ._ending import unhurt
+from ._options import makes_group
 from ._tree import LoopTree
 
 if TYPE_CHECKING:
@@ -27,17 +29,18 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
         self._leads_group = False
 
     async def launch(self, command: Command, streams: tuple[Any, Any, Any]) -> None:
-        """Raises the OSError of what failed. Cancelled meanwhile it kills and reaps the child, and only then raises."""
+        """Raises what the loop's own raises. Cancelled meanwhile it kills and reaps the child, and only then raises."""
         self._pipes = streams.count(asyncio.subprocess.PIPE)
         keywords = understood(command.keywords, self.loop)
-        self._leads_group = bool(keywords.get("start_new_session") or command.keywords.get("process_group") == 0)
+        leads = command.keywords.get("start_new_session") or command.keywords.get("process_group") == 0
+        self._leads_group = bool(leads) or makes_group(command.keywords.get("preexec_fn"))
         stdin, stdout, stderr = streams
         launch = self.loop.subprocess_exec(
             lambda: self, *command.argv, stdin=stdin, stdout=stdout, stderr=stderr, **keywords
         )
         try:
             await unhurt(launch, lambda _: self)
-        except OSError as exc:
+        except (OSError, subprocess.SubprocessError) as exc:
             if self._observer is not None:
                 self._observer.failed(exc)
             raise

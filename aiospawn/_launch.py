@@ -1,7 +1,6 @@
 """A launch from asyncio's arguments: what `loop.subprocess_exec` and `loop.subprocess_shell` do on our loops.
 
-What the native spawner cannot do is handed over to the loop's own implementation: everything where it does not run, and
-`preexec_fn`, Python code that is to run in the child, which no spawner can make safe.
+Where nothing can be launched natively, everything is handed over to the loop's own implementation.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ __all__ = ["must_hand_over", "subprocess_exec", "subprocess_shell"]
 
 _logger = asyncio.log.logger  # type: ignore[attr-defined]
 _PIPE = asyncio.subprocess.PIPE
-_STEPS = (None, _options.SETSID, _options.SETPGRP)  # a preexec_fn that becomes a step
 
 
 async def subprocess_exec(
@@ -91,17 +89,11 @@ async def subprocess_shell(
 
 def must_hand_over(options: dict[str, Any]) -> bool:
     """Is this launch one for the loop's own implementation? Raises what an option that only the native one has needs."""
-    preexec_fn = options.get("preexec_fn")
-    by_preexec_fn = preexec_fn not in _STEPS
     support = _support.supported()
-    if not by_preexec_fn and support:
+    if support:
         return False
     for name in _options.only_native(options):
-        if not support:
-            raise _errors.unsupported(name, support.reasons)
-        raise ValueError(f"{name} cannot be combined with preexec_fn={preexec_fn!r}, which needs a fork")
-    if by_preexec_fn:
-        _logger.debug("preexec_fn=%r: handed over to the event loop's own implementation, which forks", preexec_fn)
+        raise _errors.unsupported(name, support.reasons)
     return True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from ._clib import USAGE, ffi, lib
 from ._support import supported
@@ -83,6 +83,36 @@ class Native:
         if result < 0:
             raise OSError(-result, os.strerror(-result))
         return Launched(launched.token, launched.pid, launched.pidfd)
+
+    # A launch whose child the caller forks: aiospawn.h has the order of these, and who owns what.
+
+    def prepare(self, request: bytes) -> int:
+        """Makes everything but the child; the descriptor that this has to close. Raises OSError; then nothing was made."""
+        return _check(lib.aiospawn_fork_prepare(self._reactor, request, len(request)))
+
+    def adopt(self, pid: int) -> Launched:
+        """The prepared child is this one, which the caller has forked. Raises OSError; then it is not."""
+        launched = self._launched
+        _check(lib.aiospawn_fork_adopt(self._reactor, pid, launched))
+        return Launched(launched.token, launched.pid, launched.pidfd)
+
+    def withdraw(self) -> None:
+        """Closes what was prepared. Nothing happens if nothing is, as after the adoption."""
+        lib.aiospawn_fork_withdraw(self._reactor)
+
+    def walk(self) -> None:
+        """In the forked child: takes the steps before preexec_fn. Exits unless they succeed."""
+        lib.aiospawn_fork_walk(self._reactor)
+
+    def execute(self, *, own_environment: bool) -> NoReturn:
+        """In the forked child: takes the other steps, executes the program, `own_environment`: with this process's."""
+        lib.aiospawn_fork_execute(self._reactor, own_environment)
+        raise AssertionError("it does not return")
+
+    def refuse(self) -> NoReturn:
+        """In the forked child: reports that preexec_fn raised, and exits."""
+        lib.aiospawn_fork_refuse(self._reactor)
+        raise AssertionError("it does not return")
 
     def drain(self) -> None:
         """Reads and reaps what is ready into the batch; the last one must have been taken."""

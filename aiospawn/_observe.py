@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import subprocess  # noqa: TC003 - typing.get_type_hints(LaunchFailed) looks for it here
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -61,7 +62,8 @@ class LaunchFailed:
     launch: int
     pid: int
     time: float
-    error: OSError
+    error: OSError | subprocess.SubprocessError
+    """A SubprocessError where `preexec_fn` raised."""
 
 
 ProcessEvent: TypeAlias = Spawned | Executed | Exited | LaunchFailed
@@ -88,7 +90,7 @@ class Observer:
     def exited(self, returncode: int, rusage: resource.struct_rusage | None) -> None:
         self._tell(Exited(self._launch, self._pid, time.monotonic(), returncode, rusage))
 
-    def failed(self, error: OSError) -> None:
+    def failed(self, error: Any) -> None:
         self._tell(LaunchFailed(self._launch, self._pid, time.monotonic(), error))
 
     def _tell(self, event: ProcessEvent) -> None:

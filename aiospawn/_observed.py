@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 from ._command import understood
@@ -24,7 +25,7 @@ async def observed(watcher: Observer | None, command: Command, **keywords: Any) 
     program, *args = command.argv
     try:
         process = await create_subprocess_exec(program, *args, **keywords, **options)
-    except OSError as exc:
+    except (OSError, subprocess.SubprocessError) as exc:
         if watcher is not None:
             watcher.failed(exc)
         raise

@@ -21,9 +21,12 @@ __all__ = [
     "GROUPED",
     "SETPGRP",
     "SETSID",
+    "LeadingGroup",
     "NativeHook",
     "Options",
     "StrOrBytesPath",
+    "is_step",
+    "makes_group",
     "only_native",
     "refuse_text",
     "validated",
@@ -46,6 +49,27 @@ class NativeHook:
 
     function: Any
     argument: Any = 0
+
+
+class LeadingGroup:
+    """A preexec_fn after which the child leads a process group, unless it has left the parent's itself.
+
+    In this order, for `os.setsid` fails in a leader (setsid(2)).
+    """
+
+    __slots__ = ("_preexec_fn",)
+
+    def __init__(self, preexec_fn: Callable[[], object]) -> None:
+        self._preexec_fn = preexec_fn
+
+    def __repr__(self) -> str:
+        return repr(self._preexec_fn)
+
+    def __call__(self) -> None:
+        parents = os.getpgrp()
+        self._preexec_fn()
+        if os.getpgrp() == parents:
+            os.setpgid(0, 0)
 
 
 class Options(NamedTuple):
@@ -96,6 +120,21 @@ class Options(NamedTuple):
     seccomp: bytes | None = None
     hook: NativeHook | None = None
     via: str | None = None
+
+    @property
+    def forks(self) -> bool:
+        """Does Python code run in the child, which only a fork allows?"""
+        return not is_step(self.preexec_fn)
+
+
+def is_step(preexec_fn: Any) -> bool:
+    """Is there no such function, or one that becomes a step?"""
+    return preexec_fn is None or preexec_fn is SETSID or preexec_fn is SETPGRP
+
+
+def makes_group(preexec_fn: Any) -> bool:
+    """Does the child lead a process group by this function, as far as is known?"""
+    return preexec_fn is not None and (is_step(preexec_fn) or isinstance(preexec_fn, LeadingGroup))
 
 
 DEFAULTS = Options()
@@ -181,6 +220,13 @@ def _hooks(options: Options) -> None:
         raise ValueError(f"hook is a function of this program, it cannot run via={options.via!r}")
 
 
+def _forks(options: Options) -> None:
+    if options.forks and options.via is not None:
+        raise ValueError(
+            f"via={options.via!r} cannot be combined with preexec_fn={options.preexec_fn!r}, which needs a fork"
+        )
+
+
 def _signal_plans(options: Options) -> None:
     both = (options.sigdefault or 0) & (options.sigignore or 0)
     if both:
@@ -193,4 +239,4 @@ def _death(options: Options) -> None:
         raise ValueError(f"pdeathsig={options.pdeathsig} works from the main thread only: it is sent when the thread ends")
 
 
-_CONTRADICTIONS = (_twice, _maps, _sessions, _hooks, _signal_plans, _death)
+_CONTRADICTIONS = (_twice, _maps, _sessions, _hooks, _forks, _signal_plans, _death)

@@ -24,10 +24,13 @@ import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ._clib import Event
+from ._forked import forked
 from ._native import Launched, Native
 
 if TYPE_CHECKING:
     import asyncio
+
+    from ._request import Request
 
 __all__ = ["Reactor", "Target", "reactor_of"]
 
@@ -65,12 +68,12 @@ class Reactor:
 
     # ---- launches -----------------------------------------------------------------------------------------------------
 
-    def launch(self, request: bytes, target: Target) -> Launched:
-        """Clones a child whose events go to `target`, which calls `done` with the token when it wants no more."""
+    def launch(self, request: Request, target: Target) -> Launched:
+        """Makes a child whose events go to `target`, which calls `done` with the token when it wants no more."""
         newest = self.native.newest
         self._users += 1  # before the clone: else the reactor might close under the launch
         try:
-            launched = self.native.launch(request)
+            launched = forked(self.native, request) if request.options.forks else self.native.launch(request.data)
         except BaseException:
             if self.native.newest == newest:
                 self._leave()

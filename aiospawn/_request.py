@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from . import _clib, _environ, _errors, _stdio, _steps, _support
 from ._clib import NO_FD, Step
-from ._options import DEFAULTS, SETPGRP, SETSID
+from ._options import DEFAULTS, makes_group
 from ._values import encoded
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterable, Mapping
 
     from ._options import Options
@@ -38,8 +39,10 @@ class Request:
         self.options = options  # kept alive for the memory that a hook points to
         self.program = program
 
-    def failure(self, errno: int, kind: int, index: int) -> OSError:
+    def failure(self, errno: int, kind: int, index: int) -> OSError | subprocess.SubprocessError:
         """The exception for a child that reported this error at this step. The launcher is given the program's arguments."""
+        if kind == Step.PREEXEC_FN:
+            return _errors.preexec_fn_raised()
         if kind == Step.EXECVE or (kind == Step.LAUNCHER and errno == E2BIG):
             named = self.executable
             if sys.version_info >= (3, 13) and isinstance(named, os.PathLike):  # as the stdlib's posix_spawn has it
@@ -61,12 +64,7 @@ class Request:
 
 def leads_group(options: Options) -> bool:
     """Does the child lead a process group, and so a tree that can be signalled?"""
-    return bool(
-        options.start_new_session
-        or options.pty
-        or options.process_group == 0
-        or (options.preexec_fn is not None and options.preexec_fn in (SETSID, SETPGRP))
-    )
+    return bool(options.start_new_session or options.pty or options.process_group == 0 or makes_group(options.preexec_fn))
 
 
 class Program(NamedTuple):
@@ -98,7 +96,7 @@ _SYMBOLS = (None, _stdio.PIPE, _stdio.STDOUT, _stdio.DEVNULL)
 # Options that refer to what may be another thing the next time (a descriptor, this process), or cannot be compared.
 _REFERRING = (
     *("pass_fds", "fds", "open_fds", "pty", "controlling_terminal", "foreground", "cgroup", "setns", "landlock"),
-    *("pdeathsig", "hook", "rlimits", "capabilities", "seccomp", "chroot"),
+    *("preexec_fn", "pdeathsig", "hook", "rlimits", "capabilities", "seccomp", "chroot"),
 )
 _referring = operator.attrgetter(*_REFERRING)
 _NOTHING_REFERRED_TO = _referring(DEFAULTS)
@@ -126,7 +124,7 @@ def _program(streams: tuple[Any, Any, Any], options: Options) -> Program:
     plan = _stdio.planned(streams, options, needed)
     steps = [*plan.steps, *_steps.option_steps(options, plan)]
     alone = _steps.runs_alone(steps)
-    via_launcher = (alone and options.hook is None) or options.via == "launcher"
+    via_launcher = (alone and options.hook is None and not options.forks) or options.via == "launcher"
     before: list[StepTuple] = []
     if via_launcher:
         before, first = _steps.prelude(options, plan)
@@ -136,6 +134,7 @@ def _program(streams: tuple[Any, Any, Any], options: Options) -> Program:
     leader = leads_group(options)
     rows, columns = options.pty if isinstance(options.pty, tuple) else (0, 0)
     head = _clib.request_head(
+        forked=options.forks,
         private_memory=options.hook is not None and (alone or not _support.hooks_may_share_memory()),
         via_launcher=via_launcher,
         keep_pidfd=leader,
@@ -176,7 +175,7 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
     if options.env is None:
         count, environment = _environ.inherited()
     else:
-        count, environment = _environ.given(options.env, by_path=b"/" in path and not by_descriptor)
+        count, environment = _environ.given(options.env, by_path=b"/" in path and not by_descriptor and not options.forks)
     paths = [] if by_descriptor else _candidates(path, options.env)
     strings = b"\0".join([*paths, *argv, b""])
     if strings.count(b"\0") != len(paths) + len(argv):

@@ -206,6 +206,11 @@ def _capabilities(value: Any, _options: Options, _plan: Plan) -> Iterator[StepTu
         yield Step.AMBIENT, 0, value["ambient"], b""
 
 
+def _preexec_fn(_value: Any, options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    if options.forks:
+        yield Step.PREEXEC_FN, 0, 0, b""
+
+
 def _pdeathsig(value: int, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
     yield Step.PDEATHSIG, 0, value | os.getpid() << 32, b""
 
@@ -224,7 +229,7 @@ def _seccomp(value: bytes, _options: Options, _plan: Plan) -> Iterator[StepTuple
     yield Step.SECCOMP, 0, 0, value
 
 
-_ALWAYS = frozenset({"start_new_session", "restore_signals", "close_fds"})  # they look at other options, too
+_ALWAYS = frozenset({"start_new_session", "restore_signals", "close_fds", "preexec_fn"})  # they look at other options, too
 
 _TABLE: tuple[tuple[str, Callable[[Any, Options, Plan], Iterator[StepTuple]]], ...] = (
     ("cgroup", _cgroup),
@@ -249,6 +254,7 @@ _TABLE: tuple[tuple[str, Callable[[Any, Options, Plan], Iterator[StepTuple]]], .
     ("group", _plain(Step.SETGID)),
     ("user", _plain(Step.SETUID)),
     ("capabilities", _capabilities),
+    ("preexec_fn", _preexec_fn),
     ("pdeathsig", _pdeathsig),
     ("no_new_privs", _plain(Step.NO_NEW_PRIVS)),
     ("landlock", _on_descriptor(Step.LANDLOCK)),
@@ -322,6 +328,7 @@ TOLD: dict[int, tuple[str, Callable[[StepTuple], str]]] = {
     Step.IOPRIO: ("ioprio_set", lambda step: f"{step[2] >> 13}, {step[2] & 0x1FFF}"),
     Step.OOM_SCORE_ADJ: ("oom_score_adj", _value),
     Step.TIMER_SLACK: ("timer_slack", _value),
+    Step.PREEXEC_FN: ("preexec_fn", _nothing),
     Step.PDEATHSIG: ("pdeathsig", lambda step: str(step[2] & 0xFFFFFFFF)),
     Step.CGROUP: ("cgroup", lambda step: _path(step).removesuffix("/cgroup.procs") or _fd(step)),
     Step.SETNS: ("setns", _fd),

@@ -86,7 +86,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
     # ---- the launch ---------------------------------------------------------------------------------------------------
 
     async def start(self, request: _request.Request) -> None:
-        """Clones the child and waits until its program runs. Cancelled meanwhile: kills and reaps it first."""
+        """Makes the child and waits until its program runs. Cancelled meanwhile: kills and reaps it first."""
         self._request = request
         plan = request.program.plan
         self._launch_waiter = waiter = self.loop.create_future()
@@ -97,7 +97,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
                 if kind != NO_PIPE:
                     self._pipes[stream] = (WritePipe if kind == CHILD_READS else ReadPipe)(self, stream)
         self._open_pipes = len(self._pipes)
-        self.token, self._pid, self._pidfd = self._reactor.launch(request.data, self)
+        self.token, self._pid, self._pidfd = self._reactor.launch(request, self)
         self._closed = False
         try:  # a signal's handler may raise anywhere
             if request.program.leads_group or request.options.cgroup is not None:
@@ -135,7 +135,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         if self._tree is not None:
             self._tree.kill()
 
-    def _launch_over(self, error: OSError | None) -> None:
+    def _launch_over(self, error: Exception | None) -> None:
         waiter = self._launch_waiter
         if waiter is None or waiter.done():
             return
@@ -163,7 +163,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         else:
             self._failed(_errors.child_died(value))
 
-    def _failed(self, error: OSError) -> None:
+    def _failed(self, error: Exception) -> None:
         for pipe in self._pipes.values():
             pipe.forget()
         self._pipes.clear()

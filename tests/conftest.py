@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import aiospawn
+from aiospawn import _support
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,6 +107,12 @@ def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     now = fresh.descriptors()
     changed = {fd: (descriptors.get(fd), now.get(fd)) for fd in {*descriptors, *now} if descriptors.get(fd) != now.get(fd)}
     assert not changed, f"descriptors before and after: {changed}"
+
+
+@pytest.fixture
+def nothing_native(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the kernel has no pidfds: everything is handed over to the loop's own implementation."""
+    monkeypatch.setattr(_support, "_known", _support.Support(("no pidfd",), {}, {}, "none"))
 
 
 def _state(pid: int) -> str:

@@ -101,6 +101,7 @@ row(
     fds=lambda place: {place.program: place.reader},
 )
 row("preexec_fn: setsid", STAT, leads, (True, True), preexec_fn=lambda _: os.setsid)
+row("preexec_fn", "readlink /proc/self/cwd", words, "/usr", preexec_fn=lambda _: lambda: os.chdir("/usr"))
 row("preexec_fn: setpgrp", STAT, leads, (True, False), preexec_fn=lambda _: os.setpgrp)
 row(
     "close_fds",

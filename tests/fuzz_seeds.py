@@ -25,7 +25,7 @@ _STRINGS = {Step.OPEN: 2, Step.CHROOT: 2, Step.CHDIR: 2, Step.UNSHARE: 4}
 
 
 def _every_step() -> bytes:
-    kinds = [kind for kind in sorted(Step) if Step.LAUNCHER < kind < Step.KINDS and kind != Step.HOOK]
+    kinds = [kind for kind in sorted(Step) if Step.LAUNCHER < kind < Step.KINDS and kind not in (Step.HOOK, Step.PREEXEC_FN)]
     values = {Step.SAVE: 0, Step.SETGROUPS: 2, Step.CLOSE: 100, Step.UMASK: 0o22}
     steps = [_clib.pack_step(kind, 0, values.get(kind, 1), 0, {**_SIZES, **_STRINGS}.get(kind, 0)) for kind in kinds]
     draft = damaged.Draft("true", env={})

@@ -59,33 +59,39 @@ async def _result(case: Case, directory: pathlib.Path, complaints: list[str]) ->
 class Cases(dict[str, Case]):
     """Cases by name. A case is given the directory that was furnished, and returns what is to be the same."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._options: dict[str, Callable[..., Case]] = {}  # by name, for `each_with`
+
     def function(self, function: Case) -> Case:
         self._add(function.__name__.replace("_", " "), function)
         return function
 
     def program(self, name: str, *command: Any, send: bytes | None = None, **options: Any) -> None:
         """A program, run to its end."""
-
-        async def case(directory: pathlib.Path) -> Any:
-            return await run(*_filled(command, directory), send=send, **_filled(options, directory))
-
-        self._add(name, case)
+        self.calling(name, run, *command, send=send, **options)
 
     def shell(self, name: str, command: Any, **options: Any) -> None:
         """A shell's command, run to its end."""
-
-        async def case(directory: pathlib.Path) -> Any:
-            return await run_shell(command, **_filled(options, directory))
-
-        self._add(name, case)
+        self.calling(name, run_shell, command, **options)
 
     def calling(self, name: str, function: Callable[..., Awaitable[Any]], *arguments: Any, **options: Any) -> None:
         """What the function gives for these arguments."""
 
-        async def case(directory: pathlib.Path) -> Any:
-            return await function(*_filled(arguments, directory), **_filled(options, directory))
+        def with_options(**more: Any) -> Case:
+            async def case(directory: pathlib.Path) -> Any:
+                return await function(*_filled(arguments, directory), **_filled({**options, **more}, directory))
 
-        self._add(name, case)
+            return case
+
+        if "preexec_fn" not in options:
+            self._options[name] = with_options
+        self._add(name, with_options())
+
+    def each_with(self, text: str, **options: Any) -> None:
+        """Every case of `calling` and its kin once more, with these options too: its name and the text."""
+        for name, with_options in self._options.items():
+            self._add(f"{name}, {text}", with_options(**options))
 
     def _add(self, name: str, case: Case) -> None:
         assert name not in self, name

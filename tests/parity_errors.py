@@ -7,11 +7,10 @@ import contextlib
 import io
 import os
 import pathlib
-import subprocess
+import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from typing import Any
 
-import fresh
 import pytest
 from child import child
 from parity import CLOSED, Cases, at, run
@@ -118,14 +117,11 @@ programs("process_group of a stranger", "true", process_group=1)
 programs("arguments too long", "true", "x" * 200_000)
 
 
-@case
-async def preexec_fn_fails(_: pathlib.Path) -> Any:
-    """Not in the text of uvloop's exception, but in its cause."""
-    with pytest.raises(subprocess.SubprocessError) as caught:
-        await run("true", preexec_fn=lambda: 1 // 0)
-    for zombie in fresh.children():  # of uvloop's, which handles it there
-        os.waitpid(zombie, 0)  # noqa: ASYNC222 - it is dead
-    return type(caught.value).__name__, str(caught.value)
+programs("preexec_fn raises", "true", preexec_fn=lambda: 1 // 0)
+programs("preexec_fn exits", "true", preexec_fn=sys.exit)
+programs("preexec_fn leaves without a word", "true", preexec_fn=lambda: os._exit(7))
+programs("preexec_fn raises, then no program", "/nonexistent", preexec_fn=lambda: 1 // 0)
+programs("preexec_fn makes a session in a leader", "true", process_group=0, preexec_fn=lambda: os.setsid())  # noqa: PLW0108 - `os.setsid` itself is a step
 
 
 shells("shell command of another type", 5)
@@ -244,3 +240,8 @@ async def factory_called_once_before_the_launch(_: pathlib.Path) -> Any:
     with pytest.raises(FileNotFoundError):
         await asyncio.get_running_loop().subprocess_exec(factory, "/nonexistent")
     return len(made)
+
+
+# ---- all of that, forked
+
+CASES.each_with("preexec_fn", preexec_fn=int)

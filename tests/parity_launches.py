@@ -157,3 +157,7 @@ shells("shell, real-time signal", "kill -40 $$")
 shells("shell, variables", "echo $FOO$BAR", env={"FOO": "sp", "BAR": "am"}, stdout=PIPE)
 shells("shell, directory", "pwd", cwd="/", env={}, stdout=PIPE)
 shells("shell, directory as pathlib", "pwd", cwd=pathlib.Path("/"), env={}, stdout=PIPE)
+
+# ---- all of that, forked
+
+CASES.each_with("preexec_fn", preexec_fn=int)

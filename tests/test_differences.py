@@ -180,13 +180,6 @@ launch(
 )
 
 
-@row("Another preexec_fn", stock=True, ours=True)
-async def _() -> Any:
-    process = await create("true", preexec_fn=lambda: None)
-    await process.wait()
-    return not type(process._transport).__module__.startswith("aiospawn")
-
-
 # ---- objects ----------------------------------------------------------------------------------------------------------
 
 

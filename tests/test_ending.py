@@ -135,9 +135,23 @@ async def _map(tree: Tree, script: str, grace: float, **options: Any) -> None:
 Way: TypeAlias = "Callable[..., Coroutine[Any, Any, None]]"
 
 WAYS: dict[str, Way] = {way.__name__: way for way in (_stop, _run, _system, _pipeline, _lines, _group, _map)}
+_HANDED_OVER: dict[str, Any] = {}  # nothing is launched natively
 launchers = pytest.mark.parametrize(
-    "options", [pytest.param({}, marks=needs_group_signals), {"preexec_fn": int}], ids=["native", "handed over"]
+    "options",
+    [
+        pytest.param({}, marks=needs_group_signals),
+        pytest.param({"preexec_fn": int}, marks=needs_group_signals),
+        _HANDED_OVER,
+    ],
+    ids=["native", "forked", "handed over"],
 )
+
+
+@pytest.fixture(autouse=True)
+def _handed_over(request: pytest.FixtureRequest) -> None:
+    callspec = getattr(request.node, "callspec", None)
+    if callspec is not None and callspec.params.get("options") is _HANDED_OVER:
+        request.getfixturevalue("nothing_native")
 
 
 async def begun(way: Way, events: list[Any]) -> None:
@@ -251,10 +265,11 @@ async def test_close_thrown_away(tree: Tree) -> None:
     assert await pipe._process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.usefixtures("nothing_native")
 async def test_launch_thrown_away() -> None:
     """A child that the loop's own implementation makes after nobody waits for it is killed as well."""
     events: list[Any] = []
-    running = aiospawn.run(["sleep", "1000"], preexec_fn=int, on_event=events.append)
+    running = aiospawn.run(["sleep", "1000"], on_event=events.append)
     running.send(None)
     running.close()
     while not events or not isinstance(events[-1], aiospawn.Exited):  # noqa: ASYNC110 - nothing else tells
@@ -311,12 +326,11 @@ def test_of_another_loop() -> None:
         assert other.run(process.stop()) == -signal.SIGTERM
 
 
+@pytest.mark.usefixtures("nothing_native")
 async def test_held_pipe(tree: Tree) -> None:
     """The child's end is waited for, not that of a daemon which holds its pipe; on no release and no loop."""
     script = "setsid sh -c 'echo $$ >&2; exec sleep 1000' & wait"
-    process = await aiospawn.create_subprocess_exec(
-        "sh", "-c", script, stdout=aiospawn.PIPE, stderr=tree.stderr, preexec_fn=int
-    )
+    process = await aiospawn.create_subprocess_exec("sh", "-c", script, stdout=aiospawn.PIPE, stderr=tree.stderr)
     daemon = int(await tree.line())
     assert await process.stop() == -signal.SIGTERM
     os.kill(daemon, signal.SIGKILL)

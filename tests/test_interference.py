@@ -178,13 +178,23 @@ async def main():
 
 @variants
 def test_beside_the_loops_own_children(variant: str) -> None:
-    """Children of the loop's own implementation, by `preexec_fn`, run beside ours: everybody has their own status."""
+    """Children of the loop's own implementation, and forked ones, run beside ours: everybody has their own status."""
     program = """
 warnings.simplefilter("ignore")
 
+async def loops_own(*command, **options):
+    loop = asyncio.get_running_loop()
+    stock = next(kind for kind in type(loop).__mro__ if not kind.__module__.startswith("aiospawn"))
+    protocol = asyncio.subprocess.SubprocessStreamProtocol(65536, loop)
+    transport, _ = await stock.subprocess_exec(loop, lambda: protocol, *command, **options)
+    return asyncio.subprocess.Process(transport, protocol, loop)
+
+async def forked(*command, **options):
+    return await asyncio.create_subprocess_exec(*command, preexec_fn=os.getpid, **options)
+
 async def one(turn):
-    options = {"preexec_fn": os.getpid} if turn % 2 else {}
-    process = await asyncio.create_subprocess_exec("/bin/sh", "-c", f"cat; exit {turn}", stdin=-1, stdout=-1, **options)
+    create = (asyncio.create_subprocess_exec, loops_own, forked)[turn % 3]
+    process = await create("/bin/sh", "-c", f"cat; exit {turn}", stdin=-1, stdout=-1, stderr=None)
     assert (await process.communicate(b"text"))[0] == b"text"
     assert process.returncode == turn
     print(type(process._transport).__module__)
@@ -197,7 +207,7 @@ async def main():
 """
     told = _run(program, variant).split()
     assert len(told) == 61
-    assert told.count("aiospawn._transport") == 30
+    assert told.count("aiospawn._transport") == 40
 
 
 @variants

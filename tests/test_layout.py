@@ -11,7 +11,7 @@ import aiospawn
 
 ORDER = (
     *("_errors", "_values", "_descriptors", "_ids", "_capabilities", "_checks", "_options"),
-    *("_clib", "_support", "_environ", "_stdio", "_steps", "_request", "_lifecycle", "_native", "_reactor"),
+    *("_clib", "_support", "_environ", "_stdio", "_steps", "_request", "_lifecycle", "_native", "_forked", "_reactor"),
     *("_pipes", "_reading", "_writing", "_terminal", "_terminal_input", "_streams"),
     *(
         "_view",

@@ -198,6 +198,7 @@ def _with(kind: int, **damage: Any) -> Callable[[], Draft]:
 _STEPS = {
     "no step": _with(Step.EXECVE),
     "the launcher": _with(Step.LAUNCHER),
+    "Python code": _with(Step.PREEXEC_FN),
     "unknown": _with(Step.KINDS if hasattr(Step, "KINDS") else max(Step) + 1),
     "any number": _with(_WHOLE),
     "data behind the end": _with(Step.UMASK, data=3),

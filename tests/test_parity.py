@@ -77,6 +77,10 @@ DIFFERENCES: dict[str, Difference] = {
 }
 
 
+# A launch that is forked, for `preexec_fn`, differs where another does.
+DIFFERENCES |= {twin: difference for name, difference in DIFFERENCES.items() if (twin := f"{name}, preexec_fn") in CASES}
+
+
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     place = tmp_path_factory.mktemp("parity")

@@ -221,7 +221,12 @@ BAD: tuple[tuple[Any, dict[str, Any], type[Exception], str], ...] = (
     (["true"], {"pty": True}, ValueError, "pty=True is for create_subprocess_exec"),
     (["true"], {"nice": 41}, ValueError, "nice"),
     (["true"], {"stdin": 1 << 31}, OSError, r"Bad file descriptor \(stdin=2147483648\)"),
-    (["true"], {"preexec_fn": int, "nice": 1}, ValueError, "nice cannot be combined with preexec_fn"),
+    (
+        ["true"],
+        {"preexec_fn": int, "via": "launcher"},
+        ValueError,
+        "via='launcher' cannot be combined with preexec_fn=<class 'int'>",
+    ),
 )
 
 
@@ -254,10 +259,11 @@ async def test_events() -> None:
 
 
 @one_loop
+@pytest.mark.usefixtures("nothing_native")
 async def test_events_of_the_loops_own() -> None:
     """The same where nothing is launched natively."""
     events: list[Any] = []
-    await aiospawn.run(["true"], on_event=events.append, preexec_fn=int)
+    await aiospawn.run(["true"], on_event=events.append)
     assert [type(event) for event in events] == [aiospawn.Spawned, aiospawn.Executed, aiospawn.Exited]
     assert events[2].rusage is None
 

@@ -96,7 +96,7 @@ def observe(event: aiospawn.ProcessEvent) -> None:
         case aiospawn.Exited():
             assert_type(event.returncode, int)
         case aiospawn.LaunchFailed():
-            assert_type(event.error, OSError)
+            assert_type(event.error, OSError | subprocess.SubprocessError)
 
 
 def support() -> None:
