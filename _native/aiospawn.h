@@ -91,7 +91,8 @@ enum aiospawn_request_flag {
   AIOSPAWN_KEEP_PIDFD = 4,       /* the child leads a process group, which can be signalled when it is gone */
   AIOSPAWN_SET_SIGMASK = 8,      /* the program's signal mask is not the caller's, but sigmask */
   AIOSPAWN_MAY_SHARE_TABLE = 16, /* the child needs no descriptor but its ends and the inherited streams (landing.h) */
-  AIOSPAWN_FORKED = 32           /* for aiospawn_fork_prepare(), not for aiospawn_launch() */
+  AIOSPAWN_FORKED = 32,          /* for aiospawn_fork_prepare(), not for aiospawn_launch() */
+  AIOSPAWN_COLLECTED = 64        /* one reader has all of the pipes: their ends may come with the data, in any order */
 };
 
 enum aiospawn_pipe {             /* struct aiospawn_request.pipes */

@@ -23,6 +23,7 @@ struct child {
   int16_t landing;                 /* its landing slot, or LANDING_NONE */
   int32_t status;                  /* once it is reaped: as in AIOSPAWN_EXITED, which may not be delivered yet */
   uint8_t keep_pidfd;              /* open until it is taken or the child is dropped */
+  uint8_t collected;               /* nobody reads its pipes one by one */
   int64_t taken_since;             /* s: somebody else was seen to reap it; 0: nobody was */
   struct slot *slot;               /* while the child is in our memory */
   struct failure failure;          /* while FAILING */

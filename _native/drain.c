@@ -8,12 +8,16 @@
  *  - the end of the status pipe means execve, or death: then the child is gone from our memory either way, but its pidfd may
  *    be a moment behind. Reading a word of its memory tells: no such process, or another memory. A program may end its
  *    first thread, and with it what can be read there, and run on: then /proc tells whether it has executed.
+ *  - no end of a pipe is reported before what the child's other pipes held when it was found, nor in the same wake-up: a task
+ *    that reads one of them would see the end before another task has seen the data. So an end that has to wait stays in the
+ *    set, which wakes the loop again. It waits for so many bytes as were there, since a writer may go on for ever.
  *  - an entry leaves the set before its descriptor is closed: another process may hold the same file, and its entry would
  *    go on reporting.
  */
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -34,6 +38,8 @@ struct drain {
   struct aiospawn_reactor *reactor;
   uint32_t data_used;
   uint32_t share;                  /* bytes that each ready pipe may fill */
+  uint32_t ended_count;
+  struct { struct source *source; int error; } ended[BATCH]; /* the pipes of the batch that have no more to give */
 };
 
 static struct aiospawn_event *emit(struct drain *drain, const struct child *child, uint32_t kind, uint32_t stream) {
@@ -152,6 +158,18 @@ static ssize_t read_some(struct drain *drain, const struct source *source, size_
   return length;
 }
 
+static void found_end(struct drain *drain, struct source *source, int error) {
+  drain->ended[drain->ended_count].source = source;
+  drain->ended[drain->ended_count++].error = error;
+}
+
+static void brought(struct source *source, uint32_t length) {
+  source->fed = 1;
+  if (!source->ahead) return;
+  source->awaited = 1;
+  if (!source->terminal) source->ahead -= length < source->ahead ? length : source->ahead;
+}
+
 /* To the end, where there is no writer any more. */
 static void read_pipe(struct drain *drain, struct source *source, uint32_t ready) {
   uint32_t begin = drain->data_used;
@@ -166,17 +184,73 @@ static void read_pipe(struct drain *drain, struct source *source, uint32_t ready
     struct aiospawn_event *event = emit(drain, source->child, AIOSPAWN_DATA, source->index);
     event->offset = begin;
     event->length = drain->data_used - begin;
+    brought(source, event->length);
   }
   if (length > 0 || error == EAGAIN) return;
-  end_of_stream(drain, source, error == EIO && source->terminal ? 0 : error);
+  found_end(drain, source, error == EIO && source->terminal ? 0 : error);
 }
 
 static void write_pipe(struct drain *drain, struct source *source, uint32_t ready) {
-  if (ready & (EPOLLERR | EPOLLHUP)) {
+  if (ready & (EPOLLERR | EPOLLHUP)) found_end(drain, source, 0);
+  else emit(drain, source->child, AIOSPAWN_WRITABLE, source->index);
+}
+
+/* ---- their ends ---------------------------------------------------------------------------------------------------- */
+
+/* The bytes in a pipe. Those on their way through a terminal are not counted by the kernel: it has some until its end is read. */
+static uint32_t bytes_in(const struct source *source) {
+  int bytes = 0;
+  if (source->terminal) return UINT32_MAX;
+  return ioctl(source->fd, FIONREAD, &bytes) == 0 ? (uint32_t)bytes : 0;
+}
+
+static int may_bring_more(const struct source *source) {
+  return source->added && source->mask == EPOLLIN && !source->ended;
+}
+
+/* From now on this end waits for what the other pipes hold. One that is paused is not waited for: its reader may be waiting for
+ * this end. */
+static void let_wait(struct source *ended) {
+  for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) {
+    struct source *other = &ended->child->sources[stream];
+    if (other == ended) continue;
+    other->awaited |= other->fed;
+    if (may_bring_more(other)) other->ahead = bytes_in(other);
+  }
+}
+
+/* Somebody else may have read what is waited for: who asked for the pipe itself. */
+static int is_due(const struct source *ended) {
+  for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) {
+    const struct source *other = &ended->child->sources[stream];
+    if (other == ended) continue;
+    if (other->awaited || (may_bring_more(other) && other->ahead && bytes_in(other))) return 0;
+  }
+  return 1;
+}
+
+static void report_end(struct drain *drain, struct source *source, int error) {
+  if (source->mask == EPOLLIN) {
+    end_of_stream(drain, source, error);
+  } else {
     source_watch(drain->reactor, source, NO_MASK);
     emit(drain, source->child, AIOSPAWN_READER_GONE, source->index);
-  } else {
-    emit(drain, source->child, AIOSPAWN_WRITABLE, source->index);
+  }
+}
+
+/* Behind all data of the batch: first all ends are known, then who has to wait for whom. */
+static void report_ends(struct drain *drain) {
+  uint8_t is_new[BATCH];
+  for (uint32_t i = 0; i < drain->ended_count; i++) {
+    struct source *source = drain->ended[i].source;
+    is_new[i] = !source->ended && !source->child->collected;
+    source->ended = 1;
+  }
+  for (uint32_t i = 0; i < drain->ended_count; i++)
+    if (is_new[i]) let_wait(drain->ended[i].source);
+  for (uint32_t i = 0; i < drain->ended_count; i++) {
+    struct source *source = drain->ended[i].source;
+    if (source->child->collected || is_due(source)) report_end(drain, source, drain->ended[i].error);
   }
 }
 
@@ -267,7 +341,9 @@ static void handle_exit(struct drain *drain, struct source *source) {
 
 int aiospawn_drain(struct aiospawn_reactor *reactor) {
   struct epoll_event ready[BATCH];
-  struct drain drain = {.reactor = reactor};
+  struct drain drain;
+  drain.reactor = reactor;
+  drain.data_used = drain.ended_count = 0;
   reactor->batch.head = reactor->batch.count = 0;
   if (reactor->dead) return -EOWNERDEAD;
   int count = epoll_wait(reactor->epoll, ready, BATCH, 0);
@@ -284,9 +360,11 @@ int aiospawn_drain(struct aiospawn_reactor *reactor) {
     struct source *source = ready[i].data.ptr;
     if (is_pipe(source)) handle_pipe(&drain, source, ready[i].events);
   }
+  report_ends(&drain);
   for (int i = 0; i < count; i++) {
     struct source *source = ready[i].data.ptr;
     if (source->index == WATCHED_PIDFD) handle_exit(&drain, source);
+    source->fed = source->awaited = 0;
   }
   return (int)reactor->batch.count;
 }

@@ -23,7 +23,11 @@ struct source {
   uint8_t parked;                  /* ready before its child is known to have started: back in the set then */
   uint8_t sized;                   /* its capacity is settled */
   uint8_t enlarged;                /* by source_enlarge, and counted */
+  uint8_t ended;                   /* a pipe without a writer, or a reader, any more; reported in this wake-up or a later one */
+  uint8_t fed;                     /* it brought data in this wake-up */
+  uint8_t awaited;                 /* among them some that another pipe's end waits for */
   uint32_t mask;
+  uint32_t ahead;                  /* bytes in it that another pipe's end waits for */
 };
 
 /* Puts the source into the set, changes its mask, or takes it out (mask NO_MASK). 0 or a negated errno. */

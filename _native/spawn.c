@@ -283,6 +283,7 @@ int launch_begin(struct aiospawn_reactor *reactor, struct child *child, const st
   child->slot = slot_acquire(layout->pointers + layout->size, &memory);
   if (!child->slot) return -ENOMEM;
   child->keep_pidfd = (layout->head.flags & AIOSPAWN_KEEP_PIDFD) != 0;
+  child->collected = (layout->head.flags & AIOSPAWN_COLLECTED) != 0;
   int result = request_place(layout, request, memory, &child->slot->flight);
   return result < 0 ? result : pipes_open(reactor, child, &layout->head);
 }

@@ -82,13 +82,16 @@ class Program(NamedTuple):
     """The steps and their data, likewise."""
 
 
-def program(streams: tuple[Any, Any, Any], options: Options) -> Program:
-    """The program for these standard streams and options. Raises what `_stdio.planned` raises."""
+def program(streams: tuple[Any, Any, Any], options: Options, *, collected: bool = False) -> Program:
+    """The program for these standard streams and options. Raises what `_stdio.planned` raises.
+
+    `collected`: nobody reads its pipes one by one, so the end of one may be reported before another's data.
+    """
     stdin, stdout, stderr = streams
     inherits_twice = stdout is None and stderr == _stdio.STDOUT  # the way to the launcher depends on the flag of stdout
     if stdin in _SYMBOLS and stdout in _SYMBOLS and stderr in _SYMBOLS and not inherits_twice and _says_all(options):
-        return _known_program(streams, options if options.env is None else options._replace(env=None))
-    return _program(streams, options)
+        return _known_program(streams, options if options.env is None else options._replace(env=None), collected)
+    return _program(streams, options, collected)
 
 
 _SYMBOLS = (None, _stdio.PIPE, _stdio.STDOUT, _stdio.DEVNULL)
@@ -114,12 +117,12 @@ def _says_all(options: Options) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def _known_program(streams: tuple[Any, Any, Any], options: Options) -> Program:
+def _known_program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Program:
     """Programs launch the same way again and again."""
-    return _program(streams, options)
+    return _program(streams, options, collected)
 
 
-def _program(streams: tuple[Any, Any, Any], options: Options) -> Program:
+def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Program:
     needed = _steps.needed_descriptors(options)
     plan = _stdio.planned(streams, options, needed)
     steps = [*plan.steps, *_steps.option_steps(options, plan)]
@@ -149,6 +152,7 @@ def _program(streams: tuple[Any, Any, Any], options: Options) -> Program:
         columns=columns,
         pipes=plan.pipes,
         may_share_table=options.close_fds and not needed and all(fd < 0 or fd in inherited for fd in plan.sources),
+        collected=collected,
         inherits=sum(1 << stream for stream in inherited),
     )
     return Program(plan, steps, len(before), via_launcher, leader, head, packed + data)

@@ -165,7 +165,7 @@ async def launched(command: Command, streams: tuple[Any, Any, Any], **collecting
         return handed_over
     if options.pass_fds and not options.close_fds:
         warnings.warn("pass_fds overriding close_fds.", RuntimeWarning, stacklevel=3)
-    request = _request.compiled(command.argv, _request.program(streams, options), options)
+    request = _request.compiled(command.argv, _request.program(streams, options, collected=True), options)
     sys.audit("subprocess.Popen", request.executable, command.argv, options.cwd, options.env)
     return NativeCapture(reactor_of(loop), request, loop, **collecting)
 
