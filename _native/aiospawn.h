@@ -11,8 +11,8 @@
  * telling aiospawn_shut(), which takes it out of the epoll set while the number still means that pipe. A token names a
  * child; it is never used twice, so a stale one is answered with -ESRCH and can never mean a stranger.
  *
- * Threads. launch, fork, drain, watch, shut, disown and release are for the thread that runs the reactor's loop. signal, peek and
- * dup_pidfd may be called from any thread.
+ * Threads. launch, fork, drain, watch, shut, disown and release are for the thread that runs the reactor's loop. signal, peek,
+ * dup_pidfd and reap_left may be called from any thread.
  *
  * Fork. In the child of a fork, by whoever, every reactor is dead: its descriptors are closed (those disowned are replaced
  * by /dev/null, so that the owner's close hurts nobody), its functions answer -EOWNERDEAD, aiospawn_generation has changed.
@@ -205,10 +205,14 @@ void aiospawn_landing_reserve(void);
 struct aiospawn_reactor *aiospawn_reactor_open(int suspend, int *error);
 int aiospawn_reactor_epoll(const struct aiospawn_reactor *reactor);
 struct aiospawn_batch *aiospawn_reactor_batch(struct aiospawn_reactor *reactor);
-/* Closes every descriptor; children live on. From then on its functions answer -EOWNERDEAD. */
+/* Closes every descriptor; children live on, and are reaped by aiospawn_reap_left(). From then on its functions answer
+ * -EOWNERDEAD. */
 void aiospawn_reactor_close(struct aiospawn_reactor *reactor);
 /* Nobody may be in one of its functions. */
 void aiospawn_reactor_free(struct aiospawn_reactor *reactor);
+/* Reaps the children of reactors that are closed, as far as they have ended; so does every launch, opening and closing. Until
+ * then each has a descriptor, its pidfd. From any thread. */
+void aiospawn_reap_left(void);
 
 /* On an error nothing was made. Whether the program could be run is told by a later event. */
 int aiospawn_launch(struct aiospawn_reactor *reactor, const unsigned char *request, size_t size,

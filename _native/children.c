@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "left.h"
 #include "reactor.h"
 #include "state.h"
 
@@ -78,7 +79,16 @@ static void child_free(struct aiospawn_reactor *reactor, struct child *child) {
   free(child);
 }
 
+/* A child that lives, or was not reaped, has its pidfd kept. */
 static void sources_close(const struct aiospawn_reactor *reactor, struct child *child) {
+  struct source *pidfd = &child->sources[WATCHED_PIDFD];
+  if (child->pid && !child->reaped && pidfd->fd >= 0) {
+    source_watch(reactor, pidfd, NO_MASK);
+    state_lock();
+    left_keep(pidfd->fd);
+    pidfd->fd = -1;
+    state_unlock();
+  }
   for (int i = 0; i < WATCHED; i++) source_close(reactor, &child->sources[i]);
 }
 

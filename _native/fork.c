@@ -4,6 +4,7 @@
 
 #include "aiospawn.h"
 #include "landing.h"
+#include "left.h"
 #include "reactor.h"
 #include "slots.h"
 #include "source.h"
@@ -30,6 +31,7 @@ static void in_child(void) {
   sources_after_fork();
   __atomic_add_fetch(&aiospawn_generation, 1, __ATOMIC_RELEASE);
   reactors_let_go();
+  left_let_go();
 }
 
 static void install(void) { pthread_atfork(prepare, in_parent, in_child); }

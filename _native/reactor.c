@@ -8,6 +8,7 @@
 
 #include "descriptor.h"
 #include "fork.h"
+#include "left.h"
 #include "state.h"
 
 static struct aiospawn_reactor *reactors;
@@ -55,6 +56,7 @@ static void set_close(struct aiospawn_reactor *reactor) {
 
 struct aiospawn_reactor *aiospawn_reactor_open(int suspend, int *error) {
   fork_handlers_install();
+  left_reap(LEFT_ALL);
   *error = -ENOMEM;
   struct aiospawn_reactor *reactor = calloc(1, sizeof *reactor);
   if (!reactor) return NULL;
@@ -84,6 +86,7 @@ void aiospawn_reactor_close(struct aiospawn_reactor *reactor) {
   aiospawn_fork_withdraw(reactor);
   children_close(reactor);
   set_close(reactor);
+  left_reap(LEFT_ALL);
   reactor->batch.head = reactor->batch.count = 0;
 }
 

@@ -16,6 +16,7 @@
 
 #include "clone.h"
 #include "descriptor.h"
+#include "left.h"
 #include "probe.h"
 #include "reactor.h"
 #include "state.h"
@@ -312,6 +313,7 @@ int aiospawn_launch(struct aiospawn_reactor *reactor, const unsigned char *reque
                     struct aiospawn_launched *launched) {
   struct layout layout;
   if (reactor->dead) return -EOWNERDEAD;
+  left_reap(LEFT_AT_A_LAUNCH);
   int result = request_read(request, size, &layout);
   if (result < 0) return result;
   if (layout.head.flags & AIOSPAWN_FORKED) return -EINVAL;

@@ -89,7 +89,7 @@ async def subprocess_shell(
 
 def must_hand_over(options: dict[str, Any]) -> bool:
     """Is this launch one for the loop's own implementation? Raises what an option that only the native one has needs."""
-    support = _support.supported()
+    support = _support.support()
     if support:
         return False
     for name in _options.only_native(options):

@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import signal
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -105,15 +106,18 @@ class Reactor:
     def close(self) -> None:
         """Closes every descriptor; children live on. Their targets hear nothing any more."""
         loop = self._loop()
-        if loop is None:
-            return
-        if getattr(loop, _ATTRIBUTE, None) is self:
+        if loop is not None and getattr(loop, _ATTRIBUTE, None) is self:
             delattr(loop, _ATTRIBUTE)
         # In a fork the loop's own selector is shared with the parent: taking our entry out there would mute the parent.
-        if not self.native.dead and not loop.is_closed():
+        if loop is not None and not self.native.dead and not loop.is_closed():
             loop.remove_reader(self.native.epoll)
         self.native.close()
         self._targets.clear()
+
+    def is_stale(self) -> bool:
+        """Was its loop closed, and the reactor not?"""
+        loop = self._loop()
+        return not self.native.dead and (loop is None or loop.is_closed())
 
     # ---- wake-ups -----------------------------------------------------------------------------------------------------
 
@@ -175,10 +179,31 @@ class _Unheld:
             self._reactor.done(self._token)
 
 
+class _Opened(threading.local):
+    """The reactors of this thread: another's may be in a native call of that one's."""
+
+    def __init__(self) -> None:
+        self.reactors: list[weakref.ref[Reactor]] = []
+
+
+_opened = _Opened()
+
+
 def reactor_of(loop: asyncio.AbstractEventLoop, *, permanent: bool = False) -> Reactor:
     """The loop's reactor, opened if there is none. `permanent`: it stays until it is closed with the loop."""
     reactor: Reactor | None = getattr(loop, _ATTRIBUTE, None)
     if reactor is None or reactor.native.dead:
+        _close_stale()
         reactor = Reactor(loop, permanent=permanent)
+        _opened.reactors.append(weakref.ref(reactor))
         setattr(loop, _ATTRIBUTE, reactor)
     return reactor
+
+
+def _close_stale() -> None:
+    """A loop that is not ours reports its closing to nobody: what its children hold would wait for the garbage collector."""
+    reactors = [reactor for reference in _opened.reactors if (reactor := reference()) is not None]
+    for reactor in reactors:
+        if reactor.is_stale():
+            reactor.close()
+    _opened.reactors = [weakref.ref(reactor) for reactor in reactors if not reactor.native.dead]

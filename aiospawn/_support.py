@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from ._clib import IMPORT_ERROR, lib
 
-__all__ = ["Support", "hooks_may_share_memory", "supported"]
+__all__ = ["Support", "hooks_may_share_memory", "support", "supported"]
 
 
 class Support(NamedTuple):
@@ -61,14 +61,23 @@ def supported() -> Support:
 
     Where it does not, the drop-in functions hand over to the event loop's own implementation. Where it could not be tried
     for want of descriptors, processes or memory, the reasons say so, and it is tried again at the next use.
+
+    It also reaps the children of closed loops that have ended since, as the next launch does and the next loop.
     """
+    if lib is not None:
+        lib.aiospawn_reap_left()
+    return support()
+
+
+def support() -> Support:
+    """The same, and nothing else: for a launch, which reaps few of them at a time."""
     global _known  # noqa: PLW0603 - functools.cache would remember a shortage
     if _known is not None:
         return _known
-    support, settled = _examine()
+    found, settled = _examine()
     if settled:
-        _known = support
-    return support
+        _known = found
+    return found
 
 
 def _examine() -> tuple[Support, bool]:

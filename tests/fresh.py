@@ -1,6 +1,6 @@
-"""Python programs for what needs a process of its own: limits, signal dispositions, seccomp filters.
+"""Python programs for what needs a process of its own: limits, signal dispositions, seccomp filters; and forks of a test.
 
-`run` is for the test, the rest for the program.
+`run` and `in_fork` are for the test, the rest for the program as well.
 """
 
 import asyncio
@@ -9,8 +9,22 @@ import pathlib
 import subprocess
 import sys
 import textwrap
+import traceback
+from collections.abc import Callable
 
-__all__ = ["ALL", "CONCURRENT", "KINDS", "SPAWNS", "VARIANTS", "children", "choose", "descriptors", "new_event_loop", "run"]
+__all__ = [
+    "ALL",
+    "CONCURRENT",
+    "KINDS",
+    "SPAWNS",
+    "VARIANTS",
+    "children",
+    "choose",
+    "descriptors",
+    "in_fork",
+    "new_event_loop",
+    "run",
+]
 
 ALL = ("stdlib", "uvloop", "stdlib-vfork", "uvloop-vfork")
 VARIANTS = [*ALL]  # those that a run of the tests is for
@@ -55,6 +69,21 @@ def run(program: str, variant: str = "stdlib", crowd: int = 0, **environment: st
     assert completed.stderr == "", completed.stderr
     assert completed.returncode == 0, completed
     return completed.stdout
+
+
+def in_fork(body: Callable[[], object]) -> None:
+    """Runs it in a forked process, which must end well."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            body()
+            code = 0
+        except BaseException:  # noqa: BLE001 - a failed assertion, an interrupt: the parent is told
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    assert os.waitpid(pid, 0)[1] == 0
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

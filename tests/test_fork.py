@@ -8,8 +8,7 @@ import os
 import shutil
 import subprocess
 import threading
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Self
 
 import fresh
@@ -93,21 +92,6 @@ def via(request: pytest.FixtureRequest) -> Iterator[str | None]:
         os.close(descriptor)
 
 
-def in_fork(body: Callable[[], object]) -> None:
-    """Runs it in a forked process, which must end well."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            body()
-            code = 0
-        except BaseException:  # noqa: BLE001 - a failed assertion, an interrupt: the parent is told
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    assert os.waitpid(pid, 0)[1] == 0
-
-
 async def _cat(via: str | None = None) -> Any:
     return await asyncio.get_running_loop().subprocess_exec(Recorder, "cat", stderr=None, via=via)
 
@@ -175,7 +159,7 @@ async def test_a_python_fork_holds_nothing_of_ours(via: str | None) -> None:
     pairs = [await _cat(via) for _ in range(3)]
     files = [pairs[0][0].get_pipe_transport(1).get_extra_info("pipe")]
     ours = _ours(before)
-    in_fork(lambda: _assert_holds_none(fresh.descriptors(), ours, files))
+    fresh.in_fork(lambda: _assert_holds_none(fresh.descriptors(), ours, files))
     for pair in pairs:
         await _assert_alive(*pair)
 
@@ -210,7 +194,7 @@ async def test_a_fork_between_clone_and_program(via: str | None) -> None:
     """A fork while launches wait for their programs changes nothing for them."""
     creations = [asyncio.create_task(_cat(via)) for _ in range(5)]
     await asyncio.sleep(0)  # every child is cloned
-    in_fork(lambda: None)
+    fresh.in_fork(lambda: None)
     for pair in await asyncio.gather(*creations):
         await _assert_alive(*pair)
 
@@ -238,7 +222,7 @@ async def test_closing_everything_in_a_fork() -> None:
         transport.close()
         view.poll()
 
-    in_fork(body)
+    fresh.in_fork(body)
     await _assert_alive(transport, protocol)
 
 
@@ -252,7 +236,7 @@ async def test_reading_on_in_a_fork() -> None:
         pipe.resume_reading()
         pipe.pause_reading()
 
-    in_fork(body)
+    fresh.in_fork(body)
     await _assert_alive(transport, protocol)
 
 
@@ -267,7 +251,7 @@ async def test_files_are_closed_harmlessly_in_a_fork() -> None:
             file.close()
         assert [file.closed for file in files] == [True, True]
 
-    in_fork(body)
+    fresh.in_fork(body)
     await _assert_alive(transport, protocol)
 
 
@@ -281,7 +265,7 @@ def test_a_loop_is_closed_in_a_fork() -> None:
         held.pop().close()
         gc.collect()
 
-    in_fork(body)
+    fresh.in_fork(body)
     loop.run_until_complete(_assert_alive(*pair))
     loop.close()
 
@@ -293,9 +277,9 @@ async def test_a_loop_of_its_own_works_in_a_fork(via: str | None) -> None:
 
     def body() -> None:
         _run_a_loop_of_the_same_kind(kind)
-        in_fork(lambda: _run_a_loop_of_the_same_kind(kind))
+        fresh.in_fork(lambda: _run_a_loop_of_the_same_kind(kind))
 
-    in_fork(body)
+    fresh.in_fork(body)
     await _assert_alive(*pair)
 
 

@@ -415,8 +415,11 @@ def test_forks_beside_a_reactor(tmp_path: pathlib.Path) -> None:
     """A fork by another thread, while a reactor is opened or closed, holds nothing of it and closes nobody's descriptor."""
     assert _told(harness(compiler(), tmp_path, "fork_beside.c")).splitlines() == [
         "opened: 0 held",
-        *(2 * ["a descriptor of a child's is closed: 0 held"]),
+        "a descriptor of a child's is closed: 0 held",  # not yet: it goes to the set of children that are left
+        "opened: 0 held",  # that set
+        "a descriptor of a child's is closed: 0 held",
         "closed: 0 held, theirs is open",
+        "a descriptor of a child's is closed: 0 held, theirs is open",
     ]
 
 
@@ -559,7 +562,7 @@ async def test_packets() -> None:
 def test_loop_is_closed_at_once(variant: str, via: str, tmp_path: pathlib.Path) -> None:
     """Children live on when their loop is closed right behind the launch, whatever they have yet to tell."""
     program = """
-import os
+import os, time
 from aiospawn._native import Native
 from damaged import Draft
 
@@ -568,9 +571,13 @@ for number in range(50):
     native = Native()
     native.launch(bytes(Draft("mkdir", f"{path}/{number}", via=os.environ["VIA"] or None).bytes))
     native.close()
-for _ in range(50):
-    assert os.wait()[1] == 0
-assert len(os.listdir(path)) == 50
+while len(os.listdir(path)) < 50:
+    time.sleep(0.001)
+while True:  # some are reaped already
+    try:
+        assert os.wait()[1] == 0
+    except ChildProcessError:
+        break
 """
     assert fresh.run(program, variant, DIRECTORY=str(tmp_path), VIA=via) == ""
 

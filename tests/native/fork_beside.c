@@ -86,10 +86,12 @@ int main(void) {
   size_t size = offsetof(__typeof__(request), strings) + sizeof request.strings;
   if (!reactor || aiospawn_launch(reactor, (const unsigned char *)&request, size, &launched) < 0) return 1;
   watched = aiospawn_reactor_epoll(reactor);
-  aiospawn_reactor_free(reactor);
+  siginfo_t info;
+  if (waitid(P_PID, (id_t)launched.pid, &info, WEXITED | WNOWAIT) == -1) return 1;
+  aiospawn_reactor_free(reactor); /* which reaps the child */
   for (int i = 0; i < moment_count; i++) {
     if (!pthread_equal(moments[i].thread, pthread_self())) pthread_join(moments[i].thread, NULL);
     printf("%s: %d held%s\n", moments[i].name, moments[i].held, moments[i].theirs_is_open ? ", theirs is open" : "");
   }
-  return waitpid(launched.pid, &error, 0) != launched.pid;
+  return waitpid(launched.pid, &error, 0) != -1;
 }
