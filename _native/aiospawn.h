@@ -26,7 +26,7 @@
 
 /* cffi */
 enum {
-  AIOSPAWN_REQUEST_VERSION = 2,
+  AIOSPAWN_REQUEST_VERSION = 3,
   AIOSPAWN_STREAMS = 3,          /* pipes of a launch: standard input, output and error */
   AIOSPAWN_END_STATUS = 3,       /* with the ends of the streams: the status pipe */
   AIOSPAWN_END_REQUEST = 4,      /* and what the launcher reads */
@@ -43,12 +43,13 @@ enum {
 enum aiospawn_step_kind {
   AIOSPAWN_STEP_EXECVE,          /* no step of a request: where an error record says that the program could not be run */
   AIOSPAWN_STEP_LAUNCHER,        /* likewise: the launcher could not be run, or refused the request */
+  AIOSPAWN_STEP_INHERIT,         /* likewise: an inherited stream, whose number is the index, could not be taken over */
   AIOSPAWN_STEP_SAVE,            /* duplicate fd out of the way, into register value */
   AIOSPAWN_STEP_DUP,             /* fd becomes descriptor number value; the same number: clear close-on-exec */
   AIOSPAWN_STEP_DUP_SAVED,       /* register fd becomes descriptor number value */
   AIOSPAWN_STEP_CLOEXEC,         /* set (value 1) or clear (0) fd's close-on-exec flag */
   AIOSPAWN_STEP_OPEN,            /* open data with the flags and mode (high half) in value as descriptor number fd */
-  AIOSPAWN_STEP_CLOSE,           /* close the descriptors fd ... value but the status pipe */
+  AIOSPAWN_STEP_CLOSE,           /* close the descriptors fd ... value but the child's ends and the program's */
   AIOSPAWN_STEP_CHROOT,          /* to the directory data */
   AIOSPAWN_STEP_CHDIR,           /* to the directory data */
   AIOSPAWN_STEP_FCHDIR,          /* to the directory fd */

@@ -114,18 +114,28 @@ void child_say(int status, const char *byte) {
 static void leave_table(struct flight *flight) {
   long result = sys3(SYS_close_range, flight->landing_beyond, ~0u, UNSHARE_TABLE);
   if (result < 0) child_fail(flight->status, result, AIOSPAWN_STEP_CLOSE, 0);
-  __atomic_store_n(&flight->left, 1, __ATOMIC_RELEASE);
   if (flight->awaited) {
-    __atomic_store_n(&flight->alive, ALIVE, __ATOMIC_RELEASE);
+    if (swap_word(&flight->alive, ALIVE) == GIVEN_UP) quit(); /* another is in its place */
     sys3(SYS_futex, (long)&flight->alive, WAKE, 1);
-  } else {
-    child_say(flight->status, "l");
   }
+  __atomic_store_n(&flight->left, 1, __ATOMIC_RELEASE);
+  if (!flight->awaited) child_say(flight->status, "l");
   if (flight->landing > flight->landing_block) sys3(SYS_close_range, flight->landing_block, flight->landing - 1, 0);
   int next = flight->landing + AIOSPAWN_ENDS;
   if (next < flight->landing_beyond) sys3(SYS_close_range, next, flight->landing_beyond - 1, 0);
   for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++)
-    if (flight->inherits >> stream & 1) sys3(SYS_dup3, flight->landing + stream, stream, 0);
+    if (flight->inherits >> stream & 1) {
+      result = sys3(SYS_dup3, flight->landing + stream, stream, 0);
+      if (result < 0) child_fail(flight->status, result, AIOSPAWN_STEP_INHERIT, (uint32_t)stream);
+    }
+}
+
+/* A child with a copy of the table has the ends of those that share it: it may linger, and they must not wait for it. */
+static void close_siblings(const struct flight *flight) {
+  for (int bit = 0; bit < 64 * LANDING_WORDS; bit++) {
+    if (!flight->siblings[bit / 64]) bit |= 63;
+    else if (flight->siblings[bit / 64] >> bit % 64 & 1) sys1(SYS_close, flight->landing_block + bit);
+  }
 }
 
 /* The kernel dumps memory, not a process: of a child that shares its parent's memory it would show the parent's secrets, and
@@ -165,6 +175,7 @@ void child_run(void *argument) {
   walk.flight = flight;
   walk.no_core = 0;
   if (flight->landing >= 0) leave_table(flight);
+  else close_siblings(flight);
   if (flight->clear_handlers) signal_clear_handlers();
   child_walk(&walk, 0);
   child_execute(&walk);

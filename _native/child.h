@@ -4,6 +4,8 @@
 
 #include "aiospawn.h"
 
+enum { LANDING_WORDS = 2 };        /* of 64 bits, one for each number of the reserved block */
+
 /* Everything one child in flight reads. It lies in the slot that the child borrows, beside its stack, and is written by the
  * parent before the clone; the child writes nothing but its stack, `left`, and `alive`. */
 struct flight {
@@ -21,6 +23,7 @@ struct flight {
   uint32_t execve_kind;            /* what a failing execve is told as: STEP_EXECVE, or STEP_LAUNCHER on the way there */
   int landing;                     /* the first of the child's numbers in a shared table, or -1: it has a table of its own */
   int landing_block, landing_beyond; /* the block's first number, and the first beyond it */
+  uint64_t siblings[LANDING_WORDS]; /* with a table of its own: the block's numbers that hold ends of other children, by bit */
   unsigned inherits;               /* with a shared table: the streams to take over, by bit */
   int awaited;                     /* with a shared table: the parent waits until the child has left it, and is not told else */
   int memory;                      /* enum flight_memory */
@@ -36,7 +39,8 @@ enum flight_memory { MEMORY_SHARED, MEMORY_COPIED, MEMORY_LAUNCHERS }; /* with t
 
 enum { EXIT_LOST = 127 };          /* the exit status of a child that has nobody to report to */
 
-enum { ALIVE_IN_TABLE = 1, ALIVE = 2 }; /* of `alive`: what an awaited child changes when it has left the table */
+/* Of `alive`: an awaited child makes ALIVE of it when it has left the table, or finds that it has been given up. */
+enum { ALIVE_IN_TABLE = 1, ALIVE = 2, GIVEN_UP = 3 };
 
 /* What a child that cannot go on writes to the status pipe, smaller than PIPE_BUF, so in one piece. */
 struct failure {

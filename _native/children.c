@@ -1,13 +1,17 @@
 #include "children.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "left.h"
+#include "monotonic.h"
 #include "reactor.h"
 #include "state.h"
+
+enum { PATIENCE_NS = 1000000000 }; /* with children on their way, when a loop is closed */
 
 static int grow(struct children *children) {
   uint32_t capacity = children->capacity ? 2 * children->capacity : 16;
@@ -51,7 +55,7 @@ struct child *child_find(const struct aiospawn_reactor *reactor, uint64_t token)
 }
 
 void child_leave_table(struct child *child) {
-  if (child->landing != LANDING_NONE) landing_give_back(child->landing, &child->slot->flight.left);
+  if (child->landing != LANDING_NONE) landing_give_back(child->landing, &child->slot->flight);
   child->landing = LANDING_NONE;
 }
 
@@ -110,11 +114,25 @@ int aiospawn_release(struct aiospawn_reactor *reactor, uint64_t token) {
   return 0;
 }
 
+/* It says so, or ends. Nobody will hear of it later, and what lies in its landing slot (the child's ends, our own streams) would
+ * stay open; after the deadline it stays until another launch asks. */
+static void await_departure(const struct child *child, int64_t deadline) {
+  struct pollfd status = {.fd = child->sources[WATCHED_STATUS].fd, .events = POLLIN};
+  if (child->landing == LANDING_NONE || status.fd < 0) return;
+  for (int64_t left; (left = deadline - monotonic_ns()) > 0;)
+    if (poll(&status, 1, (int)(left / 1000000) + 1) != -1 || errno != EINTR) return;
+}
+
 /* Descriptors go while the table has them, for a fork meanwhile closes what it finds there. Then the entries are taken away
  * under the lock: other threads may be asking for one. */
 void children_close(struct aiospawn_reactor *reactor) {
-  for (uint32_t place = 0; !reactor->dead && place < reactor->children.capacity; place++)
-    if (reactor->children.entries[place]) sources_close(reactor, reactor->children.entries[place]);
+  int64_t deadline = monotonic_ns() + PATIENCE_NS;
+  for (uint32_t place = 0; !reactor->dead && place < reactor->children.capacity; place++) {
+    struct child *child = reactor->children.entries[place];
+    if (!child) continue;
+    await_departure(child, deadline);
+    sources_close(reactor, child);
+  }
   state_lock();
   struct children children = reactor->children;
   reactor->children = (struct children){0};
@@ -123,6 +141,7 @@ void children_close(struct aiospawn_reactor *reactor) {
     if (children.entries[place]) child_free(reactor, children.entries[place]);
   free(children.entries);
   free(children.free_places);
+  if (!reactor->dead) landing_sweep();
 }
 
 void children_let_go(const struct children *children, const struct child *itself, int placeholder) {

@@ -22,3 +22,8 @@ int descriptor_lift_end(int32_t *end, const struct flight *flight) {
   *end = moved < 0 ? -1 : (int32_t)moved;
   return moved < 0 ? (int)moved : 0;
 }
+
+int descriptor_is_locked(int fd) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}

@@ -25,8 +25,8 @@ static void in_parent(void) {
 }
 
 static void in_child(void) {
-  slots_reset_lock();
   landing_after_fork();
+  slots_after_fork();
   state_reset_lock();
   sources_after_fork();
   __atomic_add_fetch(&aiospawn_generation, 1, __ATOMIC_RELEASE);

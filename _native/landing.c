@@ -7,16 +7,15 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "descriptor.h"
-#include "sys.h"
+#include "monotonic.h"
 
 /* What is reserved is copied and closed again in every child of a process that has few descriptors: 256 numbers cost it 20 us.
  * With 25 slots, of 64 launches at a time hardly one finds none. */
 enum {
-  BLOCK = 128,
+  BLOCK = 64 * LANDING_WORDS,
   SLOTS = BLOCK / LANDING_WIDTH,
   LOWEST_START = 64,               /* the numbers below are for programs that know them by heart */
   HIGHEST_START = 4096,
@@ -31,9 +30,16 @@ static int in_use;                 /* a launch has shared the table: it was grow
 static int lost;                   /* a number was: no more launches, but those in flight are to be given back */
 static int placeholder = -1;
 static struct stat identity;
-static const int32_t *departed[SLOTS]; /* of the child in flight */
-static uint8_t busy[SLOTS];
-static uint8_t filled[SLOTS]; /* by bit: the slot's numbers that hold a child's end */
+
+static struct block_slot {
+  const struct flight *flight;     /* of the child on its way, or NULL */
+  uint8_t busy;
+  uint8_t filled;                  /* by bit: the numbers that hold a child's end */
+  uint8_t inherited;               /* and those of them that are the program's own streams */
+  struct { dev_t device; ino_t file; } put[LANDING_WIDTH];
+} block[SLOTS];
+
+static const struct flight gone = {.left = 1}; /* for a slot that outlives its child's flight */
 
 void landing_lock(void) { pthread_mutex_lock(&lock); }
 void landing_unlock(void) { pthread_mutex_unlock(&lock); }
@@ -93,28 +99,58 @@ void landing_block(int *start, int *beyond) {
   *beyond = first + BLOCK;
 }
 
+/* The program may have closed a number of ours and have a file of its own there now. */
+static int still_holds(int slot, int i) {
+  struct stat now;
+  if (fstat(landing_first(slot) + i, &now) == -1) return 0;
+  return now.st_dev == block[slot].put[i].device && now.st_ino == block[slot].put[i].file;
+}
+
+static int holds_a_lock(int slot) {
+  for (int i = 0; i < LANDING_WIDTH; i++)
+    if (block[slot].inherited >> i & 1 && descriptor_is_locked(landing_first(slot) + i)) return 1;
+  return 0;
+}
+
 /* What is on the numbers must go, or it would hold back the end of a pipe: also when RLIMIT_NOFILE has sunk below them. */
-static void give_back(int slot) {
-  int number = landing_first(slot);
-  busy[slot] = 0;
-  departed[slot] = NULL;
+static void clear(int slot) {
   if (!is_placeholder(placeholder)) lost = 1;
   for (int i = 0; i < LANDING_WIDTH; i++) {
-    if (!(filled[slot] >> i & 1)) continue;
-    if (!lost && put_placeholder(number + i) == -1) lost = 1;
-    if (lost) close(number + i);
+    int number = landing_first(slot) + i;
+    if (!(block[slot].filled >> i & 1)) continue;
+    if (!still_holds(slot, i)) {
+      lost = 1;
+    } else if (lost || put_placeholder(number) == -1) {
+      lost = 1;
+      close(number);
+    }
   }
-  filled[slot] = 0;
+  block[slot] = (struct block_slot){0};
+}
+
+/* The child has left. A lock that the program has taken meanwhile on a stream would be dropped with the duplicate: later. */
+static int give_back(int slot) {
+  block[slot].flight = &gone;
+  if (holds_a_lock(slot)) return 0;
+  clear(slot);
+  return 1;
+}
+
+/* The kernel clears `alive` when a child ends on its way, before it drops the table: it touches no descriptor any more. */
+static int has_left(const struct flight *flight) {
+  return __atomic_load_n(&flight->left, __ATOMIC_ACQUIRE) || !__atomic_load_n(&flight->alive, __ATOMIC_ACQUIRE);
+}
+
+static int can_be_had(int slot) {
+  if (!block[slot].busy) return 1;
+  return block[slot].flight && has_left(block[slot].flight) && give_back(slot);
 }
 
 static int find_free(void) {
   for (int slot = 0; slot < SLOTS; slot++)
-    if (!busy[slot]) return slot;
-  for (int slot = 0; slot < SLOTS; slot++) {
-    if (!departed[slot] || !__atomic_load_n(departed[slot], __ATOMIC_ACQUIRE)) continue;
-    give_back(slot);
-    return slot;
-  }
+    if (!block[slot].busy) return slot;
+  for (int slot = 0; slot < SLOTS; slot++)
+    if (can_be_had(slot)) return slot;
   return LANDING_NONE;
 }
 
@@ -128,65 +164,92 @@ static int try_to_take(int *wait) {
     in_use = 1;
   }
   if (first != -1 && !lost) slot = find_free();
-  if (slot != LANDING_NONE) busy[slot] = 1;
+  if (slot != LANDING_NONE) block[slot].busy = 1;
   *wait = slot == LANDING_NONE && first != -1 && !lost;
   landing_unlock();
   return slot;
-}
-
-static int64_t now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
 /* Where all slots are taken it is by children that wait for a processor: they are given ours. */
 int landing_take(int lowest_new) {
   int wait, slot = try_to_take(&wait);
   if (!wait) return slot;
-  int64_t deadline = now() + (int64_t)lowest_new * COPY_NS;
+  int64_t deadline = monotonic_ns() + (int64_t)lowest_new * COPY_NS;
   do {
     sched_yield();
     slot = try_to_take(&wait);
-  } while (wait && now() < deadline);
+  } while (wait && monotonic_ns() < deadline);
   return slot;
 }
 
 /* Not where somebody closed or replaced our numbers: what is there now is not ours to touch, nor are the others to use. */
-static int put(int descriptor, int number) {
-  return is_placeholder(number) && dup3(descriptor, number, O_CLOEXEC) != -1;
+static int put(int descriptor, int slot, int i) {
+  int number = landing_first(slot) + i;
+  struct stat about;
+  if (!is_placeholder(number) || fstat(descriptor, &about) == -1 || dup3(descriptor, number, O_CLOEXEC) == -1) return 0;
+  block[slot].put[i].device = about.st_dev;
+  block[slot].put[i].file = about.st_ino;
+  return 1;
 }
 
-int landing_fill(int slot, const int32_t *descriptors) {
-  int number = landing_first(slot);
+int landing_fill(int slot, const int32_t *descriptors, unsigned inherited) {
   landing_lock();
+  block[slot].inherited = (uint8_t)inherited;
   for (int i = 0; i < LANDING_WIDTH && !lost; i++) {
     if (descriptors[i] < 0) continue;
-    if (put(descriptors[i], number + i)) filled[slot] |= (uint8_t)(1u << i);
+    if (put(descriptors[i], slot, i)) block[slot].filled |= (uint8_t)(1u << i);
     else lost = 1;
   }
   int done = !lost;
-  if (!done) give_back(slot);
+  if (!done) clear(slot);
   landing_unlock();
   return done;
 }
 
-void landing_depart(int slot, const int32_t *left) {
+void landing_depart(int slot, const struct flight *flight) {
   landing_lock();
-  departed[slot] = left;
+  block[slot].flight = flight;
   landing_unlock();
 }
 
-void landing_give_back(int slot, const int32_t *left) {
+void landing_give_back(int slot, const struct flight *flight) {
   landing_lock();
-  if (busy[slot] && departed[slot] == left) give_back(slot);
+  if (block[slot].busy && block[slot].flight == flight) give_back(slot);
   landing_unlock();
 }
 
-/* The numbers are as good here as in the parent; the ends of its children in flight are not for us to hold. */
+void landing_forget(const struct flight *flight) {
+  landing_lock();
+  for (int slot = 0; slot < SLOTS; slot++)
+    if (block[slot].flight == flight) give_back(slot);
+  landing_unlock();
+}
+
+static void sweep(void) {
+  for (int slot = 0; slot < SLOTS; slot++) can_be_had(slot);
+}
+
+void landing_sweep(void) {
+  landing_lock();
+  sweep();
+  landing_unlock();
+}
+
+void landing_filled(uint64_t filled[LANDING_WORDS]) {
+  landing_lock();
+  if (in_use) sweep();
+  for (int number = 0; in_use && number < SLOTS * LANDING_WIDTH; number++) {
+    uint64_t bit = block[number / LANDING_WIDTH].filled >> number % LANDING_WIDTH & 1;
+    filled[number / 64] |= bit << number % 64;
+  }
+  landing_unlock();
+}
+
+/* The numbers are as good here as in the parent, and so are its locks: closing here drops none. The ends of its children in
+ * flight are not for us to hold. */
 void landing_after_fork(void) {
   pthread_mutex_init(&lock, NULL);
   in_use = 0;
   for (int slot = 0; slot < SLOTS; slot++)
-    if (busy[slot]) give_back(slot);
+    if (block[slot].busy) clear(slot);
 }

@@ -9,7 +9,7 @@
 #include "child.h"
 
 enum {
-  LAUNCHER_VERSION = 3,
+  LAUNCHER_VERSION = 4,
   LAUNCHER_ROOM = 4096,            /* PIPE_BUF: written without waiting */
   LAUNCHER_ANSWER = 42,            /* exit statuses: asked whether it can be executed, */
   LAUNCHER_NO_REQUEST = 127        /* and without a request it has nobody else to tell */

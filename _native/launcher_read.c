@@ -43,9 +43,9 @@ long launcher_read(const struct launcher_request *request, const unsigned char *
       .has_close_range = (int)request->has_close_range,
       .mask = request->mask,
   };
-  for (int end = 0; end < AIOSPAWN_STREAMS; end++) {
+  for (int end = 0; end < AIOSPAWN_ENDS; end++) {
     flight->ends[end] = ends[end];
-    if (ends[end] >= 0) bounds.ends |= 1u << end;
+    if (end < AIOSPAWN_STREAMS && ends[end] >= 0) bounds.ends |= 1u << end;
   }
   if (request->top < -1 || request->top >= SOUND_NUMBERS) return DAMAGED;
   for (uint32_t i = 0; i < request->steps; i++)

@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "landing.h"
+
 enum {
   ROOM = 64 * 1024,                /* arguments and environment of most launches; longer ones get a mapping of their own */
   KEPT = 64                        /* slots kept for reuse: about as many as are in flight in a busy process */
@@ -17,7 +19,6 @@ static struct slot *abandoned;
 
 void slots_lock(void) { pthread_mutex_lock(&lock); }
 void slots_unlock(void) { pthread_mutex_unlock(&lock); }
-void slots_reset_lock(void) { pthread_mutex_init(&lock, NULL); }
 
 static size_t guard_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
@@ -59,6 +60,7 @@ static struct slot *take_abandoned(void) {
     struct slot *slot = *link;
     if (__atomic_load_n(&slot->flight.alive, __ATOMIC_ACQUIRE)) continue;
     *link = slot->next;
+    landing_forget(&slot->flight);
     return slot;
   }
   return NULL;
@@ -111,4 +113,9 @@ void slot_abandon(struct slot *slot) {
   slot->next = abandoned;
   abandoned = slot;
   slots_unlock();
+}
+
+void slots_after_fork(void) {
+  pthread_mutex_init(&lock, NULL);
+  for (struct slot *slot = abandoned; slot; slot = slot->next) slot->flight.alive = 0;
 }

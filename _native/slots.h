@@ -25,9 +25,9 @@ void slot_release(struct slot *slot);
 /* Nobody will tell when the child leaves: the slot waits for its flight's `alive` word to clear. */
 void slot_abandon(struct slot *slot);
 
-/* Round a fork: the child's copy of the pool must not be in mid-change. */
+/* Round a fork: the child's copy of the pool must not be in mid-change; and in the child, where nobody else is in this memory. */
 void slots_lock(void);
 void slots_unlock(void);
-void slots_reset_lock(void);
+void slots_after_fork(void);
 
 #endif

@@ -44,7 +44,7 @@ int program_is_sound(const struct bounds *bounds, int32_t program) {
 }
 
 int step_is_sound(struct bounds *bounds, const struct aiospawn_step *step) {
-  if (step->kind <= AIOSPAWN_STEP_LAUNCHER || step->kind >= AIOSPAWN_STEP_KINDS) return 0;
+  if (step->kind <= AIOSPAWN_STEP_INHERIT || step->kind >= AIOSPAWN_STEP_KINDS) return 0;
   if (step->data > bounds->data_size || step->size > bounds->data_size - step->data) return 0;
   if (!is_operand(bounds, step->fd)) return 0;
   switch (step->kind) {
@@ -58,6 +58,8 @@ int step_is_sound(struct bounds *bounds, const struct aiospawn_step *step) {
       return step->value == step->fd || (step->value >= 0 && step->value <= bounds->top);
     case AIOSPAWN_STEP_OPEN:
       return step->fd >= 0 && step->fd <= bounds->top && strings_in(bounds, step);
+    case AIOSPAWN_STEP_CLOSE:
+      return step->fd >= 0 && step->value >= 0 && step->value <= INT32_MAX;
     case AIOSPAWN_STEP_CHROOT:
     case AIOSPAWN_STEP_CHDIR:
       return strings_in(bounds, step);

@@ -17,6 +17,7 @@
 #include "clone.h"
 #include "descriptor.h"
 #include "left.h"
+#include "monotonic.h"
 #include "probe.h"
 #include "reactor.h"
 #include "state.h"
@@ -117,8 +118,10 @@ void launch_finish(struct child *child, const struct aiospawn_request *head, uin
   flight->clear_handlers = !(features & AIOSPAWN_HAS_CLONE3);
   flight->has_close_range = (features & AIOSPAWN_HAS_CLOSE_RANGE) != 0;
   flight->landing = LANDING_NONE;
+  memset(flight->siblings, 0, sizeof flight->siblings);
   flight->awaited = 0;
   flight->left = 0;
+  __atomic_store_n(&flight->alive, ALIVE_IN_TABLE, __ATOMIC_RELEASE);
   flight->mask = head->flags & AIOSPAWN_SET_SIGMASK ? head->sigmask : mask;
 }
 
@@ -139,7 +142,7 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
   int suspend = reactor->suspend || !(features & AIOSPAWN_HAS_STUB);
   struct clone_plan plan = {
       .flags = CLONE_PIDFD | (child->private_memory ? 0 : CLONE_VM | CLONE_CHILD_CLEARTID) | (suspend ? CLONE_VFORK : 0) |
-               (child->landing == LANDING_NONE ? 0 : CLONE_FILES),
+               (flight->landing == LANDING_NONE ? 0 : CLONE_FILES),
       .use_clone3 = (features & AIOSPAWN_HAS_CLONE3) != 0,
       .stack = slot->stack,
       .stack_size = SLOT_STACK,
@@ -147,7 +150,6 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
       .alive = &flight->alive,
   };
   flight->memory = child->private_memory ? MEMORY_COPIED : MEMORY_SHARED;
-  __atomic_store_n(&flight->alive, ALIVE_IN_TABLE, __ATOMIC_RELEASE);
   long pid = child_clone(&plan, child_run, flight);
   /* A clone that fails late has written a number there, which is another's by now. */
   if (pid < 0) child->sources[WATCHED_PIDFD].fd = -1;
@@ -166,36 +168,37 @@ static void choose_memory(struct child *child, const struct aiospawn_request *he
 /* How the child comes by an inherited stream in a shared table. */
 enum inheritance { CLOSED_HERE, DUPLICATED, AS_IT_IS, NOT_INHERITED };
 
-/* Closing a duplicate of a file would drop the process's locks on it: the child takes it as it is. A lock on a terminal or a null
- * device is nothing that anybody relies on. */
+/* Closing a duplicate of a file would drop the process's locks on it: the child takes it as it is. A lock on a device, a terminal
+ * or a FIFO is rare, and looked for. */
 static enum inheritance inheritance_of(int stream) {
   struct stat about;
   int flags = fcntl(stream, F_GETFD);
   if (flags == -1) return CLOSED_HERE;
   if (flags & FD_CLOEXEC || fstat(stream, &about) == -1) return NOT_INHERITED;
-  return S_ISREG(about.st_mode) || S_ISBLK(about.st_mode) ? AS_IT_IS : DUPLICATED;
+  if (S_ISREG(about.st_mode) || S_ISBLK(about.st_mode)) return AS_IT_IS;
+  return descriptor_is_locked(stream) ? AS_IT_IS : DUPLICATED;
 }
 
 /* A landing slot with these descriptors, or LANDING_NONE. The launcher's number is shared as it is, so must lie below. */
-static int take_slot(int lowest_new, int program, const int32_t *descriptors) {
+static int take_slot(int lowest_new, int program, const int32_t *descriptors, unsigned inherited) {
   int slot = landing_take(lowest_new);
   if (slot == LANDING_NONE) return slot;
   if (program >= landing_first(0)) {
     landing_give_back(slot, NULL);
     return LANDING_NONE;
   }
-  return landing_fill(slot, descriptors) ? slot : LANDING_NONE;
+  return landing_fill(slot, descriptors, inherited) ? slot : LANDING_NONE;
 }
 
 /* Moves the child's ends into a landing slot, so that the clone need not copy the descriptor table. Nothing happens where
- * that does not pay or cannot be. */
+ * that does not pay or cannot be. close_range was tried by a child that reported through shared memory (probe.c): where it is
+ * there, this child's words reach us too. Not so under valgrind, whose clone is a fork. */
 static void land(struct child *child, const struct aiospawn_request *head) {
   int32_t descriptors[LANDING_WIDTH];
   struct flight *flight = &child->slot->flight;
   int lowest_new = child->far[AIOSPAWN_END_STATUS];
   if (!(head->flags & AIOSPAWN_MAY_SHARE_TABLE) || child->private_memory) return;
   if (lowest_new < LANDING_THRESHOLD || !flight->has_close_range) return;
-  if (probed_features() & AIOSPAWN_UNDER_VALGRIND) return; /* its suspended clone is a fork, which leaves no word here */
   if (head->top >= AIOSPAWN_STREAMS) return; /* a step could overwrite a slot's numbers */
   memcpy(descriptors, child->far, sizeof descriptors);
   unsigned inherits = 0;
@@ -209,9 +212,9 @@ static void land(struct child *child, const struct aiospawn_request *head) {
     awaited |= how == AS_IT_IS;
   }
   if (awaited && lowest_new < LANDING_AWAITED_THRESHOLD) return;
-  int slot = take_slot(lowest_new, flight->program, descriptors);
+  int slot = take_slot(lowest_new, flight->program, descriptors, inherits);
   if (slot == LANDING_NONE) return;
-  landing_depart(slot, &flight->left);
+  landing_depart(slot, flight);
   child->landing = (int16_t)slot;
   child_close_ends(child);
   flight->landing = landing_first(slot);
@@ -220,17 +223,6 @@ static void land(struct child *child, const struct aiospawn_request *head) {
   flight->awaited = awaited;
   for (int end = 0; end < AIOSPAWN_ENDS; end++) flight->ends[end] = descriptors[end] >= 0 ? flight->landing + end : -1;
   flight->status = flight->ends[AIOSPAWN_END_STATUS];
-}
-
-/* Until the child has left the table, or its memory: who redirects a stream after the launch must not redirect the child's. The
- * kernel wakes a waiter for the word that it clears, but not for a private one. Whoever forbids the child to wake us delays us. */
-static void await_departure(struct child *child) {
-  static const struct timespec moment = {.tv_nsec = 10000000};
-  struct flight *flight = &child->slot->flight;
-  if (!flight->awaited) return;
-  while (__atomic_load_n(&flight->alive, __ATOMIC_ACQUIRE) == ALIVE_IN_TABLE)
-    sys4(SYS_futex, (long)&flight->alive, FUTEX_WAIT, ALIVE_IN_TABLE, (long)&moment);
-  child_leave_table(child);
 }
 
 /* The kernel gives it the lowest number that is free: in a program without standard streams one of theirs. */
@@ -249,7 +241,7 @@ static int pidfd_lift(struct source *pidfd) {
   return error;
 }
 
-/* The child exists, but its exit could not be watched. */
+/* The child exists, but its exit cannot be watched, or it does not get anywhere. */
 static void kill_and_reap(struct child *child) {
   int status;
   sys4(SYS_pidfd_send_signal, child->sources[WATCHED_PIDFD].fd, SIGKILL, 0, 0);
@@ -263,6 +255,13 @@ static int status_watch(const struct aiospawn_reactor *reactor, struct child *ch
   return source_watch(reactor, &child->sources[WATCHED_STATUS], told ? EPOLLIN : 0);
 }
 
+/* A child with a table of its own gets copies of other children's ends: it is to close them first. Those that may go are put
+ * away before, for a child may be stopped before it does anything. */
+static void name_siblings(struct flight *flight) {
+  landing_filled(flight->siblings);
+  landing_block(&flight->landing_block, &flight->landing_beyond);
+}
+
 /* With all signals blocked: a handler could run in the child. */
 static long take_off(const struct aiospawn_reactor *reactor, struct child *child, const struct aiospawn_request *head) {
   uint64_t all = ~(uint64_t)0, mask = 0;
@@ -271,12 +270,72 @@ static long take_off(const struct aiospawn_reactor *reactor, struct child *child
   launch_finish(child, head, mask);
   choose_steps(child, head);
   land(child, head);
+  if (child->landing == LANDING_NONE) name_siblings(&child->slot->flight);
   if (child->via_launcher) launcher_tell_ends(&child->slot->flight);
   result = status_watch(reactor, child);
   if (result == 0) result = clone_child(reactor, child);
   sys_sigmask(&mask, NULL);
   return result;
 }
+
+/* ---- waiting for the child to leave the table -------------------------------------------------------------------------- */
+
+/* Who redirects a stream after the launch must not redirect the child's. The kernel wakes a waiter for the word that it clears,
+ * but not for a private one. Whoever forbids the child to wake us delays us. 0: it has not left in time, and will do nothing any
+ * more. */
+static int departs(struct flight *flight) {
+  enum { PATIENCE_NS = 1000000000 };
+  static const struct timespec moment = {.tv_nsec = 10000000};
+  int64_t deadline = monotonic_ns() + PATIENCE_NS;
+  while (__atomic_load_n(&flight->alive, __ATOMIC_ACQUIRE) == ALIVE_IN_TABLE) {
+    int32_t still = ALIVE_IN_TABLE;
+    if (monotonic_ns() > deadline)
+      return !__atomic_compare_exchange_n(&flight->alive, &still, GIVEN_UP, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    sys4(SYS_futex, (long)&flight->alive, FUTEX_WAIT, ALIVE_IN_TABLE, (long)&moment);
+  }
+  return 1;
+}
+
+static void keep(struct flight *flight, int number) { flight->siblings[number / 64] &= ~((uint64_t)1 << number % 64); }
+
+/* No step of the child has run yet: it was stopped, by a signal or a debugger. Another takes its place, with a copy of the table,
+ * its ends under the slot's numbers as they are. Until it has them, the slot is nobody else's to give back. */
+static long take_off_again(const struct aiospawn_reactor *reactor, struct child *child) {
+  uint64_t all = ~(uint64_t)0, mask = 0;
+  struct flight *flight = &child->slot->flight;
+  landing_depart(child->landing, NULL);
+  kill_and_reap(child);
+  source_close(reactor, &child->sources[WATCHED_PIDFD]);
+  child->pid = child->reaped = 0;
+  flight->landing = LANDING_NONE;
+  flight->awaited = 0;
+  name_siblings(flight);
+  for (int end = 0; end < AIOSPAWN_ENDS; end++)
+    if (flight->ends[end] >= 0) keep(flight, flight->ends[end] - flight->landing_block);
+  __atomic_store_n(&flight->alive, ALIVE_IN_TABLE, __ATOMIC_RELEASE);
+  long pid = sys_sigmask(&all, &mask);
+  if (pid < 0) return pid;
+  pid = clone_child(reactor, child);
+  sys_sigmask(&mask, NULL);
+  return pid;
+}
+
+/* The child's pid, or an error, once it is on its way and no stream of ours is needed any more. */
+static long depart(const struct aiospawn_reactor *reactor, struct child *child) {
+  struct flight *flight = &child->slot->flight;
+  long pid = child->pid;
+  if (!flight->awaited) return pid;
+  if (departs(flight)) {
+    child_leave_table(child);
+    return pid;
+  }
+  pid = take_off_again(reactor, child);
+  landing_give_back(child->landing, NULL);
+  child->landing = LANDING_NONE;
+  return pid;
+}
+
+/* ---- the launch ------------------------------------------------------------------------------------------------------ */
 
 int launch_begin(struct aiospawn_reactor *reactor, struct child *child, const struct layout *layout,
                  const unsigned char *request) {
@@ -302,7 +361,9 @@ static int launch(struct aiospawn_reactor *reactor, struct child *child, const s
   long pid = take_off(reactor, child, &layout->head);
   if (pid < 0) return (int)pid;
   child->pid = (int32_t)pid;
-  await_departure(child);
+  pid = depart(reactor, child);
+  if (pid < 0) return (int)pid;
+  child->pid = (int32_t)pid;
   child_close_ends(child);
   result = launch_watch(reactor, child);
   if (result < 0) kill_and_reap(child);

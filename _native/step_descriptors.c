@@ -49,13 +49,27 @@ long step_open(struct walk *walk, const struct aiospawn_step *step) {
   return result;
 }
 
-static long close_each(int first, int last) {
-  for (int fd = first; fd <= last; fd++) sys1(SYS_close, fd);
-  return 0;
+/* ---- closing ------------------------------------------------------------------------------------------------------- */
+
+/* Needed to the end, or closed by the execve: the child's ends, the status pipe among them, and the program where it is a
+ * descriptor. The lowest from `first` on; `beyond` if there is none. */
+static long next_spared(const struct walk *walk, long first, long beyond) {
+  const struct flight *flight = walk->flight;
+  long found = beyond;
+  for (int end = 0; end < AIOSPAWN_ENDS; end++)
+    if (flight->ends[end] >= first && flight->ends[end] < found) found = flight->ends[end];
+  if (flight->status >= first && flight->status < found) found = flight->status;
+  if (flight->program == AIOSPAWN_NO_FD) return found;
+  int program = operand(walk, flight->program);
+  return program >= first && program < found ? program : found;
+}
+
+static void close_one(const struct walk *walk, long fd) {
+  if (next_spared(walk, fd, fd + 1) != fd) sys1(SYS_close, fd);
 }
 
 /* Linux < 5.9. Without /proc the highest number is unknown: as far as the limit goes, as CPython does. */
-static long close_listed(int first, int last) {
+static long close_listed(const struct walk *walk, long first, long last) {
   struct {
     uint64_t inode;
     int64_t offset;
@@ -68,38 +82,32 @@ static long close_listed(int first, int last) {
   if (directory < 0) {
     uint64_t limit[2] = {1024, 1024};
     sys4(SYS_prlimit64, 0, 7 /* RLIMIT_NOFILE */, 0, (long)limit);
-    return close_each(first, (uint64_t)last < limit[0] ? last : (int)limit[0] - 1);
+    for (long fd = first; fd <= last && (uint64_t)fd < limit[0]; fd++) close_one(walk, fd);
+    return 0;
   }
   long length;
   while ((length = sys3(SYS_getdents64, directory, (long)listing, sizeof listing)) > 0) {
     for (long at = 0; at < length; at += entry->length) {
       entry = (void *)(listing + at);
-      int fd = 0;
+      long fd = 0;
       const char *digit = entry->name;
       /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the kernel has written it */
       if (*digit < '0' || *digit > '9') continue;
       for (; *digit >= '0' && *digit <= '9'; digit++) fd = fd * 10 + (*digit - '0');
-      if (fd >= first && fd <= last && fd != directory) sys1(SYS_close, fd);
+      if (fd >= first && fd <= last && fd != directory) close_one(walk, fd);
     }
   }
   sys1(SYS_close, directory);
   return 0;
 }
 
-static long close_between(const struct walk *walk, int first, int last) {
-  if (first > last) return 0;
-  if (walk->flight->has_close_range) return sys3(SYS_close_range, first, last, 0);
-  return close_listed(first, last);
-}
-
-/* All but what is needed to the end: the status pipe, and the program where it is a descriptor. */
 long step_close(struct walk *walk, const struct aiospawn_step *step) {
-  int first = step->fd, last = (int)step->value;
-  int spared[2] = {walk->flight->status, walk->flight->status};
-  if (walk->flight->program != AIOSPAWN_NO_FD) spared[1] = operand(walk, walk->flight->program);
-  int low = spared[0] < spared[1] ? spared[0] : spared[1], high = spared[0] < spared[1] ? spared[1] : spared[0];
-  long result = close_between(walk, first, low <= last ? low - 1 : last);
-  if (result >= 0) result = close_between(walk, low >= first ? low + 1 : first, high <= last ? high - 1 : last);
-  if (result >= 0) result = close_between(walk, high >= first ? high + 1 : first, last);
-  return result;
+  if (!walk->flight->has_close_range) return close_listed(walk, step->fd, step->value);
+  for (long first = step->fd, beyond = step->value + 1; first < beyond;) {
+    long spared = next_spared(walk, first, beyond);
+    long result = first < spared ? sys3(SYS_close_range, first, spared - 1, 0) : 0;
+    if (result < 0) return result;
+    first = spared + 1;
+  }
+  return 0;
 }

@@ -59,6 +59,23 @@ static inline long sys3(long n, long a, long b, long c) { return sys6(n, a, b, c
 static inline long sys4(long n, long a, long b, long c, long d) { return sys6(n, a, b, c, d, 0, 0); }
 static inline long sys5(long n, long a, long b, long c, long d, long e) { return sys6(n, a, b, c, d, e, 0); }
 
+/* Puts a value into a word and gives what was there, in one step. Not the compiler's: on aarch64 that may be a call of a library. */
+static inline int32_t swap_word(int32_t *word, int32_t value) {
+#if AIOSPAWN_STUB && defined(__aarch64__)
+  int32_t old, failed;
+  __asm__ volatile(
+      "1: ldaxr %w0, %2\n\t"
+      "stlxr %w1, %w3, %2\n\t"
+      "cbnz %w1, 1b"
+      : "=&r"(old), "=&r"(failed), "+Q"(*word)
+      : "r"(value)
+      : "memory");
+  return old;
+#else
+  return __atomic_exchange_n(word, value, __ATOMIC_ACQ_REL);
+#endif
+}
+
 /* Younger than the headers of the oldest systems this builds on. */
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424

@@ -51,7 +51,12 @@ class Request:
         if kind == Step.CHDIR:
             return _errors.step_failed(errno, "chdir", "", cast("str | bytes", self.options.cwd))
         name, operand = _steps.TOLD[kind]
-        told = _LAUNCHERS.get(errno, "") if kind == Step.LAUNCHER else operand(self._as_given(self.program.steps[index]))
+        if kind == Step.LAUNCHER:
+            told = _LAUNCHERS.get(errno, "")
+        elif kind == Step.INHERIT:
+            told = str(index)  # the stream
+        else:
+            told = operand(self._as_given(self.program.steps[index]))
         if len(told) > _LONGEST_OPERAND:
             told = told[:_LONGEST_OPERAND] + " ..."
         return _errors.step_failed(errno, name, told, None)
@@ -111,7 +116,7 @@ def _says_all(options: Options) -> bool:
         return True
     return (
         _referring(options) == _NOTHING_REFERRED_TO
-        and type(options.cwd) in (str, NoneType)
+        and (options.cwd is None or (type(options.cwd) is str and "/fd/" not in options.cwd))  # that names a descriptor
         and type(options.executable) in (str, NoneType)
     )
 
@@ -125,7 +130,7 @@ def _known_program(streams: tuple[Any, Any, Any], options: Options, collected: b
 def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Program:
     needed = _steps.needed_descriptors(options)
     plan = _stdio.planned(streams, options, needed)
-    steps = [*plan.steps, *_steps.option_steps(options, plan)]
+    steps = [*_steps.closing_first(options, plan), *plan.steps, *_steps.option_steps(options, plan)]
     alone = _steps.runs_alone(steps)
     via_launcher = (alone and options.hook is None and not options.forks) or options.via == "launcher"
     before: list[StepTuple] = []
@@ -151,11 +156,20 @@ def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -
         rows=rows,
         columns=columns,
         pipes=plan.pipes,
-        may_share_table=options.close_fds and not needed and all(fd < 0 or fd in inherited for fd in plan.sources),
+        may_share_table=_may_share_table(options, plan, inherited),
         collected=collected,
         inherits=sum(1 << stream for stream in inherited),
     )
     return Program(plan, steps, len(before), via_launcher, leader, head, packed + data)
+
+
+def _may_share_table(options: Options, plan: Plan, inherited: list[int]) -> bool:
+    """Does the child need no descriptor of the parent's but the streams that it inherits? A hook may need any."""
+    if not options.close_fds or options.hook is not None:
+        return False
+    if _steps.needed_descriptors(options) or _steps.named_by_path(options):
+        return False
+    return all(fd < 0 or fd in inherited for fd in plan.sources)
 
 
 def _packed(steps: Iterable[StepTuple]) -> tuple[bytes, bytes]:

@@ -116,7 +116,10 @@ def _source(stream: int, argument: Any) -> _Source:
 
 
 def _steps(sources: dict[int, _Source], needed: tuple[int, ...], registers: dict[int, int]) -> Iterator[StepTuple]:
-    """Two passes: descriptors that would be overwritten before they are used are set aside first."""
+    """Descriptors that would be overwritten before they are used are set aside first; what the child opens comes last.
+
+    Opening may wait, and the child must not hold the parent's streams meanwhile.
+    """
     wanted = [source for number, source in sources.items() if isinstance(source, int) and source != number]
     for fd in (*wanted, *needed):
         if fd < 0 or fd not in sources or fd in registers or (fd in needed and fd not in wanted and sources[fd] == fd):
@@ -126,19 +129,26 @@ def _steps(sources: dict[int, _Source], needed: tuple[int, ...], registers: dict
             raise ValueError(f"more than {MAX_SAVED} descriptors change places")
         yield Step.SAVE, fd, registers[fd], b""
     for number, source in sources.items():
+        if not isinstance(source, int):
+            continue
+        if source in registers and source != number:
+            yield Step.DUP_SAVED, registers[source], number, b""
+        else:
+            yield Step.DUP, source, number, b""
+    yield from _opening(sources)
+
+
+def _opening(sources: dict[int, _Source]) -> Iterator[StepTuple]:
+    for number, source in sources.items():
         if source is _FOLLOWS:
             yield Step.DUP, 1, 2, b""
         elif isinstance(source, tuple):
             path, flags, mode = source
             yield Step.OPEN, number, flags | mode << 32, path
-        elif source in registers and source != number:
-            yield Step.DUP_SAVED, registers[source], number, b""
-        else:
-            yield Step.DUP, source, number, b""
 
 
 def closing(kept: Iterable[int]) -> Iterator[StepTuple]:
-    """The steps that close the descriptors from 3 up but those of the child."""
+    """The steps that close the descriptors from 3 up but these."""
     first = 3
     for fd in (*sorted(fd for fd in kept if fd >= 3), _LAST + 1):
         if first < fd:

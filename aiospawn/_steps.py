@@ -1,15 +1,19 @@
 """Options into steps, in the order in which the child takes them: the table at the end.
 
-The order is CPython's where programs have come to rely on it (directory, umask, signals, session, ids, and the closing of
-descriptors last), and otherwise the one that lets each step have what it needs: what takes privileges comes before they
-go, a filter that could forbid the rest comes last. docs/options.md gives the reasons.
+The order is CPython's where programs have come to rely on it (directory, umask, signals, session, ids), and otherwise the
+one that lets each step have what it needs: what takes privileges comes before they go, a filter that could forbid the rest
+comes last. Descriptors are closed before everything else, for a step may wait, and a child that lingers must not hold what
+its parent has closed; those that steps read are closed behind the last of them. docs/options.md gives the reasons.
 """
 
 from __future__ import annotations
 
 import os
+import posixpath
+import re
 import struct
 import sys
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from . import _clib, _descriptors
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
     from ._options import Options
     from ._stdio import Plan, StepTuple
 
-__all__ = ["TOLD", "needed_descriptors", "option_steps", "prelude", "runs_alone"]
+__all__ = ["TOLD", "closing_first", "named_by_path", "needed_descriptors", "option_steps", "prelude", "runs_alone"]
 
 _SIGPIPE, _SIGXFSZ = 13, 25
 _PYTHON_IGNORES = 1 << (_SIGPIPE - 1) | 1 << (_SIGXFSZ - 1)  # what restore_signals puts back
@@ -66,6 +70,34 @@ def needed_descriptors(options: Options) -> tuple[int, ...]:
     return tuple(fd for fd in (*single, *(options.setns or ())) if isinstance(fd, int))
 
 
+_NAMES_A_DESCRIPTOR = re.compile(rb"/{1,2}(?:proc/(?:thread-)?self|dev)/fd/(\d{1,9})(?:/|$)")
+
+
+def named_by_path(options: Options) -> set[int]:
+    """The descriptors that paths of steps name, as `/proc/self/fd/7` does: of the child, when it takes the step."""
+    places = (options.cwd, options.chroot, options.cgroup)
+    paths = [path for path, *_ in (options.open_fds or {}).values()]
+    paths += [os.fsencode(place) for place in places if not isinstance(place, (int, NoneType))]
+    found = (_NAMES_A_DESCRIPTOR.match(posixpath.normpath(path.rstrip(b"\0"))) for path in paths if b"/fd/" in path)
+    return {int(match[1]) for match in found if match}
+
+
+def _read(options: Options, plan: Plan) -> set[int]:
+    """The descriptors that steps need, and not only the program."""
+    return {*plan.sources, *needed_descriptors(options), *named_by_path(options)}
+
+
+def closing_first(options: Options, plan: Plan) -> list[StepTuple]:
+    """The steps that come before all others. A hook or a preexec_fn may use any descriptor: all are closed behind it."""
+    closes = (options.close_fds or options.pass_fds) and not _may_use_any(options)
+    return [*closing(_read(options, plan))] if closes else []
+
+
+def _may_use_any(options: Options) -> bool:
+    """Does the program's own code run among the steps?"""
+    return options.hook is not None or options.forks
+
+
 def option_steps(options: Options, plan: Plan) -> list[StepTuple]:
     """The steps behind the plan's."""
     steps: list[StepTuple] = []
@@ -83,10 +115,10 @@ def _is_given(value: Any, default: Any) -> bool:
 
 def prelude(options: Options, plan: Plan) -> tuple[list[StepTuple], list[StepTuple]]:
     """For the way to the launcher: what must survive its execve, and how it puts the flags back."""
-    used = {*plan.sources, *needed_descriptors(options)}
+    used = _read(options, plan)
     through = {fd for fd in used if fd < 0 or (_descriptors.is_open(fd) and not os.get_inheritable(fd))}
     opened = [(int(Step.CLOEXEC), fd, 0, b"") for fd in (-1 - END_STATUS, -1 - END_REQUEST, *through)]
-    return opened, [(int(Step.CLOEXEC), fd, 1, b"") for fd in through]
+    return [*closing_first(options, plan), *opened], [(int(Step.CLOEXEC), fd, 1, b"") for fd in through]
 
 
 # ---- one builder an option --------------------------------------------------------------------------------------------
@@ -220,9 +252,14 @@ def _hook(value: Any, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
 
 
 def _close(value: bool, options: Options, plan: Plan) -> Iterator[StepTuple]:
-    if value or options.pass_fds:
-        program = options.executable if isinstance(options.executable, int) else -1
-        yield from closing({*plan.kept, plan.operand(program)})
+    if not value and not options.pass_fds:
+        return
+    program = options.executable if isinstance(options.executable, int) else -1
+    kept = {*plan.kept, plan.operand(program)}
+    if _may_use_any(options):
+        yield from closing(kept)
+    else:
+        yield from ((Step.CLOSE, fd, fd, b"") for fd in sorted(_read(options, plan) - kept) if fd >= 3)
 
 
 def _seccomp(value: bytes, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
@@ -345,4 +382,5 @@ TOLD: dict[int, tuple[str, Callable[[StepTuple], str]]] = {
     Step.SECCOMP: ("seccomp", lambda step: f"{len(step[3]) // 8} instructions"),
     Step.HOOK: ("hook", lambda step: "{:#x}, {:#x}".format(*struct.unpack("=QQ", step[3]))),
     Step.LAUNCHER: ("launcher", _nothing),
+    Step.INHERIT: ("dup2", _nothing),
 }

@@ -49,6 +49,12 @@ def test_address_and_undefined_behaviour(tmp_path: pathlib.Path) -> None:
     assert launches(*built, 4, 400)[-1].endswith(" 0 wrong")
 
 
+def test_closed_on_the_way(tmp_path: pathlib.Path) -> None:
+    """Nor has AddressSanitizer of a reactor closed with children on their way, whose memory is used anew, then freed."""
+    program = harness(compiler(), tmp_path, "closed_on_the_way.c", *_ADDRESS)
+    assert launches(program) == ["0 wrong"]
+
+
 def test_threads(tmp_path: pathlib.Path) -> None:
     """Nor has ThreadSanitizer of four loops in four threads, while others look, signal, fork and open."""
     fixed_addresses = [_needed("setarch"), "-R"]  # its shadow memory does not stand every layout

@@ -32,6 +32,7 @@ _NUMBERS = {
     "aarch64": {"sigaction": 134, "umask": 166, "setsid": 157, "capset": 91, "prctl": 167, "dup3": 24, "execveat": 281},
 }[platform.machine()]
 _CLOSE_RANGE = 436
+_KEPT = 93  # a descriptor: what lies below is closed by a call of its own
 _LINE = 300  # characters of a message that can be read
 
 
@@ -119,15 +120,16 @@ def filtered(program: bytes) -> None:
     assert _LIBC.prctl(_PR_SET_SECCOMP, 2, header, 0, 0) == 0
 
 
-def refused(_place: Place) -> None:
+def refused(place: Place) -> None:
     """System calls that never fail, or not for a reason that a test can give, fail by a filter."""
+    os.dup2(place.reader, _KEPT)
     prctl, sigaction = _NUMBERS["prctl"], _NUMBERS["sigaction"]
     for program in (
         refusing(_NUMBERS["umask"], errno.EPERM, 0o123),
         refusing(_NUMBERS["setsid"], errno.EPERM),
         refusing(_NUMBERS["capset"], errno.EPERM),
         refusing(_NUMBERS["dup3"], errno.EPERM, 77, place=1),
-        refusing(_CLOSE_RANGE, errno.EPERM, 2**31 - 1, place=1),
+        refusing(_CLOSE_RANGE, errno.EPERM, _KEPT - 1, place=1),
         refusing(sigaction, errno.EPERM, signal.SIGURG),
         refusing(prctl, errno.EPERM, 29),
         refusing(prctl, errno.EPERM, 1),
@@ -166,7 +168,14 @@ def crowded(place: Place) -> None:
         os.close(fd)
 
 
-PREPARATIONS = {prepare.__name__: prepare for prepare in (refused, unprivileged, locked, launcherless, crowded)}
+def shared(_place: Place) -> None:
+    """So many descriptors that a child shares the table, and cannot take over its standard error."""
+    for _ in range(300):
+        os.dup(0)
+    filtered(refusing(_NUMBERS["dup3"], errno.EPERM, 2, place=1))
+
+
+PREPARATIONS = {prepare.__name__: prepare for prepare in (refused, unprivileged, locked, launcherless, crowded, shared)}
 
 
 # ---- the table --------------------------------------------------------------------------------------------------------
@@ -293,6 +302,7 @@ failure(
     "dup",
     lambda place: str(place.reader),
     fds=lambda place: {place.reader: place.other_reader, place.other_reader: place.reader},
+    close_fds=False,  # otherwise there would be room
     when="crowded",
 )
 
@@ -307,7 +317,7 @@ failure(
     fds=lambda place: {place.reader: place.other_reader, place.other_reader: place.reader, 77: place.reader},
     when="refused",
 )
-failure("CLOSE", errno.EPERM, "close_range", when="refused")
+failure("CLOSE", errno.EPERM, "close_range", f"3, {_KEPT - 1}", pass_fds=[_KEPT], when="refused")
 failure(
     "SIGDEFAULT", errno.EPERM, "sigaction", "0x400000", sigdefault={signal.SIGURG}, restore_signals=False, when="refused"
 )
@@ -316,3 +326,4 @@ failure("TIMER_SLACK", errno.EPERM, "timer_slack", "5", timer_slack_ns=5, when="
 failure("PDEATHSIG", errno.EPERM, "pdeathsig", "15", pdeathsig=signal.SIGTERM, when="refused")
 failure("NO_NEW_PRIVS", errno.EPERM, "no_new_privs", no_new_privs=True, when="refused")
 failure("LAUNCHER", errno.EPERM, "launcher", oom_score_adj=500, when="launcherless")
+failure("INHERIT", errno.EPERM, "dup2", "2", when="shared")

@@ -18,14 +18,15 @@ SEEDS = pathlib.Path(__file__).parent / "fuzz"
 _HEADER = _clib.ffi.sizeof("struct aiospawn_request")
 _STEP = _clib.ffi.sizeof("struct aiospawn_step")
 _LAUNCHER = struct.Struct("=8IiiIIQ")  # struct launcher_request
-_VERSION = 3
+_VERSION = 4
 _DATA = b"/\0/\0" + bytes(12)
 _SIZES = {Step.RLIMIT: 16, Step.SETGROUPS: 8, Step.SECCOMP: 16, Step.AFFINITY: 8, Step.CGROUP: 2, Step.OOM_SCORE_ADJ: 1}
 _STRINGS = {Step.OPEN: 2, Step.CHROOT: 2, Step.CHDIR: 2, Step.UNSHARE: 4}
 
 
 def _every_step() -> bytes:
-    kinds = [kind for kind in sorted(Step) if Step.LAUNCHER < kind < Step.KINDS and kind not in (Step.HOOK, Step.PREEXEC_FN)]
+    python = (Step.HOOK, Step.PREEXEC_FN)
+    kinds = [kind for kind in sorted(Step) if Step.INHERIT < kind < Step.KINDS and kind not in python]
     values = {Step.SAVE: 0, Step.SETGROUPS: 2, Step.CLOSE: 100, Step.UMASK: 0o22}
     steps = [_clib.pack_step(kind, 0, values.get(kind, 1), 0, {**_SIZES, **_STRINGS}.get(kind, 0)) for kind in kinds]
     draft = damaged.Draft("true", env={})

@@ -1,4 +1,4 @@
-"""Seccomp filters: a child is held at its execve, or a system call fails, because the test says so and when it says so.
+"""Seccomp filters: a child is held at a system call, or one fails, because the test says so and when it says so.
 
 A filter is for good, and for the threads and processes made later by the one that sets it: for programs run by `fresh`.
 """
@@ -9,10 +9,11 @@ import os
 import platform
 import struct
 
-__all__ = ["Gate", "duplicate_from", "refuse"]
+__all__ = ["CHDIR", "CLOSE_RANGE", "Gate", "duplicate_from", "refuse"]
 
 _SECCOMP, _EXECVE, IOCTL = {"x86_64": (317, 59, 16), "aarch64": (277, 221, 29)}[platform.machine()]
-_PIDFD_GETFD = 438
+CLOSE_RANGE, _PIDFD_GETFD = 436, 438
+CHDIR = {"x86_64": 80, "aarch64": 49}[platform.machine()]
 _PR_SET_NO_NEW_PRIVS = 38
 _SET_MODE_FILTER, _NEW_LISTENER = 1, 8
 _ALLOW, _ERRNO, _USER_NOTIFY = 0x7FFF0000, 0x00050000, 0x7FC00000
@@ -53,19 +54,19 @@ def refuse(number: int, error: int, second_argument: int) -> None:
 
 
 class Gate:
-    """Every execve from now on waits until it is let through."""
+    """Every such call, an execve if nothing else is said, waits from now on until it is let through."""
 
-    def __init__(self) -> None:
+    def __init__(self, call: int = _EXECVE) -> None:
         self._listener = _install(
             _NEW_LISTENER,
             (_LOAD, 0, 0, _NUMBER),
-            (_JUMP_IF_EQUAL, 0, 1, _EXECVE),
+            (_JUMP_IF_EQUAL, 0, 1, call),
             (_RETURN, 0, 0, _USER_NOTIFY),
             (_RETURN, 0, 0, _ALLOW),
         )
 
     def arrival(self) -> tuple[int, int]:
-        """Waits for the next execve: what to let through, and the pid of who is held."""
+        """Waits for the next of them: what to let through, and the pid of who is held."""
         notification = bytearray(_NOTIFICATION.size)
         fcntl.ioctl(self._listener, _RECEIVE, notification)
         identity, pid, _ = _NOTIFICATION.unpack(notification)
