@@ -62,8 +62,8 @@ class Hammer:
         while True:
             try:
                 process = await asyncio.create_subprocess_exec(*command, **options)
-            except BlockingIOError:  # every id is taken
-                await asyncio.sleep(0)
+            except BlockingIOError:  # every id is taken, and those who have them need the processor
+                await asyncio.sleep(0.001)
                 continue
             self.counts["recycled ids"] += process.pid in self._seen
             self._seen.add(process.pid)

@@ -39,7 +39,10 @@ def test_lifecycle_diagram() -> None:
 def test_commands() -> None:
     """The README has its two one-line commands, and .ci/run reads the one that tests from there."""
     lines = [line for line in README.splitlines() if line.startswith("python3 -m venv ")]
-    assert [line.rpartition(" && ")[2] for line in lines] == [".venv/bin/aiospawn demo", ".venv/bin/pytest"]
+    assert [line.rpartition(" && ")[2] for line in lines] == [
+        ".venv/bin/aiospawn demo",
+        ".venv/bin/pytest -n auto -m 'not slow'",
+    ]
     assert all(line.startswith("python3 -m venv .venv && .venv/bin/pip install ") for line in lines)
     command = "grep -xE '([^']+)' README.md"
     (pattern,) = re.findall(command, (ROOT / ".ci" / "run").read_text())
