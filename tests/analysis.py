@@ -27,7 +27,7 @@ _HEADERS = f"-idirafter /usr/include -idirafter /usr/include/{platform.machine()
 _MUSL = Compiler(f"musl-gcc {_HEADERS}", "", platform.machine())
 _NARROW = Compiler(f"gcc -m32 {_HEADERS}", "", "i686")
 _RISCV = Compiler("riscv64-linux-gnu-gcc", "riscv64-linux-gnu-", "riscv64")
-_WHOLE = 38
+_WHOLE = 44
 
 
 def _needed(program: str) -> str:

@@ -27,7 +27,7 @@ from aiospawn._transport import SubprocessTransport
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
+variants = pytest.mark.parametrize("variant", fresh.KINDS)
 one_loop = pytest.mark.asyncio(loop_factories=["stdlib"])
 
 
