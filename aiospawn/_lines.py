@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import codecs
 import collections
+import contextlib
 import io
+import math
 import subprocess
 import sys
 from collections.abc import AsyncGenerator  # noqa: TC003 - typing.get_type_hints(lines) looks for it here
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from ._process import Process
     from ._result import Text
 
-__all__ = ["LineReader", "lines"]
+__all__ = ["LineReader", "end_unread", "lines"]
 
 _PIPE = asyncio.subprocess.PIPE
 _BLOCK = 64 * 1024  # bytes of one read; the stream stops reading the pipe when twice as much waits
@@ -37,7 +39,7 @@ _MOST_LEFT, _LEFT_S = 1024 * 1024, 1.0
 class LineReader:
     """Lines of a stream, in bytes or text; `limit` is the most of one, without its end."""
 
-    __slots__ = ("_codec", "_decoder", "_end", "_length", "_limit", "_lines", "_rest", "_stream")
+    __slots__ = ("_codec", "_decoder", "_end", "_length", "_limit", "_lines", "_rest", "_stream", "received")
 
     def __init__(self, stream: asyncio.StreamReader, mode: Text | None, limit: int | None = None) -> None:
         self._stream = stream
@@ -52,10 +54,15 @@ class LineReader:
         self._lines: collections.deque[Any] = collections.deque()
         self._rest: list[Any] = []  # of a line whose end has not come
         self._length = 0  # of that
+        self.received = 0  # bytes
 
     async def readline(self) -> Any:
         """The next line, with its end, which the last may lack; empty when there is none. OverflowError: above the limit."""
         return await self.whole_line() or self.rest()
+
+    def has_line(self) -> bool:
+        """Is there one that need not be waited for?"""
+        return bool(self._lines)
 
     async def whole_line(self) -> Any:
         """The next line that has an end; empty when there is none. OverflowError: above the limit."""
@@ -92,6 +99,12 @@ class LineReader:
             length += len(part)
         return self._end[:0].join(parts)
 
+    async def discard(self) -> None:
+        """Reads to the end, for nobody; or leaves that to another task, which reads already."""
+        with contextlib.suppress(OSError, RuntimeError):
+            while await self._stream.read(_BLOCK):
+                pass
+
     async def _some(self, size: int) -> Any:
         part = await self.readline()
         if len(part) > size:
@@ -101,6 +114,7 @@ class LineReader:
     async def _more(self) -> bool:
         """Reads on. False at the end."""
         data = await self._stream.read(_BLOCK)
+        self.received += len(data)
         part = data if self._decoder is None else self._decoder.decode(data, final=not data)
         first, *others = part.split(self._end)
         self._rest.append(first)
@@ -186,10 +200,11 @@ async def _lines(
     *,
     check: bool,
 ) -> AsyncGenerator[Any, None]:
+    deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
     process = await observed(watcher, command, stdin=streams[0], stdout=_PIPE, stderr=streams[1])
     assert process.stdout is not None
     reader = LineReader(process.stdout, mode, max_line)
-    output = _Output(process, reader, timeout, grace)
+    output = _Output(process, reader, deadline, grace)
     over = False
     try:
         while line := await output.line():
@@ -211,20 +226,24 @@ async def _lines(
 
 
 class _Output:
-    """The lines of a process that has so many seconds. Then it is stopped, and what it still writes are lines as well."""
+    """The lines of a process until a time of the loop's. Then it is stopped, and what it still writes are lines as well."""
 
-    def __init__(self, process: Process, reader: LineReader, timeout: float | None, grace: float) -> None:
+    def __init__(self, process: Process, reader: LineReader, deadline: float | None, grace: float) -> None:
         self._process = process
         self._reader = reader
         self._grace = grace
         self._loop = asyncio.get_running_loop()
-        self._deadline = None if timeout is None else self._loop.time() + timeout
+        self._deadline = deadline
         self._stopping: asyncio.Task[int] | None = None
         self._waiting: asyncio.Timeout | None = None  # for a line, while the process is being stopped
-        self._left, self._left_s = _MOST_LEFT, _LEFT_S
+        self._most = math.inf  # bytes that are read
+        self._left_s = _LEFT_S
 
     async def line(self) -> Any:
         """The next one; empty at the end."""
+        if self._reader.has_line():
+            return await self._reader.whole_line()  # which does not wait, and a timeout costs more than a line
+        await asyncio.sleep(0)  # a scope of anyio's cancels no task whose data has come, which is always so with some output
         if self._stopping is None:
             try:
                 async with asyncio.timeout_at(self._deadline):  # not around the yield: the consumer's time is its own
@@ -249,13 +268,14 @@ class _Output:
         self._stopping.add_done_callback(self._stopped)
 
     def _stopped(self, _: asyncio.Task[int]) -> None:
+        self._most = self._reader.received + _MOST_LEFT
         if self._waiting is not None:
             self._waiting.reschedule(self._loop.time() + (0 if self._goes_on() else _LEFT_S))
 
     async def _left_line(self) -> Any:
         assert self._stopping is not None
         is_stopped, began = self._stopping.done(), self._loop.time()
-        if is_stopped and (self._goes_on() or self._left <= 0):
+        if is_stopped and (self._goes_on() or self._reader.received > self._most):
             return b""
         try:
             async with asyncio.timeout(self._left_s if is_stopped else None) as self._waiting:
@@ -265,7 +285,6 @@ class _Output:
         finally:
             self._waiting = None
         if is_stopped:
-            self._left -= len(line)
             self._left_s -= self._loop.time() - began
         return line
 
@@ -275,5 +294,22 @@ class _Output:
         return self._stopping.cancelled() or self._stopping.exception() is not None
 
     async def end(self, exc: BaseException | None) -> None:
-        """Ends the process with its output, where the iteration ends by `exc`."""
-        await self._process.end(self._grace, exc, self._stopping)
+        """Where the iteration ends by `exc`."""
+        await end_unread(self._process, self._reader, exc, self._grace, self._stopping)
+
+
+async def end_unread(
+    process: Process,
+    reader: LineReader,
+    exc: BaseException | None,
+    grace: float = 5.0,
+    stopping: asyncio.Task[int] | None = None,
+) -> None:
+    """`Process.end`, where nobody wants the output any more. It is read, for a process that waits in a write may not end."""
+    if process.abandoned(exc):
+        return
+    reading = asyncio.get_running_loop().create_task(reader.discard())
+    try:
+        await process.end(grace, exc, stopping)
+    finally:
+        reading.cancel()

@@ -127,8 +127,7 @@ class Process(asyncio.subprocess.Process):
 
         `stopping`: where `stop` runs already, in a task.
         """
-        if is_thrown_away(exc, self._loop):
-            self.abandon()
+        if self.abandoned(exc):
             return
         try:
             await (self.stop(grace) if stopping is None else joined(stopping, exc))
@@ -138,6 +137,13 @@ class Process(asyncio.subprocess.Process):
             note(exc, refusal)
         finally:
             self._transport.close()
+
+    def abandoned(self, exc: BaseException | None) -> bool:
+        """Is it left because a coroutine is closed, so that nothing can be awaited? Then it is abandoned."""
+        if not is_thrown_away(exc, self._loop):
+            return False
+        self.abandon()
+        return True
 
     def abandon(self) -> None:
         """Kills it at once and waits for nothing: for a coroutine that is thrown away, as with a loop closed under it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 from ._command import command as checked
 from ._command import refuse_terminal
 from ._keywords import CommandOptions, OnEvent, Stream, SystemKeywords
-from ._lines import LineReader
+from ._lines import LineReader, end_unread
 from ._observe import observer
 from ._observed import observed
 from ._result import text_mode
@@ -209,7 +209,10 @@ class AsyncPipe:
 
     async def _stop(self, exc: BaseException) -> None:
         self._closed = True
-        await self._process.end(exc=exc)
+        if self._reader is None:
+            await self._process.end(exc=exc)
+        else:
+            await end_unread(self._process, self._reader, exc)
         self._tell()
 
     def _tell(self) -> None:
