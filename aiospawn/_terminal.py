@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import termios
 from typing import TYPE_CHECKING, NamedTuple
+
+with contextlib.suppress(ImportError):  # not on Windows
+    import termios
 
 if TYPE_CHECKING:
     from ._native import Native

@@ -40,7 +40,8 @@ async def main():
     for row in every_option.ROWS:
         if lacks(row.needs):
             continue
-        for more in ({{}}, {{"via": "launcher"}}):
+        ways = [{{}}] if "preexec_fn" in row.options else [{{}}, {{"via": "launcher"}}]
+        for more in ways:
             with tempfile.TemporaryDirectory() as directory, Place(pathlib.Path(directory)) as place:
                 options = {{"stderr": aiospawn.DEVNULL, **every_option.options_of(row, place), **more}}
                 if "pty" in options:

@@ -220,7 +220,7 @@ BAD: tuple[tuple[Any, dict[str, Any], type[Exception], str], ...] = (
     (["true"], {"on_event": asyncio.sleep}, TypeError, "on_event must not be a coroutine function, got <function sleep"),
     (["true"], {"pty": True}, ValueError, "pty=True is for create_subprocess_exec"),
     (["true"], {"nice": 41}, ValueError, "nice"),
-    (["true"], {"stdin": 1 << 31}, OSError, r"Bad file descriptor \(stdin=2147483648\)"),
+    (["true"], {"stdin": 1 << 31}, OverflowError, "stdin=2147483648: a descriptor's number is an int of C's"),
     (
         ["true"],
         {"preexec_fn": int, "via": "launcher"},

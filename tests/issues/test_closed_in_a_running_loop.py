@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from typing import TYPE_CHECKING, Any
 
 import fresh
@@ -57,7 +58,7 @@ async def _group_that_waits() -> None:
 
 async def _group_that_stops() -> None:
     async with aiospawn.ProcessGroup() as group:
-        await group.spawn(*_LONG)
+        await group.spawn(*_LONG, sigignore=[signal.SIGTERM])  # so that stopping takes its time
         await group.stop()
 
 
