@@ -89,7 +89,7 @@ static void sources_close(const struct aiospawn_reactor *reactor, struct child *
   if (child->pid && !child->reaped && pidfd->fd >= 0) {
     source_watch(reactor, pidfd, NO_MASK);
     state_lock();
-    left_keep(pidfd->fd);
+    left_keep(child->pid, pidfd->fd);
     pidfd->fd = -1;
     state_unlock();
   }

@@ -1,89 +1,104 @@
 #include "left.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "aiospawn.h"
-#include "descriptor.h"
 #include "state.h"
-#include "status.h"
+#include "sys.h"
 
 struct left {
-  struct left *next, **link;       /* link: what points to it */
-  int32_t pidfd;
+  struct left *next;
+  int32_t pid, pidfd;
+  dev_t device;                    /* of the pidfd: unique since Linux 6.9, that of every anonymous inode before */
+  ino_t inode;
 };
 
-static struct left *first;         /* this and the set are guarded by the state lock */
-static int32_t set = -1;           /* open while there are any */
+static struct left *first, *last;  /* guarded by the state lock */
 
-static int set_open(void) {
-  if (set >= 0) return 1;
-  set = epoll_create1(EPOLL_CLOEXEC);
-  return set >= 0 && descriptor_lift(&set, 3) == 0;
+static void append(struct left *left) {
+  left->next = NULL;
+  if (last) last->next = left;
+  else __atomic_store_n(&first, left, __ATOMIC_RELAXED);
+  last = left;
 }
 
-static void set_close_unless_needed(void) {
-  if (set < 0 || __atomic_load_n(&first, __ATOMIC_RELAXED)) return;
-  close(set);
-  set = -1;
+static struct left *take_first(void) {
+  struct left *left = first;
+  __atomic_store_n(&first, left->next, __ATOMIC_RELAXED);
+  if (!first) last = NULL;
+  return left;
 }
 
-void left_keep(int pidfd) {
+void left_keep(int pid, int pidfd) {
+  struct stat about;
   struct left *left = malloc(sizeof *left);
-  struct epoll_event event = {.events = EPOLLIN, .data.ptr = left};
-  if (!left || !set_open() || epoll_ctl(set, EPOLL_CTL_ADD, pidfd, &event) == -1) {
+  if (!left || fstat(pidfd, &about) == -1) {
     free(left);
     close(pidfd);
-    set_close_unless_needed();
     return;
   }
-  *left = (struct left){.next = first, .link = &first, .pidfd = pidfd};
-  if (first) first->link = &left->next;
-  __atomic_store_n(&first, left, __ATOMIC_RELAXED);
+  *left = (struct left){.pid = pid, .pidfd = pidfd, .device = about.st_dev, .inode = about.st_ino};
+  append(left);
 }
 
-static void forget(struct left *left) {
-  epoll_ctl(set, EPOLL_CTL_DEL, left->pidfd, NULL); /* another process may have the file, and its entry would stay */
-  close(left->pidfd);
-  if (left->next) left->next->link = left->link;
-  __atomic_store_n(left->link, left->next, __ATOMIC_RELAXED);
+/* Programs close descriptors that they do not know: the number may mean another file by now. */
+static int is_still_ours(const struct left *left) {
+  struct stat now;
+  return fstat(left->pidfd, &now) == 0 && now.st_dev == left->device && now.st_ino == left->inode;
+}
+
+static long look(const struct left *left, int flags, siginfo_t *info) {
+  enum { BY_PIDFD = 3 };           /* P_PIDFD, which older headers lack */
+  info->si_pid = 0;
+  return sys5(SYS_waitid, BY_PIDFD, left->pidfd, (long)info, WEXITED | WNOHANG | flags, 0);
+}
+
+static void forget(struct left *left, int closes) {
+  if (closes) close(left->pidfd);
   free(left);
 }
 
-/* How many were ready. */
-static int reap_some(int most) {
-  enum { AT_ONCE = 64 };
-  struct epoll_event ready[AT_ONCE];
-  int status, count = epoll_wait(set, ready, most < AT_ONCE ? most : AT_ONCE, 0), reaped = 0;
-  for (int i = 0; i < count; i++) {
-    struct left *left = ready[i].data.ptr;
-    if (status_of(left->pidfd, WEXITED | WNOHANG, &status, NULL) == 0) continue;
-    forget(left); /* somebody else may have reaped it */
-    reaped++;
+/* Reaps it if it has ended. A zombie of this pid is this child: nobody else can have the number before it is reaped. */
+static void reap_one(struct left *left) {
+  siginfo_t info;
+  long result = look(left, WNOWAIT, &info);
+  if (result < 0) {                /* somebody else has reaped it, or the number is not a pidfd any more */
+    forget(left, result == -ECHILD && is_still_ours(left));
+  } else if (info.si_pid == 0) {
+    append(left);
+  } else if (info.si_pid != left->pid) {
+    forget(left, 0);
+  } else {
+    look(left, 0, &info);
+    forget(left, 1);
   }
-  return reaped;
 }
 
 void left_reap(int most) {
   if (!__atomic_load_n(&first, __ATOMIC_RELAXED)) return;
   state_lock();
-  for (int reaped; set >= 0 && most > 0 && (reaped = reap_some(most)) > 0;) most -= reaped;
-  set_close_unless_needed();
+  const struct left *end = last;
+  while (first && most-- > 0) {
+    struct left *left = take_first();
+    int is_end = left == end;
+    reap_one(left);
+    if (is_end) break;
+  }
   state_unlock();
 }
 
 void aiospawn_reap_left(void) { left_reap(LEFT_ALL); }
 
-/* Without a DEL: it would take the entry out of the parent's set, which is the same file. */
+/* Of a pidfd whose process is not a child of this one, waitid says ECHILD. */
 void left_let_go(void) {
   while (first) {
-    struct left *left = first;
-    first = left->next;
-    close(left->pidfd);
-    free(left);
+    struct left *left = take_first();
+    siginfo_t info;
+    forget(left, is_still_ours(left) && look(left, WNOWAIT, &info) == -ECHILD);
   }
-  if (set >= 0) close(set);
-  set = -1;
 }

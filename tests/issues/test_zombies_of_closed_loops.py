@@ -157,10 +157,7 @@ def test_alive_and_ended_together(new_loop: Any) -> None:
     ended(new_loop)
     run(new_loop, launch())
     assert sorted(fresh.children()) == sorted(alive)
-    assert sorted(set(fresh.descriptors().values()) - set(before.values())) == [
-        "anon_inode:[eventpoll]",
-        "anon_inode:[pidfd]",
-    ]
+    assert set(fresh.descriptors().values()) - set(before.values()) == {"anon_inode:[pidfd]"}
     end(*alive)
     run(new_loop, launch())
     assert fresh.children() == []
@@ -177,7 +174,7 @@ def test_many_that_end_together(new_loop: Any) -> None:
         while left[-1]:
             runner.run(launch())
             left.append(len(fresh.children()))
-    assert left == [40, 24, 8, 0]
+    assert left == [*range(40, -1, -4)]
 
 
 _MANY = """
@@ -211,10 +208,10 @@ def _looks(left: int, log: pathlib.Path) -> int:
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
 def test_a_launch_does_not_look_at_each_that_lives(tmp_path: pathlib.Path) -> None:
-    """It makes as many system calls with a hundred children of a closed loop as with one."""
+    """With a hundred children of a closed loop a launch looks at four of them; a loop, when it is made and closed, at all."""
     one, many = (_looks(left, tmp_path / "log") for left in (1, 100))
     assert one > 20
-    assert many <= one + 99  # their launches
+    assert many <= one + 3 * 99 + 20 * 3
 
 
 @variants
