@@ -208,7 +208,7 @@ def _looks(left: int, log: pathlib.Path) -> int:
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
 def test_a_launch_does_not_look_at_each_that_lives(tmp_path: pathlib.Path) -> None:
-    """With a hundred children of a closed loop a launch looks at four of them; a loop, when it is made and closed, at all of them."""
+    """Of a hundred children of a closed loop a launch looks at four; a loop that is made or closed looks at all."""
     one, many = (_looks(left, tmp_path / "log") for left in (1, 100))
     assert one > 20
     assert many <= one + 5 * 99 + 20 * 3
