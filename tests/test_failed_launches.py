@@ -224,7 +224,9 @@ async def main():
 
     def hold():
         arrival, pid = gate.arrival()
-        kept = {int(name) for name in os.listdir(f"/proc/{pid}/fd")} - {0, 1, 2}
+        files = {int(name): os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
+        streams = {files[number] for number in (0, 1, 2)}  # until its execve it has the pipes under other numbers as well
+        kept = {number for number, file in files.items() if file not in streams}
         held.extend(seccomp.duplicate_from(pid, number) for number in kept)
         gate.let_through(arrival)
 
