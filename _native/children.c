@@ -114,8 +114,8 @@ int aiospawn_release(struct aiospawn_reactor *reactor, uint64_t token) {
   return 0;
 }
 
-/* It says so, or ends. Nobody will hear of it later, and what lies in its landing slot (the child's ends, our own streams) would
- * stay open; after the deadline it stays until another launch asks. */
+/* It says so, or ends. Nobody will hear of it later, and what its reserved descriptors hold (the child's ends, our own streams)
+ * would stay open; after the deadline it stays until another launch or loop looks. */
 static void await_departure(const struct child *child, int64_t deadline) {
   struct pollfd status = {.fd = child->sources[WATCHED_STATUS].fd, .events = POLLIN};
   if (child->landing == LANDING_NONE || status.fd < 0) return;

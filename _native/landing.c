@@ -99,10 +99,10 @@ void landing_block(int *start, int *beyond) {
   *beyond = first + BLOCK;
 }
 
-/* The program may have closed a number of ours and have a file of its own there now. */
+/* The program may have closed a number of ours and have a file of its own there now. Where that cannot be found out it has not. */
 static int still_holds(int slot, int i) {
   struct stat now;
-  if (fstat(landing_first(slot) + i, &now) == -1) return 0;
+  if (fstat(landing_first(slot) + i, &now) == -1) return errno != EBADF;
   return now.st_dev == block[slot].put[i].device && now.st_ino == block[slot].put[i].file;
 }
 

@@ -164,8 +164,8 @@ def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -
 
 
 def _may_share_table(options: Options, plan: Plan, inherited: list[int]) -> bool:
-    """Does the child need no descriptor of the parent's but the streams that it inherits? A hook may need any."""
-    if not options.close_fds or options.hook is not None:
+    """Does the child need no descriptor of the parent's but the streams that it inherits?"""
+    if not options.close_fds or _steps.may_use_any(options):
         return False
     if _steps.needed_descriptors(options) or _steps.named_by_path(options):
         return False

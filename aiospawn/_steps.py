@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     from ._options import Options
     from ._stdio import Plan, StepTuple
 
-__all__ = ["TOLD", "closing_first", "named_by_path", "needed_descriptors", "option_steps", "prelude", "runs_alone"]
+__all__ = [
+    "TOLD",
+    "closing_first",
+    "may_use_any",
+    "named_by_path",
+    "needed_descriptors",
+    "option_steps",
+    "prelude",
+    "runs_alone",
+]
 
 _SIGPIPE, _SIGXFSZ = 13, 25
 _PYTHON_IGNORES = 1 << (_SIGPIPE - 1) | 1 << (_SIGXFSZ - 1)  # what restore_signals puts back
@@ -89,11 +98,11 @@ def _read(options: Options, plan: Plan) -> set[int]:
 
 def closing_first(options: Options, plan: Plan) -> list[StepTuple]:
     """The steps that come before all others. A hook or a preexec_fn may use any descriptor: all are closed behind it."""
-    closes = (options.close_fds or options.pass_fds) and not _may_use_any(options)
+    closes = (options.close_fds or options.pass_fds) and not may_use_any(options)
     return [*closing(_read(options, plan))] if closes else []
 
 
-def _may_use_any(options: Options) -> bool:
+def may_use_any(options: Options) -> bool:
     """Does the program's own code run among the steps?"""
     return options.hook is not None or options.forks
 
@@ -256,7 +265,7 @@ def _close(value: bool, options: Options, plan: Plan) -> Iterator[StepTuple]:
         return
     program = options.executable if isinstance(options.executable, int) else -1
     kept = {*plan.kept, plan.operand(program)}
-    if _may_use_any(options):
+    if may_use_any(options):
         yield from closing(kept)
     else:
         yield from ((Step.CLOSE, fd, fd, b"") for fd in sorted(_read(options, plan) - kept) if fd >= 3)

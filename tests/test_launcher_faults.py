@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import resource
 import shutil
 import subprocess
@@ -356,8 +357,9 @@ def _other_version(directory: pathlib.Path) -> pathlib.Path:
     source = directory / "source"
     shutil.copytree(pathlib.Path(__file__).parent.parent / "_native", source)
     header = (source / "launcher.h").read_text()
-    assert header.count("LAUNCHER_VERSION = 3,") == 1
-    (source / "launcher.h").write_text(header.replace("LAUNCHER_VERSION = 3,", "LAUNCHER_VERSION = 1000,"))
+    other, count = re.subn(r"LAUNCHER_VERSION = \d+,", "LAUNCHER_VERSION = 1000,", header)
+    assert count == 1
+    (source / "launcher.h").write_text(other)
     program = source / "_launcher"
     files = [
         source / name

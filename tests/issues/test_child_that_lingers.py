@@ -95,12 +95,19 @@ loop.close()
 
 
 @pytest.mark.parametrize("crowd", [0, 300])
-@pytest.mark.parametrize("way", [{}, {"via": "launcher"}, {"pass_fds": []}], ids=["direct", "launcher", "pass_fds"])
+@pytest.mark.parametrize(
+    ("way", "without"),
+    [({}, ""), ({"via": "launcher"}, ""), ({"pass_fds": []}, ""), ({}, "close_range")],
+    ids=["direct", "launcher", "pass_fds", "one by one"],
+)
 @pytest.mark.parametrize("place", ["AtFifo", "AtDirectory"])
 @pytest.mark.parametrize("variant", fresh.VARIANTS)
-def test_what_the_parent_closes_is_closed(variant: str, place: str, way: dict[str, object], crowd: int) -> None:
+def test_what_the_parent_closes_is_closed(
+    variant: str, place: str, way: dict[str, object], without: str, crowd: int
+) -> None:
     """The peer of a socket, and another child that reads from a pipe, see the end that the parent has made."""
-    assert fresh.run(_LOOKED_AT_BY_A_THREAD % {"place": place, "way": way}, variant, crowd) == ""
+    program = _LOOKED_AT_BY_A_THREAD % {"place": place, "way": way}
+    assert fresh.run(program, variant, crowd, AIOSPAWN_WITHOUT=without) == ""
 
 
 _ANOTHER_LAUNCH = (
