@@ -118,7 +118,7 @@ static void wait_for_adoption(struct aiospawn_reactor *reactor) {
   long length;
   do length = sys3(SYS_read, reactor->gate[0], (long)&said, 1);
   while (length == -EINTR);
-  while (length != 1) sys1(SYS_exit_group, EXIT_NOT_ADOPTED);
+  if (length != 1) sys1(SYS_exit_group, EXIT_NOT_ADOPTED);
   sys1(SYS_close, reactor->gate[0]);
 }
 

@@ -98,7 +98,7 @@ static int keeps_capabilities(int root) {
   struct capabilities now;
   if (!capabilities_read(&now) || now.effective != now.permitted) return 0;
   for (int capability = 0; capability < 64; capability++) {
-    int has = now.permitted >> capability & 1;
+    int has = (now.permitted >> capability & 1) != 0;
     int will_have = root ? (now.inheritable >> capability & 1) || is_bounding(capability) : has && is_ambient(capability);
     if (has != will_have) return 0;
   }
