@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def _forking(in_child: Callable[[], None], gate: int) -> map[int]:
         *(gate, -1),  # errpipe_read, closed in the child; errpipe_write
         *(False, False, -1),  # restore_signals, start_new_session, process_group
         *(None, None, None, -1),  # group, extra_groups, user, umask
-        *(in_child, False),  # preexec_fn, allow_vfork
+        in_child,  # preexec_fn
+        *(() if sys.version_info >= (3, 14) else (False,)),  # allow_vfork
     )
     return map(fork_exec, *([argument] for argument in arguments))
 
