@@ -24,6 +24,7 @@ __all__ = [
     "in_fork",
     "new_event_loop",
     "run",
+    "signal_set",
 ]
 
 ALL = ("stdlib", "uvloop", "stdlib-vfork", "uvloop-vfork")
@@ -117,3 +118,15 @@ def children() -> list[int]:
             continue
         if sorted(tasks.iterdir()) == threads:
             return found
+
+
+def signal_set(name: str, status: str | None = None) -> set[int]:
+    """The signals that a line of /proc/PID/status has, such as "SigIgn"; of this process if no text is given.
+
+    What is ignored is inherited, also signals that no shell and no Python can name: the C library's own.
+    """
+    if status is None:
+        status = pathlib.Path("/proc/self/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith(f"{name}:"))
+    mask = int(line.split()[1], 16)
+    return {number for number in range(1, 65) if mask >> number - 1 & 1}

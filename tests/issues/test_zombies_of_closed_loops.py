@@ -1,9 +1,11 @@
 """Children that outlived their loop were never reaped: a program that runs loop after loop filled up with zombies."""
 
 import asyncio
+import collections
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -178,8 +180,8 @@ def test_many_that_end_together(new_loop: Any) -> None:
 
 
 _MANY = """
-import asyncio, os, signal, sys
-import aiospawn
+import asyncio, os, signal
+import aiospawn, fresh
 
 async def leave(count):
     return [await aiospawn.create_subprocess_exec("sleep", "1000") for _ in range(count)]
@@ -189,9 +191,10 @@ async def launch(count):
         await (await aiospawn.create_subprocess_exec("true")).wait()
 
 with asyncio.Runner(loop_factory=aiospawn.new_event_loop) as runner:
-    left = runner.run(leave(int(sys.argv[1])))
+    left = runner.run(leave(int(os.environ["LEFT"])))
 for process in left:
     process._transport._closed = True  # else its finalizer warns
+print(*(number for number, target in fresh.descriptors().items() if target == "anon_inode:[pidfd]"))
 with asyncio.Runner(loop_factory=aiospawn.new_event_loop) as runner:
     runner.run(launch(20))
 for process in left:
@@ -199,19 +202,22 @@ for process in left:
 """
 
 
-def _looks(left: int, log: pathlib.Path) -> int:
-    """How often a program waits for a child: it leaves so many alive, then launches 20 more."""
-    command = ["strace", "-f", "-e", "trace=waitid", "-o", log, sys.executable, "-P", "-c", _MANY, str(left)]
-    subprocess.run(command, check=True, timeout=120)
-    return log.read_text().count("waitid(")
+def _looks(left: int, directory: pathlib.Path) -> list[int]:
+    """How often a program looks at each child that it leaves alive: it leaves so many, then launches 20 more."""
+    (program := directory / "program.py").write_text(_MANY)
+    command = ["strace", "-e", "trace=waitid", "-o", directory / "log", sys.executable, program]
+    environment = {**os.environ, "LEFT": str(left), "PYTHONPATH": str(pathlib.Path(fresh.__file__).parent)}
+    pidfds = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    assert len(pidfds) == left
+    looks = collections.Counter(re.findall(r"waitid\(P_PIDFD, (\d+), .*WNOHANG", (directory / "log").read_text()))
+    return sorted(looks[pidfd] for pidfd in pidfds)
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
 def test_a_launch_does_not_look_at_each_that_lives(tmp_path: pathlib.Path) -> None:
-    """Of a hundred children of a closed loop a launch looks at four; a loop that is made or closed looks at all."""
-    one, many = (_looks(left, tmp_path / "log") for left in (1, 100))
-    assert one > 20
-    assert many <= one + 5 * 99 + 20 * 3
+    """Of a hundred children of a closed loop a launch looks at the next four; a loop that is made or closed looks at all."""
+    assert _looks(1, tmp_path) == [5 + 20]
+    assert _looks(100, tmp_path) == [5] * 20 + [5 + 1] * (20 * 4)
 
 
 @variants
