@@ -45,8 +45,8 @@ class Request:
             return _errors.preexec_fn_raised()
         if kind == Step.EXECVE or (kind == Step.LAUNCHER and errno == E2BIG):
             named = self.executable
-            if sys.version_info >= (3, 13) and isinstance(named, os.PathLike):  # as the stdlib's posix_spawn has it
-                named = os.fspath(named)
+            if sys.version_info >= (3, 13) and isinstance(named, os.PathLike) and not self.options.forks:
+                named = os.fspath(named)  # as the stdlib's posix_spawn has it, which knows no preexec_fn
             return _errors.step_failed(errno, "execve", "", named)
         if kind == Step.CHDIR:
             return _errors.step_failed(errno, "chdir", "", cast("str | bytes", self.options.cwd))

@@ -2,7 +2,8 @@
 
 Once for a change, not on each CPython, so it is not collected with the rest: pytest tests/analysis.py. What a machine lacks
 is skipped; on Debian: apt install clang clang-tidy libclang-rt-14-dev musl-tools libc6-dev-i386 lib32gcc-12-dev, and for
-other processors gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu qemu-user-static qemu-system-arm cpio.
+other processors gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user-static
+qemu-system-arm cpio.
 
 FUZZ_RUNS is how often each fuzzer runs its target (default 200,000). AARCH64_KERNEL is a kernel image for the emulated
 machine, as it lies in Debian's package linux-image-arm64.
