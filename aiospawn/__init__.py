@@ -11,12 +11,13 @@ from ._keywords import Capabilities, CommandOptions, LaunchOptions
 from ._lines import lines
 from ._loops import EventLoop, install, new_event_loop, new_uvloop_event_loop, uninstall
 from ._map import Map, MapProgress, MapResult, map  # noqa: A004 - only ever aiospawn.map
-from ._observe import Executed, Exited, LaunchFailed, ProcessEvent, Spawned
+from ._observe import Executed, Exited, LaunchFailed, ProcessEvent, Restarting, Spawned, Unhealthy
 from ._options import NativeHook
 from ._pipeline import CompletedPipeline, pipeline
 from ._process import Process, create_subprocess_exec, create_subprocess_shell
 from ._result import CompletedProcess, LineTooLong, OutputLimitExceeded
 from ._run import run
+from ._supervise import StartLimitHit, Supervised, supervise
 from ._support import Support, supported
 from ._system import AsyncPipe, popen, system
 
@@ -44,8 +45,12 @@ __all__ = [
     "Process",
     "ProcessEvent",
     "ProcessGroup",
+    "Restarting",
     "Spawned",
+    "StartLimitHit",
+    "Supervised",
     "Support",
+    "Unhealthy",
     "__version__",
     "create_subprocess_exec",
     "create_subprocess_shell",
@@ -57,6 +62,7 @@ __all__ = [
     "pipeline",
     "popen",
     "run",
+    "supervise",
     "supported",
     "system",
     "uninstall",

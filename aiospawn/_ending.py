@@ -35,11 +35,11 @@ _T = TypeVar("_T")
 _FIRST_LOOK, _LAST_LOOK = 0.001, 0.05  # seconds between looks at a group whose leader is gone
 
 
-async def ended(tree: Tree, exited: asyncio.Future[Any], grace: float) -> None:
-    """Ends a tree; `exited` is done when its child is reaped. Raises PermissionError."""
+async def ended(tree: Tree, exited: asyncio.Future[Any], grace: float, first: int = signal.SIGTERM) -> None:
+    """Ends a tree; `exited` is done when its child is reaped, `first` is sent before the grace. Raises PermissionError."""
     cancelled: asyncio.CancelledError | None = None
     try:
-        tree.signal(signal.SIGTERM)
+        tree.signal(first)
         try:
             with Shield():
                 await _gone_within(tree, exited, grace)

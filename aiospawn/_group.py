@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ._command import command, repeatable, seconds
 from ._ending import all_ended, is_thrown_away
-from ._keywords import LaunchOptions, OnEvent, Stream, StrOrBytesPath
+from ._keywords import LaunchOptions, OnEvent, Stream, StrOrBytesPath, SuperviseKeywords
 from ._observe import observer
 from ._observed import observed
 from ._process import Process  # noqa: TC001 - typing.get_type_hints(ProcessGroup.spawn) looks for it here
+from ._supervise import Supervised, supervision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,7 @@ class ProcessGroup:
         self._event_arguments = event_arguments
         self._options = repeatable(options)
         self._running: dict[Process, asyncio.Task[None]] = {}
+        self._supervised: set[asyncio.Task[Supervised]] = set()
         self._open = False
         self._loop: asyncio.AbstractEventLoop | None = None  # of the block
 
@@ -81,9 +83,36 @@ class ProcessGroup:
             self._check_open()
         return process
 
-    def _check_open(self) -> None:
+    def supervise(
+        self, program: StrOrBytesPath, *args: StrOrBytesPath, **keywords: Unpack[SuperviseKeywords]
+    ) -> asyncio.Task[Supervised]:
+        """Keeps a command running, as `aiospawn.supervise` does, in a task of the group; cancel that to stop the command.
+
+        `grace`, `on_event`, `event_arguments` and the options are the group's unless given. Leaving the block waits for the
+        task as well. If it fails meanwhile, by StartLimitHit or as the command cannot be launched, the rest is stopped and
+        the block raises that. Raises RuntimeError outside of the block, TypeError and ValueError for a bad argument.
+        """
+        self._check_open("supervise")
+        common: dict[str, Any] = {
+            "grace": self._grace,
+            "on_event": self._on_event,
+            "event_arguments": self._event_arguments,
+            **self._options,
+        }
+        run = supervision([program, *args], **{**common, **keywords}).run()
+        task = asyncio.get_running_loop().create_task(run)
+        self._supervised.add(task)
+        task.add_done_callback(self._supervision_over)
+        return task
+
+    def _supervision_over(self, task: asyncio.Task[Supervised]) -> None:
+        """One that has failed is kept for the end of the block, where it is raised."""
+        if task.cancelled() or task.exception() is None:
+            self._supervised.discard(task)
+
+    def _check_open(self, method: str = "spawn") -> None:
         if not self._open:
-            raise RuntimeError("spawn() outside of the ProcessGroup's block")
+            raise RuntimeError(f"{method}() outside of the ProcessGroup's block")
 
     async def _followed(self, process: Process, watcher: Observer | None) -> None:
         returncode = await process.wait()
@@ -99,7 +128,21 @@ class ProcessGroup:
         await self._stop(None)
 
     async def _stop(self, exc: BaseException | None) -> None:
-        await all_ended([self._ended(*running) for running in self._running.items()], exc)
+        for task in self._supervised:
+            task.cancel()
+        supervised = [self._supervision_ended(task) for task in self._supervised]
+        await all_ended([*supervised, *[self._ended(*running) for running in self._running.items()]], exc)
+
+    async def _supervision_ended(self, task: asyncio.Task[Supervised]) -> None:
+        """Waits until it has stopped its command; cancelled, it kills it."""
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait([task])
+            raise
+        if not task.cancelled():
+            task.exception()  # it is not the one that the block raises: looked at, so that asyncio does not warn of it
 
     async def _ended(self, process: Process, following: asyncio.Task[None]) -> None:
         await process.end(self._grace)
@@ -117,8 +160,11 @@ class ProcessGroup:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            while exc is None and self._running:
-                await asyncio.wait(self._running.values())
+            while exc is None and (self._running or self._supervised):
+                await asyncio.wait({*self._running.values(), *self._supervised}, return_when=asyncio.FIRST_COMPLETED)
+                for task in [task for task in self._supervised if task.done()]:
+                    self._supervised.discard(task)
+                    task.result()
         except BaseException as error:
             exc = error
             raise
@@ -127,5 +173,8 @@ class ProcessGroup:
             if is_thrown_away(exc, self._loop):
                 for process in self:
                     process.abandon()
+                for task in self._supervised:
+                    if not task.get_loop().is_closed():
+                        task.cancel()
             else:
                 await self._stop(exc)

@@ -37,6 +37,7 @@ __all__ = [
     "ShellKeywords",
     "StrOrBytesPath",
     "Stream",
+    "SuperviseKeywords",
     "SystemKeywords",
     "TextLines",
     "TextPipeline",
@@ -212,6 +213,30 @@ class AnyRun(_EitherInput, _Run, CommandOptions, total=False): ...
 
 class MapKeywords(_EitherInput, _AsRun, CommandOptions, total=False):
     """`run`'s, but for `check` and `timeout`, which `map` has itself."""
+
+
+class _Supervised(TypedDict, total=False):
+    restart: Literal["no", "on-success", "on-failure", "on-abnormal", "on-watchdog", "on-abort", "always"]
+    restart_sec: float
+    restart_steps: int
+    restart_max_delay_sec: float | None
+    restart_jitter: float
+    start_limit_interval_sec: float
+    start_limit_burst: int
+    success_exit_status: Collection[int]
+    restart_prevent_exit_status: Collection[int]
+    restart_force_exit_status: Collection[int]
+    runtime_max_sec: float | None
+    health_check: Iterable[StrOrBytesPath] | Callable[[Any], object] | None
+    health_interval: float
+    health_timeout: float
+    health_retries: int
+    health_start_period: float
+    stop_signal: int
+    stdout: Stream
+
+
+class SuperviseKeywords(_Supervised, _Awaited, CommandOptions, total=False): ...
 
 
 class SystemKeywords(_Collected, _Judged, CommandOptions, total=False):

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 with contextlib.suppress(ImportError):  # not on Windows
     import resource  # noqa: TC003 - typing.get_type_hints(Exited) looks for it here
 
-__all__ = ["Executed", "Exited", "LaunchFailed", "Observer", "ProcessEvent", "Spawned", "observer"]
+__all__ = [
+    "Executed",
+    "Exited",
+    "LaunchFailed",
+    "Observer",
+    "ProcessEvent",
+    "Restarting",
+    "Spawned",
+    "Unhealthy",
+    "observer",
+]
 
 _numbers = itertools.count(1)
 
@@ -66,7 +76,33 @@ class LaunchFailed:
     """A SubprocessError where `preexec_fn` raised."""
 
 
-ProcessEvent: TypeAlias = Spawned | Executed | Exited | LaunchFailed
+@dataclass(frozen=True, slots=True)
+class Unhealthy:
+    """A health check of a supervised command has failed: `failures` times in a row, counted after the start period."""
+
+    launch: int
+    pid: int
+    time: float
+    failures: int
+    error: Exception | None
+    """What the check raised; None where it returned False or its command failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restarting:
+    """A supervised command has ended and is started again in `delay` seconds; `restarts` counts this one."""
+
+    launch: int
+    pid: int
+    """As `launch`, of what has ended."""
+    time: float
+    result: str
+    """Why it ended, in systemd's words: success, exit-code, signal, core-dump, timeout, watchdog, resources."""
+    restarts: int
+    delay: float
+
+
+ProcessEvent: TypeAlias = Spawned | Executed | Exited | LaunchFailed | Unhealthy | Restarting
 
 
 class Observer:
@@ -92,6 +128,12 @@ class Observer:
 
     def failed(self, error: Any) -> None:
         self._tell(LaunchFailed(self._launch, self._pid, time.monotonic(), error))
+
+    def unhealthy(self, failures: int, error: Exception | None) -> None:
+        self._tell(Unhealthy(self._launch, self._pid, time.monotonic(), failures, error))
+
+    def restarting(self, result: str, restarts: int, delay: float) -> None:
+        self._tell(Restarting(self._launch, self._pid, time.monotonic(), result, restarts, delay))
 
     def _tell(self, event: ProcessEvent) -> None:
         try:

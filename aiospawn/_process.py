@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.subprocess
+from signal import SIGTERM
 from typing import TYPE_CHECKING, Any, Unpack
 
 from . import _launch
@@ -77,18 +78,19 @@ class Process(asyncio.subprocess.Process):
         except OSError:
             raise ProcessLookupError from None
 
-    async def stop(self, grace: float = 5.0) -> int:
-        """Ends the child: SIGTERM, after `grace` seconds SIGKILL. Returns the return code, when it is reaped.
+    async def stop(self, grace: float = 5.0, *, signal: int = SIGTERM) -> int:
+        """Ends the child: `signal`, after `grace` seconds SIGKILL. Returns the return code, when it is reaped.
 
         Where the child leads a process group the signals go to the group, and all of it has the grace, also when the child
         has ended before (Linux 6.9). Where it was launched into a `cgroup`, everything in that is killed in the end
         (`cgroup.kill`, Linux 5.14). Cancelled meanwhile, it kills at once, reaps, and passes the cancellation on.
 
-        Raises TypeError or ValueError for a `grace` that is no number or negative, PermissionError for a program that is not
-        ours to signal and goes on, RuntimeError on another event loop than the child's.
+        Raises TypeError or ValueError for a `grace` that is no number or negative and for a `signal` that is none,
+        PermissionError for a program that is not ours to signal and goes on, RuntimeError on another event loop than the
+        child's.
         """
         seconds("grace", grace)
-        await ended(self._tree(), self._exit(), grace)
+        await ended(self._tree(), self._exit(), grace, number("signal", signal, 1, 64))
         assert self.returncode is not None
         return self.returncode
 
@@ -121,7 +123,12 @@ class Process(asyncio.subprocess.Process):
             pipe.close()
 
     async def end(
-        self, grace: float = 5.0, exc: BaseException | None = None, stopping: asyncio.Task[int] | None = None
+        self,
+        grace: float = 5.0,
+        exc: BaseException | None = None,
+        stopping: asyncio.Task[int] | None = None,
+        *,
+        signal: int = SIGTERM,
     ) -> None:
         """`stop`, and closes the pipes. Where `exc` is on its way a program that is not ours is a note on that.
 
@@ -130,7 +137,7 @@ class Process(asyncio.subprocess.Process):
         if self.abandoned(exc):
             return
         try:
-            await (self.stop(grace) if stopping is None else joined(stopping, exc))
+            await (self.stop(grace, signal=signal) if stopping is None else joined(stopping, exc))
         except PermissionError as refusal:
             if exc is None:
                 raise

@@ -28,7 +28,7 @@ ORDER = (
         "_loops",
     ),
     *("_result", "_observed", "_capture", "_files", "_handed_over", "_run"),
-    *("_pipeline", "_lines", "_system", "_group"),
+    *("_pipeline", "_lines", "_system", "_restart", "_health", "_supervise", "_group"),
     *("_halt", "_crew", "_map"),
 )
 PACKAGE = pathlib.Path(aiospawn.__file__).parent
