@@ -99,7 +99,9 @@ def test_shell() -> None:
 
 def test_options_of_the_child(tmp_path: Path) -> None:
     """Jobs are set up as `aiospawn run` does."""
-    assert output("--cwd", str(tmp_path), "--env", "A=b", "--shell", "pwd; echo $A {}", ":::", "x") == f"{tmp_path}\nb x\n"
+    assert (
+        output("--cwd", str(tmp_path), "--setenv", "A=b", "--shell", "pwd; echo $A {}", ":::", "x") == f"{tmp_path}\nb x\n"
+    )
 
 
 def test_dry_run(tmp_path: Path) -> None:

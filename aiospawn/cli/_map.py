@@ -54,7 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     _add_input(parser.add_argument_group("where the arguments come from", _SOURCES))
     _add_running(parser.add_argument_group("how jobs are run"))
     _add_output(parser.add_argument_group("what is written"))
-    _child.add_options(parser)
+    _child.add_options(parser, short=False)
 
 
 def _add_input(group: argparse._ArgumentGroup) -> None:

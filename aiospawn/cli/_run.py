@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import aiospawn
 
-from . import _child, _sources, _status, _values
+from . import _child, _restart, _sources, _status, _values
 from ._errors import UsageError
 from ._suspension import SuspendableLoop, Suspension
 
@@ -30,6 +30,7 @@ EXAMPLES = """\
   $ aiospawn run --timeout 10s -- sleep 0.1
   $ aiospawn run --rlimit cpu=10 --nice 5 --json usage.json -- gzip -k big.log
   $ aiospawn run --cwd / --clear-env --env LANG=C -- ls
+  $ aiospawn run --restart on-failure --restart-sec 1s -- test -e big.log
 """
 _FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 _OF_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
@@ -45,6 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--grace", type=_values.duration, default=5.0, metavar="TIME",
         help="from SIGTERM to SIGKILL when it is stopped (default: %(default)s)")  # fmt: skip
     add("--json", metavar="FILE", help="write status, times and resource use to FILE, - is standard error")
+    _restart.add_options(parser.add_argument_group("keeping it running, in the words of systemd.service(5)"))
     _child.add_options(parser)
 
 
@@ -53,10 +55,15 @@ def run(options: argparse.Namespace) -> int:
     command = _sources.words(options.command)
     if not command:
         raise UsageError("COMMAND is missing")
+    _restart.refuse_strays(options)
     with ExitStack() as stack:
         report = _opened(options.json, stack) if options.json is not None else None
         with asyncio.Runner(loop_factory=SuspendableLoop) as runner, Suspension(runner.get_loop()):
-            outcome = runner.run(_outcome(command, options))
+            outcome: Outcome | _restart.Kept
+            if options.restart is None:
+                outcome = runner.run(_outcome(command, options))
+            else:
+                outcome = runner.run(_restart.kept_running(command, options))
         if outcome.error is not None:
             print(f"aiospawn run: {outcome.error}", file=sys.stderr)
         if report is not None:
@@ -90,12 +97,24 @@ class Outcome(NamedTuple):
     timed_out: bool = False
 
     @property
+    def pid(self) -> int | None:
+        return None if self.process is None else self.process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return None if self.process is None else self.process.returncode
+
+    @property
+    def rusage(self) -> resource.struct_rusage | None:
+        return None if self.process is None else self.process.rusage
+
+    @property
     def status(self) -> int:
         if self.process is None:
             assert self.error is not None
             return _status.of_error(self.error)
-        assert self.process.returncode is not None
-        return _status.TIMED_OUT if self.timed_out else _status.of_returncode(self.process.returncode)
+        assert self.returncode is not None
+        return _status.TIMED_OUT if self.timed_out else _status.of_returncode(self.returncode)
 
 
 async def _outcome(command: list[str], options: argparse.Namespace) -> Outcome:
@@ -163,21 +182,25 @@ class _Forwarding:
 # ---- the report -------------------------------------------------------------------------------------------------------
 
 
-def _as_json(command: list[str], outcome: Outcome) -> dict[str, Any]:
-    process = outcome.process
-    returncode = None if process is None else process.returncode
-    return {
+def _as_json(command: list[str], outcome: Outcome | _restart.Kept) -> dict[str, Any]:
+    report = {
         "command": command,
-        "pid": None if process is None else process.pid,
+        "pid": outcome.pid,
         "status": outcome.status,
-        "returncode": returncode,
-        "signal": signal.Signals(-returncode).name if returncode is not None and returncode < 0 else None,
-        "timed_out": outcome.timed_out,
+        "returncode": outcome.returncode,
+        "signal": _name(outcome.returncode),
         "error": None if outcome.error is None else str(outcome.error),
         "started": outcome.started,
         "elapsed_s": outcome.elapsed,
-        "rusage": None if process is None or process.rusage is None else _usage(process.rusage),
+        "rusage": None if outcome.rusage is None else _usage(outcome.rusage),
     }
+    if isinstance(outcome, Outcome):
+        return report | {"timed_out": outcome.timed_out}
+    return report | {"restarts": outcome.restarts, "result": outcome.result}
+
+
+def _name(returncode: int | None) -> str | None:
+    return signal.Signals(-returncode).name if returncode is not None and returncode < 0 else None
 
 
 def _usage(usage: resource.struct_rusage) -> dict[str, float]:
