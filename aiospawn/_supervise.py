@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 from ._command import command, refuse_terminal, repeatable, seconds
+from ._ending import outlasted
 from ._health import health
 from ._keywords import Args, SuperviseKeywords
 from ._observe import observer
@@ -112,10 +113,12 @@ class Supervision(NamedTuple):
 
     async def _once(self, watcher: Observer | None) -> _End:
         try:
-            process = await observed(watcher, self.command, **self.streams)
+            process, cancelled = await self._launched(watcher)
         except (OSError, subprocess.SubprocessError) as error:
             return _End(None, "resources", error)
         try:
+            if cancelled is not None:
+                raise cancelled
             cause = await self._cause(process, watcher)
         finally:  # what the command has left of its process group as well, as systemd's KillMode=control-group
             try:
@@ -125,6 +128,31 @@ class Supervision(NamedTuple):
                     watcher.exited(process.returncode, process.rusage)
         assert process.returncode is not None
         return _End(process.returncode, cause or self.rules.result(process.returncode))
+
+    async def _launched(self, watcher: Observer | None) -> tuple[Process, asyncio.CancelledError | None]:
+        """A cancellation would kill a program that the loop does not know to run yet: it has `grace` seconds for that.
+
+        A second one kills it.
+        """
+        loop = asyncio.get_running_loop()
+        launching = loop.create_task(observed(watcher, self.command, **self.streams))
+        timers: list[asyncio.TimerHandle] = []
+
+        def cancel() -> None:
+            if timers:
+                launching.cancel()
+            timers.append(loop.call_later(self.grace, launching.cancel))
+
+        try:
+            cancelled = await outlasted([launching], cancel)
+        except GeneratorExit:
+            if not loop.is_closed():
+                launching.cancel()
+            raise
+        finally:
+            for timer in timers:
+                timer.cancel()
+        return launching.result(), cancelled
 
     async def _cause(self, process: Process, watcher: Observer | None) -> Result | None:
         """Waits until it has ended, or is to be stopped: then why."""
