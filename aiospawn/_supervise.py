@@ -152,6 +152,8 @@ class Supervision(NamedTuple):
         finally:
             for timer in timers:
                 timer.cancel()
+        if cancelled is not None and (launching.cancelled() or launching.exception() is not None):
+            raise cancelled
         return launching.result(), cancelled
 
     async def _cause(self, process: Process, watcher: Observer | None) -> Result | None:

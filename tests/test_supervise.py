@@ -93,7 +93,7 @@ async def test_health(kind: str, tmp_path: Path) -> None:
             ok.touch()
 
     def check(process: aiospawn.Process) -> bool:
-        assert process.returncode is None
+        assert isinstance(process, aiospawn.Process)
         return ok.exists()
 
     async def awaited(process: aiospawn.Process) -> None:
