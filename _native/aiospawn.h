@@ -91,7 +91,7 @@ enum aiospawn_request_flag {
   AIOSPAWN_VIA_LAUNCHER = 2,     /* the steps behind the prelude run in the launcher; where it cannot serve, as above */
   AIOSPAWN_KEEP_PIDFD = 4,       /* the child leads a process group, which can be signalled when it is gone */
   AIOSPAWN_SET_SIGMASK = 8,      /* the program's signal mask is not the caller's, but sigmask */
-  AIOSPAWN_MAY_SHARE_TABLE = 16, /* the child needs no descriptor but its ends and the inherited streams (landing.h) */
+  AIOSPAWN_MAY_SHARE_TABLE = 16, /* the child needs no descriptor but its ends and the inherited streams (parent/fd_block.h) */
   AIOSPAWN_FORKED = 32,          /* for aiospawn_fork_prepare(), not for aiospawn_launch() */
   AIOSPAWN_COLLECTED = 64        /* one reader has all of the pipes: their ends may come with the data, in any order */
 };
@@ -199,7 +199,7 @@ int aiospawn_launcher_open(const char *path);
 /* Can it be executed here? Tried once. */
 int aiospawn_launcher_usable(void);
 
-/* Sets low descriptor numbers aside (landing.h) where RLIMIT_NOFILE allows thousands. */
+/* Sets low descriptor numbers aside (parent/fd_block.h) where RLIMIT_NOFILE allows thousands. */
 void aiospawn_landing_reserve(void);
 
 /* NULL with -errno in *error. suspend: every launch waits for its execve (CLONE_VFORK). */

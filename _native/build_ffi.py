@@ -1,4 +1,4 @@
-"""The cffi module aiospawn._ffi, declared by the marked part of aiospawn.h and by nothing else."""
+"""The cffi module aiospawn._binding._ffi, declared by the marked part of aiospawn.h and by nothing else."""
 
 from pathlib import Path
 
@@ -9,4 +9,4 @@ _, DECLARATIONS, _ = HEADER.split("/* cffi */\n")
 
 ffibuilder = FFI()
 ffibuilder.cdef(DECLARATIONS)
-ffibuilder.set_source("aiospawn._ffi", '#include "aiospawn.h"', py_limited_api=True)
+ffibuilder.set_source("aiospawn._binding._ffi", '#include "aiospawn.h"', py_limited_api=True)

@@ -3,23 +3,25 @@
 One line switches a program over: `asyncio.Runner(loop_factory=aiospawn.new_event_loop)`, or `aiospawn.install()`.
 """
 
+import contextlib as _contextlib
+import typing as _typing
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 
-from ._group import ProcessGroup
-from ._halt import Halt
-from ._keywords import Capabilities, CommandOptions, LaunchOptions
-from ._lines import lines
-from ._loops import EventLoop, install, new_event_loop, new_uvloop_event_loop, uninstall
-from ._map import Map, MapProgress, MapResult, map  # noqa: A004 - only ever aiospawn.map
-from ._observe import Executed, Exited, LaunchFailed, ProcessEvent, Restarting, Spawned, Unhealthy
-from ._options import NativeHook
-from ._pipeline import CompletedPipeline, pipeline
-from ._process import Process, create_subprocess_exec, create_subprocess_shell
-from ._result import CompletedProcess, LineTooLong, OutputLimitExceeded
-from ._run import run
-from ._supervise import StartLimitHit, Supervised, supervise
-from ._support import Support, supported
-from ._system import AsyncPipe, popen, system
+from ._asyncio.event_loops import EventLoop, install, new_event_loop, new_uvloop_event_loop, uninstall
+from ._asyncio.process import Process, create_subprocess_exec, create_subprocess_shell
+from ._binding.support import Support, supported
+from ._commands.events import Executed, Exited, LaunchFailed, ProcessEvent, Restarting, Spawned, Unhealthy
+from ._commands.lines import lines
+from ._commands.pipeline import CompletedPipeline, pipeline
+from ._commands.process_group import ProcessGroup
+from ._commands.results import CompletedProcess, LineTooLong, OutputLimitExceeded
+from ._commands.run import run
+from ._commands.supervise import StartLimitHit, Supervised, supervise
+from ._commands.system import AsyncPipe, popen, system
+from ._map.halt import Halt
+from ._map.map import Map, MapProgress, MapResult, map  # noqa: A004 - only ever aiospawn.map
+from ._options.keywords import Capabilities, CommandOptions, LaunchOptions
+from ._options.options import NativeHook
 
 __all__ = [
     "DEVNULL",
@@ -69,3 +71,23 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+
+def _say_where_they_are_public() -> None:
+    """Classes shown in tracebacks, documentation and pickles are those that a user can import.
+
+    Their annotations are evaluated before, where they were written: `typing.get_type_hints` looks in the module that a class
+    names.
+    """
+    for name in __all__:
+        public = globals()[name]
+        if not isinstance(public, type) or not public.__module__.startswith(__name__):
+            continue
+        hints = getattr(public, "__annotations__", {})
+        if any(isinstance(hint, (str, _typing.ForwardRef)) for hint in hints.values()):
+            with _contextlib.suppress(NameError):  # no module `resource` on Windows
+                public.__annotations__ = _typing.get_type_hints(public)
+        public.__module__ = __name__
+
+
+_say_where_they_are_public()

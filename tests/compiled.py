@@ -62,10 +62,10 @@ def _listed(name: str) -> list[str]:
     return [word for words in lists for word in words.split()]
 
 
-CHILD = ["clone.c", *_listed("child")]
+CHILD = ["child/clone.c", *_listed("child")]
 PARENT = _listed("parent")
 INCLUDES = ["-I", NATIVE, "-isystem", sysconfig.get_path("include")]  # CPython's own for environment.c
-SOURCES = [NATIVE / name for name in (*CHILD, *PARENT, "launcher.c", "launcher_read.c", "environment.c")]
+SOURCES = [NATIVE / name for name in (*CHILD, *PARENT, "launcher/main.c", "launcher/read.c", "environment.c")]
 
 
 def _child_options(machine: str) -> list[str]:
@@ -109,16 +109,16 @@ def harness(
 def launcher(made_by: Compiler, directory: pathlib.Path) -> pathlib.Path:
     """The launcher, as the build script makes it."""
     program = directory / "launcher"
-    files = [NATIVE / name for name in ("launcher.c", "launcher_read.c", *CHILD[1:])]
+    files = [NATIVE / name for name in ("launcher/main.c", "launcher/read.c", *CHILD[1:])]
     options = [*_child_options(made_by.machine), *_listed("launcher_options")]
-    _run(*made_by.command("-O2", *options), *files, "-o", program)
+    _run(*made_by.command("-O2", *options), "-I", NATIVE, *files, "-o", program)
     return program
 
 
 def fuzzer(directory: pathlib.Path, name: str) -> pathlib.Path:
     """The fuzzer of that name, by clang's libFuzzer: the reader and the child's files, sanitized, on a kernel of its own."""
     program = directory / f"fuzz_{name}"
-    reader = {"request": "request.c", "launcher": "launcher_read.c"}[name]
+    reader = {"request": "parent/request.c", "launcher": "launcher/read.c"}[name]
     files = [NATIVE / reader, *(NATIVE / file for file in CHILD[1:])]
     files += [TESTS / "native" / file for file in (f"fuzz_{name}.c", "fuzz_kernel.c")]
     sanitized = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]

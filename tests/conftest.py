@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import aiospawn
-from aiospawn import _support
+from aiospawn._binding import support as _support
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

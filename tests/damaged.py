@@ -11,9 +11,11 @@ import select
 import signal
 from typing import Any
 
-from aiospawn import _clib, _options, _request
-from aiospawn._clib import Event, Step
-from aiospawn._native import Native
+from aiospawn._binding import library
+from aiospawn._binding.library import Event, Step
+from aiospawn._binding.native import Native
+from aiospawn._options import options as _options
+from aiospawn._request import descriptor_plan, request
 
 __all__ = ["Draft", "flip"]
 
@@ -26,18 +28,18 @@ class Draft:
 
     def __init__(self, *arguments: str, streams: tuple[Any, Any, Any] = (None, None, None), **options: Any) -> None:
         validated = _options.validated(options)
-        program = _request.program(streams, validated)
-        self.bytes = bytearray(_request.compiled(arguments or ("true",), program, validated).data)
+        program = request.program(streams, validated)
+        self.bytes = bytearray(request.compiled(arguments or ("true",), program, validated).data)
 
     @property
     def head(self) -> Any:
         """Its struct aiospawn_request."""
-        return _clib.ffi.cast("struct aiospawn_request *", _clib.ffi.from_buffer(self.bytes))
+        return library.ffi.cast("struct aiospawn_request *", library.ffi.from_buffer(self.bytes))
 
     @property
     def steps(self) -> list[Any]:
         """Its struct aiospawn_step, in their order."""
-        first = _clib.ffi.cast("struct aiospawn_step *", self.head + 1)
+        first = library.ffi.cast("struct aiospawn_step *", self.head + 1)
         return [first[index] for index in range(self.head.steps)]
 
     def step(self, kind: int) -> Any:
@@ -47,14 +49,14 @@ class Draft:
     @property
     def data(self) -> memoryview:
         """The data of the steps."""
-        start = _clib.ffi.sizeof("struct aiospawn_request") + self.head.steps * _clib.ffi.sizeof("struct aiospawn_step")
+        start = library.ffi.sizeof("struct aiospawn_request") + self.head.steps * library.ffi.sizeof("struct aiospawn_step")
         return memoryview(self.bytes)[start : start + self.head.data_size]
 
 
 def _drafts() -> list[Draft]:
     """Requests with steps of many kinds. Names are relative: a file that a damaged one makes lies in this directory."""
     streams = ("PIPE", "PIPE", "DEVNULL")
-    pipes = tuple(getattr(_request._stdio, name) for name in streams)
+    pipes = tuple(getattr(descriptor_plan, name) for name in streams)
     limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: (_INFINITE, _INFINITE)}
     environment = {"PATH": "/usr/bin:/bin", "A": "b"}
     return [
@@ -71,13 +73,13 @@ def _flipped(draft: Draft, chance: random.Random) -> bytes | None:
     """A copy with one to four bits flipped; None if it would call a function, which may be at any address."""
     flipped = Draft.__new__(Draft)
     flipped.bytes = bytearray(draft.bytes)
-    begin = 8 * _clib.ffi.sizeof("struct aiospawn_request")
-    end = begin + 8 * draft.head.steps * _clib.ffi.sizeof("struct aiospawn_step")
+    begin = 8 * library.ffi.sizeof("struct aiospawn_request")
+    end = begin + 8 * draft.head.steps * library.ffi.sizeof("struct aiospawn_step")
     for _ in range(chance.randint(1, 4)):
         bit = chance.choice((chance.randrange(begin), chance.randrange(end), chance.randrange(8 * len(draft.bytes))))
         flipped.bytes[bit // 8] ^= 1 << bit % 8
     head = min(flipped.head.steps, draft.head.steps)
-    flipped_steps = _clib.ffi.cast("struct aiospawn_step *", flipped.head + 1)
+    flipped_steps = library.ffi.cast("struct aiospawn_step *", flipped.head + 1)
     if any(flipped_steps[index].kind == Step.HOOK for index in range(head)):
         return None
     return bytes(flipped.bytes)

@@ -20,8 +20,8 @@ from every_option import made
 from place import NEW_USER, NEW_UTS, Place, refusing
 
 import aiospawn
-from aiospawn._clib import Step
-from aiospawn._request import Request
+from aiospawn._binding.library import Step
+from aiospawn._request.request import Request
 
 __all__ = ["FAILURES", "PREPARATIONS", "Failure", "expected", "filtered", "raised"]
 

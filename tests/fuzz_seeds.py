@@ -11,12 +11,12 @@ import struct
 
 import damaged
 
-from aiospawn import _clib
-from aiospawn._clib import Step
+from aiospawn._binding import library
+from aiospawn._binding.library import Step
 
 SEEDS = pathlib.Path(__file__).parent / "fuzz"
-_HEADER = _clib.ffi.sizeof("struct aiospawn_request")
-_STEP = _clib.ffi.sizeof("struct aiospawn_step")
+_HEADER = library.ffi.sizeof("struct aiospawn_request")
+_STEP = library.ffi.sizeof("struct aiospawn_step")
 _LAUNCHER = struct.Struct("=8IiiIIQ")  # struct launcher_request
 _VERSION = 4
 _DATA = b"/\0/\0" + bytes(12)
@@ -28,7 +28,7 @@ def _every_step() -> bytes:
     python = (Step.HOOK, Step.PREEXEC_FN)
     kinds = [kind for kind in sorted(Step) if Step.INHERIT < kind < Step.KINDS and kind not in python]
     values = {Step.SAVE: 0, Step.SETGROUPS: 2, Step.CLOSE: 100, Step.UMASK: 0o22}
-    steps = [_clib.pack_step(kind, 0, values.get(kind, 1), 0, {**_SIZES, **_STRINGS}.get(kind, 0)) for kind in kinds]
+    steps = [library.pack_step(kind, 0, values.get(kind, 1), 0, {**_SIZES, **_STRINGS}.get(kind, 0)) for kind in kinds]
     draft = damaged.Draft("true", env={})
     strings = bytes(draft.bytes[_HEADER + draft.head.steps * _STEP + draft.head.data_size :])
     draft.head.steps, draft.head.data_size, draft.head.top = len(steps), len(_DATA), 9
@@ -37,7 +37,7 @@ def _every_step() -> bytes:
 
 def _for_the_launcher(request: bytes) -> bytes:
     """What the launcher is handed of a request: the steps behind the prelude, their data, the candidates."""
-    head = _clib.ffi.cast("struct aiospawn_request *", _clib.ffi.from_buffer(request))
+    head = library.ffi.cast("struct aiospawn_request *", library.ffi.from_buffer(request))
     first, behind = _HEADER + head.prelude * _STEP, _HEADER + head.steps * _STEP
     steps, data = request[first:behind], request[behind : behind + head.data_size]
     candidates = b"".join(string + b"\0" for string in request[behind + head.data_size :].split(b"\0")[: head.candidates])

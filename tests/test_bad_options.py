@@ -16,7 +16,7 @@ from place import NEW_USER
 
 import aiospawn
 from aiospawn import NativeHook
-from aiospawn._native import Native
+from aiospawn._binding.native import Native
 
 _CLOSED = 987  # no descriptor
 _NOTHING = object()
@@ -262,7 +262,7 @@ async def test_the_death_of_a_thread() -> None:
 
 _ELSEWHERE = """
 import asyncio, aiospawn, fresh
-from aiospawn._options import Options
+from aiospawn._options.options import Options
 
 own = Options._fields[Options._fields.index("fds"):]
 async def main():

@@ -13,7 +13,7 @@ import asyncio, os, sys
 
 class Blocked:
     def find_spec(self, name, path=None, target=None):
-        if name in ("aiospawn._ffi", "resource", "termios", "pwd", "grp", "fcntl"):
+        if name in ("aiospawn._binding._ffi", "resource", "termios", "pwd", "grp", "fcntl"):
             raise ImportError(name + " is not on this system")
 
 for name in ("resource", "termios", "fcntl", "pwd", "grp"):

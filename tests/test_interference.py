@@ -207,7 +207,7 @@ async def main():
 """
     told = _run(program, variant).split()
     assert len(told) == 61
-    assert told.count("aiospawn._transport") == 40
+    assert told.count("aiospawn._asyncio.transport") == 40
 
 
 @variants

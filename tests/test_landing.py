@@ -257,7 +257,7 @@ def test_woken_once_on_the_way(variant: str) -> None:
     program = """
 import asyncio
 import aiospawn, fresh, seccomp
-from aiospawn._native import Native
+from aiospawn._binding.native import Native
 
 drains, drain = [], Native.drain
 Native.drain = lambda native: (drains.append(native), drain(native))[1]

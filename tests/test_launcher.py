@@ -56,12 +56,12 @@ def test_is_in_between(variant: str, crowd: int) -> None:
 _MOVED = """
 import asyncio, ctypes, os, pathlib, shutil, subprocess, sys, time
 import aiospawn, fresh
-from aiospawn import _clib
+from aiospawn._binding import library
 
 def moved(directory):
     (path,) = (target for target in fresh.descriptors().values() if target.endswith("/_launcher"))
     copy = shutil.copy(path, directory)
-    assert _clib.lib.aiospawn_launcher_open(os.fsencode(copy)) == 0
+    assert library.lib.aiospawn_launcher_open(os.fsencode(copy)) == 0
     return pathlib.Path(copy)
 
 def unlinked(directory):

@@ -337,7 +337,7 @@ class Copy:
         self.package = directory / "copied" / "aiospawn"
         for part in reversed(aiospawn.__path__):  # installed for development the native part lies elsewhere
             shutil.copytree(part, self.package, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-        self.launcher = self.package / "_launcher"
+        self.launcher = self.package / "_binding" / "_launcher"
         interpreter = directory / "python"
         interpreter.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -P "$@"\n')  # -S: no finder of a development install
         interpreter.chmod(0o755)
@@ -356,24 +356,27 @@ def _other_version(directory: pathlib.Path) -> pathlib.Path:
         pytest.skip("no C compiler")
     source = directory / "source"
     shutil.copytree(pathlib.Path(__file__).parent.parent / "_native", source)
-    header = (source / "launcher.h").read_text()
+    header = (source / "launcher" / "launcher.h").read_text()
     other, count = re.subn(r"LAUNCHER_VERSION = \d+,", "LAUNCHER_VERSION = 1000,", header)
     assert count == 1
-    (source / "launcher.h").write_text(other)
+    (source / "launcher" / "launcher.h").write_text(other)
     program = source / "_launcher"
-    files = [
-        source / name
-        for name in (
-            "launcher.c",
-            "launcher_read.c",
-            "child.c",
-            "sound.c",
-            *(f.name for f in sorted(source.glob("step_*.c"))),
-        )
-    ]
+    files = [*sorted(source.glob("launcher/*.c")), source / "child" / "child.c", *sorted(source.glob("child/step_*.c"))]
     freestanding = ("-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-nostdlib", "-nostartfiles")
     linked = ("-static", "-no-pie", "-fno-pie")
-    command = [compiler, "-O2", "-D_GNU_SOURCE", "-fcf-protection=none", *freestanding, *linked, *files, "-o", program]
+    command = [
+        compiler,
+        "-O2",
+        "-D_GNU_SOURCE",
+        "-fcf-protection=none",
+        *freestanding,
+        *linked,
+        "-I",
+        source,
+        *files,
+        "-o",
+        program,
+    ]
     if os.uname().machine != "x86_64":
         command.remove("-fcf-protection=none")
     subprocess.run(command, check=True)
@@ -386,6 +389,7 @@ import fresh
 import aiospawn
 
 package = pathlib.Path(aiospawn.__file__).parent
+launcher = package / "_binding" / "_launcher"
 assert package.parent.name == "copied", package
 
 async def main():
@@ -419,7 +423,7 @@ def test_another_version(variant: str, copy: Copy, tmp_path: pathlib.Path) -> No
 def test_upgraded_meanwhile(variant: str, copy: Copy, tmp_path: pathlib.Path) -> None:
     """A package that is upgraded under a running process leaves that process its own launcher."""
     other = _other_version(tmp_path)
-    first = f'(package / "_launcher").unlink()\nshutil.copy({str(other)!r}, package / "_launcher")'
+    first = f"launcher.unlink()\nshutil.copy({str(other)!r}, launcher)"
     assert fresh.run(_COPIED.format(first=first), variant) == "True False\nb'432\\n' True\n"
 
 

@@ -1,82 +1,136 @@
-"""The order of the rooms: a lower one never knows a higher one."""
+"""The folders are the import order: what stands in one knows only those above it."""
 
 from __future__ import annotations
 
 import ast
 import pathlib
+import re
 
 import pytest
 
 import aiospawn
 
-ORDER = (
-    *("_errors", "_values", "_descriptors", "_ids", "_capabilities", "_checks", "_options"),
-    *("_clib", "_support", "_environ", "_stdio", "_steps", "_request", "_lifecycle", "_native", "_forked", "_reactor"),
-    *("_pipes", "_reading", "_writing", "_terminal", "_terminal_input", "_streams"),
-    *(
-        "_view",
-        "_handles",
-        "_tree",
-        "_scopes",
-        "_ending",
-        "_transport",
-        "_launch",
-        "_observe",
-        "_keywords",
-        "_command",
-        "_process",
-        "_loops",
-    ),
-    *("_result", "_observed", "_capture", "_files", "_handed_over", "_run"),
-    *("_pipeline", "_lines", "_system", "_restart", "_health", "_supervise", "_group"),
-    *("_halt", "_crew", "_map"),
-)
 PACKAGE = pathlib.Path(aiospawn.__file__).parent
-ROOMS = {path.stem: path for path in PACKAGE.glob("_*.py") if not path.stem.startswith("__")}
+NATIVE = pathlib.Path(__file__).parent.parent / "_native"
+ORDER = ("_errors", "_options", "_binding", "_request", "_termination", "_asyncio", "_commands", "_map")
+EXTENSIONS = {"_ffi", "_environment"}
+MODULES = {
+    f"{path.parent.name}.{path.stem}": path
+    for folder in ORDER
+    for path in sorted((PACKAGE / folder).glob("*.py"))
+    if path.stem != "__init__"
+}
 
 
-def _imported(path: pathlib.Path) -> set[str]:
-    """The package's modules that a file imports, at whatever place in it."""
-    names = set()
+def _imports(path: pathlib.Path) -> set[str]:
+    """The package's modules that a file imports at whatever place in it, as `folder.module`."""
+    found = set()
     for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        where = f"aiospawn.{path.parent.name}" if node.level == 1 else ""
+        source = ".".join(filter(None, (where, node.module)))
+        if source != "aiospawn" and not source.startswith("aiospawn."):
+            continue
+        for alias in node.names:
+            _, *names = f"{source}.{alias.name}".split(".")
+            found.add(".".join(names[:2]) if names[0] != "_errors" else "_errors")
+    return found
+
+
+def test_every_folder_has_a_place() -> None:
+    """The order names each folder and each module of the package but for its door and the command line."""
+    private = {path.stem for path in PACKAGE.iterdir() if path.name.startswith("_") and path.suffix in ("", ".py")}
+    assert private - {"__init__", "__main__", "__pycache__"} == set(ORDER)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_order(module: str) -> None:
+    """A module imports from its own folder and from those above it; the extensions are `_binding.library`'s alone."""
+    folder = module.partition(".")[0]
+    above = ORDER[: ORDER.index(folder) + 1]
+    imported = _imports(MODULES[module])
+    assert {name for name in imported if name.partition(".")[0] not in above} == set()
+    extensions = {name for name in imported if name.rpartition(".")[2] in EXTENSIONS}
+    assert module == "_binding.library" or not extensions
+
+
+def _circle(imports: dict[str, set[str]]) -> list[str]:
+    """One circle of a graph, or nothing."""
+    done: set[str] = set()
+
+    def visit(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in done:
+            return []
+        for other in sorted(imports.get(name, ())):
+            if circle := visit(other, [*way, name]):
+                return circle
+        done.add(name)
+        return []
+
+    for name in imports:
+        if circle := visit(name, []):
+            return circle
+    return []
+
+
+def _at_run_time(path: pathlib.Path) -> set[str]:
+    """The same without what only a type checker imports."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            node.body = [ast.Pass()]
+    stripped = path.with_suffix("")  # only for its folder
+    found = set()
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level == 1:
-            names |= {alias.name for alias in node.names} if node.module is None else {node.module.partition(".")[0]}
-    return names
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found |= {f"{stripped.parent.name}.{name}" for name in names}
+    return found
 
 
-def test_every_room_has_a_place() -> None:
-    """The order names every module of the package."""
-    assert set(ORDER) == set(ROOMS)
+def test_no_circle_within_a_folder() -> None:
+    """Modules of one folder stand in an order too."""
+    assert _circle({module: _at_run_time(path) for module, path in MODULES.items()}) == []
 
 
-@pytest.mark.parametrize("room", ORDER)
-def test_order(room: str) -> None:
-    """A module imports only what stands before it; the extensions are _clib's alone."""
-    allowed = {*ORDER[: ORDER.index(room)], *({"_ffi", "_environment"} if room == "_clib" else ())}
-    assert _imported(ROOMS[room]) <= allowed
-
-
-def test_extension_stays_in_its_rooms() -> None:
-    """What cffi gives is used in the rooms that are made for it, and leaves none of them."""
-    rooms = set()
-    for room, path in ROOMS.items():
+def test_extension_stays_in_its_modules() -> None:
+    """What cffi gives is used by the modules that are made for it, and leaves none of them."""
+    users = set()
+    for module, path in MODULES.items():
         tree = [*ast.walk(ast.parse(path.read_text()))]
         imported = {alias.name for node in tree if isinstance(node, ast.ImportFrom) for alias in node.names}
-        reached = {node.attr for node in tree if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "_clib"}
+        reached = {node.attr for node in tree if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "library"}
         if {"ffi", "lib"} & (imported | reached):
-            rooms.add(room)
-    assert rooms == {"_support", "_native"}
+            users.add(module)
+    assert users == {"_binding.support", "_binding.native"}
 
 
 def test_command_line_uses_public_names() -> None:
     """The command line is written on what every user has."""
-    for path in [*(PACKAGE / "cli").glob("*.py"), PACKAGE / "__main__.py"]:
+    for path in [*(PACKAGE / "cli").glob("**/*.py"), PACKAGE / "__main__.py"]:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.level > 1 or (node.module or "").startswith("aiospawn._")):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aiospawn._"):
                 raise AssertionError(f"{path.name}:{node.lineno} reaches into the package")
 
 
 def test_exports() -> None:
-    """`__all__` is what the package defines, no more and no less."""
+    """`__all__` is what the package defines, no more and no less; it is where public things say that they are."""
     public = {name for name in vars(aiospawn) if not name.startswith("_")} - {"annotations", "cli"}
     assert public | {"__version__"} == set(aiospawn.__all__)
+    ours = [value for name, value in vars(aiospawn).items() if name in aiospawn.__all__ and isinstance(value, type)]
+    assert {value.__module__ for value in ours} == {"aiospawn"}
+
+
+NATIVE_ORDER = ("", "child", "launcher", "parent")  # launcher.h is the message that the parent writes
+
+
+@pytest.mark.parametrize("path", sorted(NATIVE.glob("**/*.[ch]")), ids=lambda path: str(path.relative_to(NATIVE)))
+def test_native_order(path: pathlib.Path) -> None:
+    """A C file includes headers of its own folder and of those above it."""
+    folder = path.parent.name if path.parent != NATIVE else ""
+    for header in re.findall(r'#include "([^"]+)"', path.read_text()):
+        of = header.rpartition("/")[0] or (folder if (path.parent / header).exists() else "")
+        assert NATIVE_ORDER.index(of) <= NATIVE_ORDER.index(folder), header

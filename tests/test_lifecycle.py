@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aiospawn._lifecycle import TRANSITIONS, Call, Happening, State
+from aiospawn._asyncio.lifecycle import TRANSITIONS, Call, Happening, State
 
 LAST = {State.FINISHED, State.FAILED}
 

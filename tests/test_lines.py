@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import aiospawn
-from aiospawn._lines import LineReader
-from aiospawn._result import Text
+from aiospawn._commands.lines import LineReader
+from aiospawn._commands.results import Text
 
 one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
 

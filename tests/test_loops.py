@@ -14,7 +14,7 @@ import fresh
 import pytest
 
 import aiospawn
-from aiospawn._transport import SubprocessTransport
+from aiospawn._asyncio.transport import SubprocessTransport
 
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 foreign_kinds = pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
@@ -284,7 +284,7 @@ def test_an_unsupported_environment_is_handed_over(variant: str, feature: str) -
     program = """
         import asyncio, os
         import aiospawn, fresh
-        from aiospawn._transport import SubprocessTransport
+        from aiospawn._asyncio.transport import SubprocessTransport
 
         async def main():
             for create in aiospawn.create_subprocess_exec, asyncio.create_subprocess_exec:

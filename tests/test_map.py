@@ -16,7 +16,7 @@ import pytest
 from timeouts import delayed_until, printed
 
 import aiospawn
-from aiospawn import _crew
+from aiospawn._map import crew as _crew
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -19,9 +19,10 @@ from compiled import CROSS, HOST, Compiler, compiler, harness, library, undefine
 from damaged import Draft
 
 import aiospawn
-from aiospawn import _clib, _native
-from aiospawn._clib import NO_FD, REGISTER, Step
-from aiospawn._native import Native
+from aiospawn._binding import library as _clib
+from aiospawn._binding import native as _native
+from aiospawn._binding.library import NO_FD, REGISTER, Step
+from aiospawn._binding.native import Native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -429,7 +430,7 @@ def _told(program: pathlib.Path) -> str:
 
 def test_clone_fails_late(tmp_path: pathlib.Path) -> None:
     """The number of a pidfd that was not made after all is another thread's to use: a failed launch does not close it."""
-    program = harness(compiler(), tmp_path, "late_failure.c", without=("clone.c",))
+    program = harness(compiler(), tmp_path, "late_failure.c", without=("child/clone.c",))
     assert _told(program) == "Resource temporarily unavailable, the other's descriptor is open\n"
 
 
@@ -444,7 +445,7 @@ def test_forks_beside_a_reactor(tmp_path: pathlib.Path) -> None:
 
 def test_landing_numbers_are_free(tmp_path: pathlib.Path) -> None:
     """Numbers are set aside without taking one that another thread has just been given."""
-    program = harness(compiler(), tmp_path, "landing_claim.c", without=("landing.c",))
+    program = harness(compiler(), tmp_path, "landing_claim.c", without=("parent/fd_block.c",))
     assert _told(program) == "opened 74, it is still theirs\n"
 
 
@@ -582,7 +583,7 @@ def test_loop_is_closed_at_once(variant: str, via: str, tmp_path: pathlib.Path) 
     """Children live on when their loop is closed right behind the launch, whatever they have yet to tell."""
     program = """
 import os, time
-from aiospawn._native import Native
+from aiospawn._binding.native import Native
 from damaged import Draft
 
 path = os.environ["DIRECTORY"]

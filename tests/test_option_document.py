@@ -9,8 +9,9 @@ import pytest
 from every_option import ROWS
 from place import Place
 
-from aiospawn import _request, _steps
-from aiospawn._options import Options, validated
+from aiospawn._options.options import Options, validated
+from aiospawn._request import request
+from aiospawn._request import steps as _steps
 
 
 class Described(NamedTuple):
@@ -61,7 +62,7 @@ def test_way_and_steps(row: every_option.Row, tmp_path: pathlib.Path) -> None:
     with Place(tmp_path) as place:
         streams = (None, None, None)
         options = every_option.options_of(row, place)
-        program = _request.program(streams, validated({key: value for key, value in options.items() if key != "stdin"}))
+        program = request.program(streams, validated({key: value for key, value in options.items() if key != "stdin"}))
     described = [DESCRIBED[name] for name in row.options if name != "stdin"]
     assert program.via_launcher == any(each.way == "launcher" for each in described)
     always = DESCRIBED["close_fds"].steps | DESCRIBED["restore_signals"].steps

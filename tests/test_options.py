@@ -13,7 +13,7 @@ from place import ALL_CAPABILITIES, Place, lacks
 from together import shown_together
 
 import aiospawn
-from aiospawn._options import Options
+from aiospawn._options.options import Options
 
 rows = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 ways = pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from every_failure import FAILURES, PREPARATIONS, Failure, expected, raised
 from place import Place, lacks
 
-from aiospawn._clib import Step
+from aiospawn._binding.library import Step
 
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 here = pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from recorder import Recorder
 
-from aiospawn._native import Native
+from aiospawn._binding.native import Native
 
 
 @pytest.fixture

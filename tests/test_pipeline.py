@@ -14,7 +14,7 @@ from timeouts import delayed_until
 import aiospawn
 
 if TYPE_CHECKING:
-    from aiospawn._capture import Capture
+    from aiospawn._commands.capture import Capture
 
 one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
 

@@ -20,9 +20,9 @@ import fresh
 import pytest
 
 import aiospawn
-from aiospawn import _forked
-from aiospawn._native import Native
-from aiospawn._transport import SubprocessTransport
+from aiospawn._asyncio import forked_child
+from aiospawn._asyncio.transport import SubprocessTransport
+from aiospawn._binding.native import Native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -448,7 +448,7 @@ async def test_interrupted_before_it_is_adopted() -> None:
 
     with mock.patch.object(Native, "adopt", interrupted), contextlib.suppress(KeyboardInterrupt):
         # Not in a task: the interrupt would leave the loop.
-        _forked.forked(*_native_and_request(lambda: os.write(writer, b"x")))
+        forked_child.forked(*_native_and_request(lambda: os.write(writer, b"x")))
     os.close(writer)
     assert os.read(reader, 1) == b""
     os.close(reader)
@@ -458,9 +458,9 @@ async def test_interrupted_before_it_is_adopted() -> None:
 
 
 def _native_and_request(function: Callable[[], object]) -> tuple[Native, Any]:
-    from aiospawn import _request
-    from aiospawn._options import validated
-    from aiospawn._reactor import reactor_of
+    from aiospawn._asyncio.reactor import reactor_of
+    from aiospawn._options.options import validated
+    from aiospawn._request import request as _request
 
     options = validated({"preexec_fn": function})
     request = _request.compiled(["true"], _request.program((None, None, None), options), options)
@@ -470,19 +470,20 @@ def _native_and_request(function: Callable[[], object]) -> tuple[Native, Any]:
 _INTERRUPTED = """
 import asyncio, contextvars, random, signal, sys
 import aiospawn, fresh
-from aiospawn import _clib, _request
-from aiospawn._options import validated
-from aiospawn._reactor import reactor_of
+from aiospawn._binding import library
+from aiospawn._request import request
+from aiospawn._options.options import validated
+from aiospawn._asyncio.reactor import reactor_of
 
 chance = random.Random(3)
 options = validated({"preexec_fn": int})
-request = _request.compiled(["true"], _request.program((-1, -1, -1), options), options)
+request = request.compiled(["true"], request.program((-1, -1, -1), options), options)
 
 class Child:
     context, immediate = contextvars.Context(), True
 
     def on_event(self, number, kind, *_):
-        if kind == _clib.Event.EXITED:
+        if kind == library.Event.EXITED:
             reactor.done(self.token)
 
 def interrupt(*_):
@@ -526,7 +527,7 @@ def test_the_parent_dies_before_it_adopts() -> None:
     program = """
 import asyncio, os, signal, sys
 import aiospawn
-from aiospawn._native import Native
+from aiospawn._binding.native import Native
 
 def adopt(native, pid):
     print(pid, flush=True)

@@ -13,7 +13,7 @@ import pytest
 from recorder import Recorder
 
 import aiospawn
-from aiospawn._native import Native
+from aiospawn._binding.native import Native
 
 _BATCH = 128  # epoll events that one drain handles
 
@@ -115,7 +115,7 @@ def _interrupt_at(position: int) -> Iterator[None]:
         return in_reactor
 
     def trace(frame: Any, event: str, argument: Any) -> Any:
-        return in_reactor if frame.f_code.co_filename.endswith("/aiospawn/_reactor.py") else None
+        return in_reactor if frame.f_code.co_filename.endswith("/aiospawn/_asyncio/reactor.py") else None
 
     sys.settrace(trace)
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aiospawn._restart import Backoff, StartLimit, rules
+from aiospawn._commands.restart import Backoff, StartLimit, rules
 
 # The table of exit causes in systemd.service(5), at Restart=.
 _CAUSES = {

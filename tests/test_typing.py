@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import aiospawn
-from aiospawn import _keywords, _launch
-from aiospawn._checks import CHECKS
-from aiospawn._options import Options
+from aiospawn._asyncio import launch
+from aiospawn._options import keywords
+from aiospawn._options.checks import CHECKS
+from aiospawn._options.options import Options
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _FUNCTIONS = {name: getattr(aiospawn, name) for name in aiospawn.__all__ if inspect.isfunction(getattr(aiospawn, name))}
@@ -74,8 +75,8 @@ def test_derived_functions() -> None:
     assert _known(aiospawn.system) - {"command"} == _known(aiospawn.run) - {"args", "shell", "capture_output"} - _TEXT_MODE
     assert _known(aiospawn.popen) == _named(aiospawn.popen) | {"stdin", "stdout", "stderr"} | _COMMAND
     assert _known(aiospawn.ProcessGroup.spawn) == _named(aiospawn.ProcessGroup.spawn) | _LAUNCH
-    assert _known(aiospawn.create_subprocess_exec) - _LAUNCH == {"program", "limit"} | _named(_launch.subprocess_exec)
-    assert _known(aiospawn.create_subprocess_shell) - _LAUNCH == {"cmd", "limit"} | _named(_launch.subprocess_shell)
+    assert _known(aiospawn.create_subprocess_exec) - _LAUNCH == {"program", "limit"} | _named(launch.subprocess_exec)
+    assert _known(aiospawn.create_subprocess_shell) - _LAUNCH == {"cmd", "limit"} | _named(launch.subprocess_shell)
 
 
 @pytest.mark.parametrize("name", _FUNCTIONS)
@@ -109,7 +110,7 @@ def _collections(type_: Any) -> st.SearchStrategy[Any]:
 
 
 st.register_type_strategy(Collection, _collections)
-st.register_type_strategy(_keywords.HasFileno, st.builds(_File))
+st.register_type_strategy(keywords.HasFileno, st.builds(_File))
 st.register_type_strategy(os.PathLike, st.builds(pathlib.Path, st.sampled_from(["/", "no such"])))
 st.register_type_strategy(aiospawn.NativeHook, st.builds(aiospawn.NativeHook, st.integers(1, 2**64 - 1)))
 

@@ -6,7 +6,7 @@ import contextlib
 import pathlib
 from typing import TYPE_CHECKING
 
-from aiospawn._capture import Capture, Ending
+from aiospawn._commands.capture import Capture, Ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

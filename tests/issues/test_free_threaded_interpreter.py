@@ -42,7 +42,9 @@ def test_the_build(tmp_path: pathlib.Path) -> None:
 
 def test_without_the_native_part(tmp_path: pathlib.Path) -> None:
     """Where the package is imported all the same, `supported()` says what it would need and what this is."""
-    program = "import sys\nsys.modules['aiospawn._ffi'] = None\nimport aiospawn\nprint(aiospawn.supported().reasons[0])"
+    program = (
+        "import sys\nsys.modules['aiospawn._binding._ffi'] = None\nimport aiospawn\nprint(aiospawn.supported().reasons[0])"
+    )
     shown = subprocess.run(
         [sys.executable, "-c", program], env=_with(1, tmp_path), capture_output=True, text=True, check=True
     )

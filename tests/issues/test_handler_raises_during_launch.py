@@ -14,7 +14,7 @@ import aiospawn
 
 def _as_a_handler(frame: FrameType, event: str, _argument: Any) -> Any:
     """Raises where Python looks for signals first when the native part has returned."""
-    if frame.f_code is not aiospawn._native.Native.launch.__code__:
+    if frame.f_code is not aiospawn._binding.native.Native.launch.__code__:
         return None
     if event == "line" and "result" in frame.f_locals:
         raise ZeroDivisionError
@@ -42,7 +42,7 @@ async def test_before_anybody_waits() -> None:
     """Nor is there a child that goes on without an owner when the handler raises between the clone and the wait for it."""
 
     def in_pipe(frame: FrameType, event: str, _argument: Any) -> None:
-        if frame.f_code is aiospawn._pipes.Pipe.__init__.__code__:
+        if frame.f_code is aiospawn._asyncio.pipe.Pipe.__init__.__code__:
             raise ZeroDivisionError
 
     before = sys.gettrace()

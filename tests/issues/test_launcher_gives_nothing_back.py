@@ -13,7 +13,7 @@ variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 _FRAME = """
 import asyncio, ctypes, os, pathlib, struct, sys
 import aiospawn, fresh
-from aiospawn import _clib
+from aiospawn._binding import library
 from readings import status
 
 libc = ctypes.CDLL(None)
@@ -72,7 +72,7 @@ async def stock():
     await refused(asyncio.create_subprocess_exec)
 
 if path := os.environ.get("LAUNCHER"):
-    print(_clib.lib.aiospawn_launcher_open(os.fsencode(path)))
+    print(library.lib.aiospawn_launcher_open(os.fsencode(path)))
 assert aiospawn.supported()
 loop, other = fresh.new_event_loop(), asyncio.SelectorEventLoop()
 locals()[os.environ["WHAT"]]()

@@ -12,7 +12,7 @@ from timeouts import delayed_until
 import aiospawn
 
 if TYPE_CHECKING:
-    from aiospawn._capture import Capture
+    from aiospawn._commands.capture import Capture
 
 SIZE = 1_000_000
 _LAST_WORDS = f"""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import aiospawn
-from aiospawn._clib import Event
+from aiospawn._binding.library import Event
 
 
 async def test_reader_gone_while_writing() -> None:

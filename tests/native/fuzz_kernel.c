@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "child.h"
+#include "child/child.h"
 
 enum { MOST_CALLS = 4096, SIGNAL_ACTION = 32, SIGNAL_SET = 8, LIMITS = 16 };
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "fuzz_kernel.h"
-#include "launcher.h"
+#include "launcher/launcher.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static const char *arguments[] = {"program", NULL};

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "fuzz_kernel.h"
-#include "request.h"
+#include "parent/request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct layout layout;

@@ -12,7 +12,7 @@
 int other_thread(int fd, int command, ...);
 
 #define fcntl other_thread
-#include "landing.c"
+#include "parent/fd_block.c"
 #undef fcntl
 
 enum { START = 64 };

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "aiospawn.h"
-#include "clone.h"
+#include "child/clone.h"
 
 static int taken;
 

@@ -1,7 +1,7 @@
 /* The kernel's structures as the native part writes them down. */
-#include "clone.c"
-#include "status.c"
-#include "step_process.c"
+#include "child/clone.c"
+#include "parent/exit_status.c"
+#include "child/step_process.c"
 
 #include "layout.h"
 

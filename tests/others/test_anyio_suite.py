@@ -24,7 +24,7 @@ _TRUSTME = "class CA: pass\n"
 _PLUGIN = """
 import json, os
 import aiospawn
-from aiospawn._transport import SubprocessTransport
+from aiospawn._asyncio.transport import SubprocessTransport
 
 aiospawn.install()
 launches = 0

@@ -1,0 +1,82 @@
+/* Compiled like child.c: a part of the launcher too. */
+#include "step_check.h"
+
+enum { MOST_NICE = 40 };           /* from one end to the other */
+
+static int is_register(const struct bounds *bounds, int64_t number) {
+  return number >= 0 && number < bounds->saved;
+}
+
+static int is_operand(const struct bounds *bounds, int32_t fd) {
+  if (fd >= 0) return 1;
+  if (fd <= AIOSPAWN_REGISTER) return is_register(bounds, (int64_t)AIOSPAWN_REGISTER - fd);
+  return fd >= -AIOSPAWN_ENDS && (bounds->ends >> (-1 - fd) & 1);
+}
+
+static int strings_in(const struct bounds *bounds, const struct aiospawn_step *step) {
+  int count = 0;
+  if (!step->size || bounds->data[step->data + step->size - 1] != 0) return 0;
+  for (uint32_t i = 0; i < step->size; i++) count += bounds->data[step->data + i] == 0;
+  return count;
+}
+
+/* The descriptor number that a step writes to, or -1. */
+static int64_t written(const struct aiospawn_step *step) {
+  switch (step->kind) {
+    case AIOSPAWN_STEP_DUP:
+    case AIOSPAWN_STEP_DUP_SAVED:
+      return step->value;
+    case AIOSPAWN_STEP_OPEN:
+      return step->fd;
+    default:
+      return -1;
+  }
+}
+
+int steps_write(const struct aiospawn_step *steps, uint32_t count, int number) {
+  for (uint32_t i = 0; i < count; i++)
+    if (written(&steps[i]) == number) return 1;
+  return 0;
+}
+
+int program_is_sound(const struct bounds *bounds, int32_t program) {
+  return program == AIOSPAWN_NO_FD || (program < SOUND_NUMBERS && is_operand(bounds, program));
+}
+
+int step_is_sound(struct bounds *bounds, const struct aiospawn_step *step) {
+  if (step->kind <= AIOSPAWN_STEP_INHERIT || step->kind >= AIOSPAWN_STEP_KINDS) return 0;
+  if (step->data > bounds->data_size || step->size > bounds->data_size - step->data) return 0;
+  if (!is_operand(bounds, step->fd)) return 0;
+  switch (step->kind) {
+    case AIOSPAWN_STEP_PREEXEC_FN:
+      return bounds->forked-- == 1;
+    case AIOSPAWN_STEP_SAVE:
+      return step->value == bounds->saved && bounds->saved++ < AIOSPAWN_MAX_SAVED;
+    case AIOSPAWN_STEP_DUP_SAVED:
+      return is_register(bounds, step->fd) && step->value >= 0 && step->value <= bounds->top;
+    case AIOSPAWN_STEP_DUP:
+      return step->value == step->fd || (step->value >= 0 && step->value <= bounds->top);
+    case AIOSPAWN_STEP_OPEN:
+      return step->fd >= 0 && step->fd <= bounds->top && strings_in(bounds, step);
+    case AIOSPAWN_STEP_CLOSE:
+      return step->fd >= 0 && step->value >= 0 && step->value <= INT32_MAX;
+    case AIOSPAWN_STEP_CHROOT:
+    case AIOSPAWN_STEP_CHDIR:
+      return strings_in(bounds, step);
+    case AIOSPAWN_STEP_CGROUP:
+      return !step->size || strings_in(bounds, step);
+    case AIOSPAWN_STEP_UNSHARE:
+      return !step->size || strings_in(bounds, step) >= 2;
+    case AIOSPAWN_STEP_SETGROUPS:
+      return step->value >= 0 && (uint64_t)step->value * 4 == step->size;
+    case AIOSPAWN_STEP_RLIMIT:
+    case AIOSPAWN_STEP_HOOK:
+      return step->size == 16;
+    case AIOSPAWN_STEP_NICE: /* the child adds it up */
+      return step->value >= -MOST_NICE && step->value <= MOST_NICE;
+    case AIOSPAWN_STEP_SECCOMP:
+      return step->size % 8 == 0 && step->size / 8 <= UINT16_MAX;
+    default:
+      return 1;
+  }
+}

@@ -1,0 +1,40 @@
+/* What the launcher reads from a pipe, or from a file in memory where it is longer than its room. The numbers of the child's
+ * ends are not in it but in argv[0], for a landing slot may yet turn out to be damaged when the request is written. Their form
+ * there and the place of the version stay for good: an older launcher must be able to refuse a newer request. */
+#ifndef AIOSPAWN_LAUNCHER_H
+#define AIOSPAWN_LAUNCHER_H
+
+#include <stdint.h>
+
+#include "child/child.h"
+
+enum {
+  LAUNCHER_VERSION = 4,
+  LAUNCHER_ROOM = 4096,            /* PIPE_BUF: written without waiting */
+  LAUNCHER_ANSWER = 42,            /* exit statuses: asked whether it can be executed, */
+  LAUNCHER_NO_REQUEST = 127        /* and without a request it has nobody else to tell */
+};
+#define LAUNCHER_NAME "aiospawn:launch"
+
+struct launcher_request {
+  uint32_t version;
+  uint32_t size;                   /* of all of it */
+  uint32_t steps, steps_at;        /* how many, and the offset of the first */
+  uint32_t data_at;
+  uint32_t candidates, candidates_at;
+  uint32_t first_index;            /* of the steps within the request */
+  int32_t top;
+  int32_t program;
+  uint32_t has_close_range;
+  uint32_t unused;                 /* no padding: it would carry what lay on the parent's stack */
+  uint64_t mask;
+};
+
+/* The flight of a request of which so many bytes lie at base; nothing in it is trusted. 0, or -EPROTO. Arguments,
+ * environment and candidates are still to be put in. Of the ends, -1 is none. */
+long launcher_read(const struct launcher_request *request, const unsigned char *base, uint64_t size, const int *ends,
+                   struct flight *flight);
+/* The candidates of a request that was read, and a NULL behind them. */
+void launcher_point(const struct launcher_request *request, const unsigned char *base, const char **array);
+
+#endif

@@ -1,0 +1,98 @@
+/* The launcher: a program without a C library that walks a launch's steps in memory of its own, then executes the target.
+ *
+ * For steps that would act on the parent through the memory that a cloned child shares with it (child/child.c): credentials,
+ * oom_score_adj, memory cgroups. The child executes this first, from a descriptor, with the target's arguments and
+ * environment as they are; only argv[0] is put before them: the numbers of the child's ends, of which the last is to read the
+ * rest from (struct launcher_request). All signals are blocked on the way here, and handlers are gone by the execve.
+ *
+ * The first thing it says on the status pipe is one byte: alive. From then on the parent's memory is not needed.
+ */
+#include <fcntl.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include "child/child.h"
+#include "launcher.h"
+#include "child/sys.h"
+
+/* Directories of a search path: more than a few are rare. */
+enum { FEW = 64 };
+enum { PROTECT_READ = 1, PROTECT_WRITE = 2, MAP_ITS_OWN = 2, MAP_NO_FILE = 0x20, SET_NAME = 15, BAD_VERSION = -71 /* EPROTO */ };
+
+/* The compiler may ask for these two by itself, whatever it is told. */
+void *memcpy(void *to, const void *from, size_t size) {
+  for (size_t i = 0; i < size; i++) ((volatile char *)to)[i] = ((const char *)from)[i];
+  return to;
+}
+
+void *memset(void *to, int value, size_t size) {
+  for (size_t i = 0; i < size; i++) ((volatile char *)to)[i] = (char)value;
+  return to;
+}
+
+/* Decimal, a space between; -1 for what is not there. */
+static void parse_ends(const char *text, int *ends) {
+  for (int end = 0; end < AIOSPAWN_ENDS; end++) {
+    int sign = *text == '-' ? -1 : 1, number = 0;
+    if (sign < 0) text++;
+    for (; *text >= '0' && *text <= '9'; text++) number = number * 10 + (*text - '0');
+    ends[end] = sign * number;
+    if (*text) text++;
+  }
+}
+
+static int failed(long result) { return result < 0 && result > -4096; }
+
+static long map(int status, uint64_t size, long protection, long flags, int fd) {
+  long memory = sys6(SYS_mmap, 0, (long)size, protection, flags, fd, 0);
+  if (failed(memory)) child_fail(status, memory, AIOSPAWN_STEP_LAUNCHER, 0);
+  return memory;
+}
+
+__attribute__((noreturn, used)) static void start(long *stack) {
+  long count = stack[0];
+  const char **arguments = (const char **)(stack + 1);
+  if (count == 1 && arguments[0][0] == '?') sys1(SYS_exit_group, LAUNCHER_ANSWER); /* can it be executed at all? */
+  if (count < 1) sys1(SYS_exit_group, LAUNCHER_NO_REQUEST);
+  union {
+    struct launcher_request request;
+    unsigned char bytes[LAUNCHER_ROOM];
+  } room;
+  room.request = (struct launcher_request){0}; /* the analyzer does not know that read() writes there */
+  const char *few[FEW];
+  struct flight flight;
+  int ends[AIOSPAWN_ENDS];
+  parse_ends(arguments[0], ends);
+  int status = ends[AIOSPAWN_END_STATUS], reader = ends[AIOSPAWN_END_REQUEST];
+  long size = sys3(SYS_read, reader, (long)&room, sizeof room);
+  if (size < (long)sizeof room.request) sys1(SYS_exit_group, LAUNCHER_NO_REQUEST);
+  struct launcher_request request = room.request;
+  sys3(SYS_fcntl, status, F_SETFD, FD_CLOEXEC);
+  if (request.version != LAUNCHER_VERSION) child_fail(status, BAD_VERSION, AIOSPAWN_STEP_LAUNCHER, 0);
+  sys5(SYS_prctl, SET_NAME, (long)LAUNCHER_NAME, 0, 0, 0); /* before it is alive: until then nobody takes it for the program */
+  child_say(status, "a");
+  const unsigned char *base = room.bytes;
+  long length = sys3(SYS_lseek, reader, 0, SEEK_END);
+  if (length > size) { /* a file */
+    size = length;
+    base = (const unsigned char *)map(status, (uint64_t)size, PROTECT_READ, MAP_ITS_OWN, reader);
+  }
+  sys1(SYS_close, reader);
+  long result = launcher_read(&request, base, (uint64_t)size, ends, &flight);
+  if (result < 0) child_fail(status, result, AIOSPAWN_STEP_LAUNCHER, 0);
+  const char **candidates = few;
+  if (request.candidates >= FEW)
+    candidates = (const char **)map(status, ((uint64_t)request.candidates + 1) * sizeof(char *),
+                                    PROTECT_READ | PROTECT_WRITE, MAP_ITS_OWN | MAP_NO_FILE, -1);
+  launcher_point(&request, base, candidates);
+  flight.candidates = (const char *const *)candidates;
+  flight.arguments = arguments + 1;
+  flight.variables = (const char *const *)arguments + count + 1;
+  child_run(&flight);
+}
+
+#if defined(__x86_64__)
+__asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall start\n\thlt\n");
+#elif defined(__aarch64__)
+__asm__(".globl _start\n_start:\n\tmov x29, xzr\n\tmov x30, xzr\n\tmov x0, sp\n\tbl start\n\tbrk 0\n");
+#endif

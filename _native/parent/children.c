@@ -1,0 +1,154 @@
+#include "children.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "orphans.h"
+#include "monotonic.h"
+#include "reactor.h"
+#include "lock.h"
+
+enum { PATIENCE_NS = 1000000000 }; /* with children on their way, when a loop is closed */
+
+static int grow(struct children *children) {
+  uint32_t capacity = children->capacity ? 2 * children->capacity : 16;
+  struct child **entries = realloc(children->entries, capacity * sizeof *entries);
+  if (entries) children->entries = entries;
+  uint32_t *free_places = realloc(children->free_places, capacity * sizeof *free_places);
+  if (free_places) children->free_places = free_places;
+  if (!entries || !free_places) return -ENOMEM;
+  for (uint32_t place = capacity; place-- > children->capacity;) {
+    entries[place] = NULL;
+    free_places[children->free_count++] = place;
+  }
+  children->capacity = capacity;
+  return 0;
+}
+
+struct child *child_enter(struct aiospawn_reactor *reactor) {
+  struct child *child = calloc(1, sizeof *child);
+  if (!child) return NULL;
+  for (int i = 0; i < WATCHED; i++) child->sources[i] = (struct source){.child = child, .fd = -1, .index = (uint8_t)i};
+  memset(child->far, -1, sizeof child->far);
+  child->landing = LANDING_NONE;
+  state_lock();
+  if (!reactor->children.free_count && grow(&reactor->children) < 0) {
+    state_unlock();
+    free(child);
+    return NULL;
+  }
+  uint32_t place = reactor->children.free_places[--reactor->children.free_count];
+  child->token = (uint64_t)++reactor->children.counter << 32 | place;
+  reactor->children.entries[place] = child;
+  state_unlock();
+  return child;
+}
+
+struct child *child_find(const struct aiospawn_reactor *reactor, uint64_t token) {
+  uint32_t place = (uint32_t)token;
+  if (place >= reactor->children.capacity) return NULL;
+  struct child *child = reactor->children.entries[place];
+  return child && child->token == token ? child : NULL;
+}
+
+void child_leave_table(struct child *child) {
+  if (child->landing != LANDING_NONE) landing_give_back(child->landing, &child->slot->flight);
+  child->landing = LANDING_NONE;
+}
+
+void child_leave_memory(struct child *child) {
+  if (!child->slot) return;
+  child_leave_table(child);
+  slot_release(child->slot);
+  child->slot = NULL;
+}
+
+void child_close_ends(struct child *child) {
+  state_lock();
+  for (int i = 0; i < AIOSPAWN_ENDS; i++) {
+    if (child->far[i] >= 0) close(child->far[i]);
+    child->far[i] = -1;
+  }
+  state_unlock();
+}
+
+static void child_free(struct aiospawn_reactor *reactor, struct child *child) {
+  /* In a fork nobody else runs in this copy of the memory, and the landing block is gone. */
+  if (reactor->dead) child->landing = LANDING_NONE;
+  if (reactor->dead || child->reaped || !child->pid) child_leave_memory(child);
+  else if (child->slot) slot_abandon(child->slot);
+  free(child);
+}
+
+/* A child that lives, or was not reaped, has its pidfd kept. */
+static void sources_close(const struct aiospawn_reactor *reactor, struct child *child) {
+  struct source *pidfd = &child->sources[WATCHED_PIDFD];
+  if (child->pid && !child->reaped && pidfd->fd >= 0) {
+    source_watch(reactor, pidfd, NO_MASK);
+    state_lock();
+    left_keep(child->pid, pidfd->fd);
+    pidfd->fd = -1;
+    state_unlock();
+  }
+  for (int i = 0; i < WATCHED; i++) source_close(reactor, &child->sources[i]);
+}
+
+void child_drop(struct aiospawn_reactor *reactor, struct child *child) {
+  sources_close(reactor, child);
+  uint32_t place = (uint32_t)child->token;
+  state_lock();
+  reactor->children.entries[place] = NULL;
+  reactor->children.free_places[reactor->children.free_count++] = place;
+  state_unlock();
+  child_free(reactor, child);
+}
+
+int aiospawn_release(struct aiospawn_reactor *reactor, uint64_t token) {
+  if (reactor->dead) return -EOWNERDEAD;
+  struct child *child = child_find(reactor, token);
+  if (!child) return -ESRCH;
+  child_drop(reactor, child);
+  return 0;
+}
+
+/* It says so, or ends. Nobody will hear of it later, and what its reserved descriptors hold (the child's ends, our own streams)
+ * would stay open; after the deadline it stays until another launch or loop looks. */
+static void await_departure(const struct child *child, int64_t deadline) {
+  struct pollfd status = {.fd = child->sources[WATCHED_STATUS].fd, .events = POLLIN};
+  if (child->landing == LANDING_NONE || status.fd < 0) return;
+  for (int64_t left; (left = deadline - monotonic_ns()) > 0;)
+    if (poll(&status, 1, (int)(left / 1000000) + 1) != -1 || errno != EINTR) return;
+}
+
+/* Descriptors go while the table has them, for a fork meanwhile closes what it finds there. Then the entries are taken away
+ * under the lock: other threads may be asking for one. */
+void children_close(struct aiospawn_reactor *reactor) {
+  int64_t deadline = monotonic_ns() + PATIENCE_NS;
+  for (uint32_t place = 0; !reactor->dead && place < reactor->children.capacity; place++) {
+    struct child *child = reactor->children.entries[place];
+    if (!child) continue;
+    await_departure(child, deadline);
+    sources_close(reactor, child);
+  }
+  state_lock();
+  struct children children = reactor->children;
+  reactor->children = (struct children){0};
+  state_unlock();
+  for (uint32_t place = 0; place < children.capacity; place++)
+    if (children.entries[place]) child_free(reactor, children.entries[place]);
+  free(children.entries);
+  free(children.free_places);
+  if (!reactor->dead) landing_sweep();
+}
+
+void children_let_go(const struct children *children, const struct child *itself, int placeholder) {
+  for (uint32_t place = 0; place < children->capacity; place++) {
+    struct child *child = children->entries[place];
+    for (int i = 0; child && i < WATCHED; i++) source_let_go(&child->sources[i], placeholder);
+    for (int i = 0; child && child != itself && i < AIOSPAWN_ENDS; i++)
+      if (child->far[i] >= 0) close(child->far[i]);
+  }
+}

@@ -1,0 +1,61 @@
+/* The children of a reactor, and the table that finds them by their tokens.
+ *
+ * A child belongs to the table from child_enter() to child_drop() or children_close(), and with it everything it holds. */
+#ifndef AIOSPAWN_CHILDREN_H
+#define AIOSPAWN_CHILDREN_H
+
+#include "aiospawn.h"
+#include "fd_block.h"
+#include "stack_pool.h"
+#include "watcher.h"
+
+enum launch_state { LAUNCHING, UNSURE, FAILING, STARTED };
+
+struct child {
+  uint64_t token;
+  int32_t pid;
+  uint8_t state;                   /* enum launch_state; UNSURE: the status pipe ended with the child gone */
+  uint8_t reaped;
+  uint8_t private_memory;          /* cloned without CLONE_VM */
+  uint8_t via_launcher;
+  uint8_t launcher_alive;          /* it has said so */
+  uint8_t keeps_sigmask;           /* forked: the program's is what the Python code leaves */
+  int16_t landing;                 /* its landing slot, or LANDING_NONE */
+  int32_t status;                  /* once it is reaped: as in AIOSPAWN_EXITED, which may not be delivered yet */
+  uint8_t keep_pidfd;              /* open until it is taken or the child is dropped */
+  uint8_t collected;               /* nobody reads its pipes one by one */
+  int64_t taken_since;             /* s: somebody else was seen to reap it; 0: nobody was */
+  struct slot *slot;               /* while the child is in our memory */
+  struct failure failure;          /* while FAILING */
+  int32_t far[AIOSPAWN_ENDS];      /* the child's ends, until they are its own */
+  struct source sources[WATCHED];
+};
+
+/* Changed on the loop's thread with the state lock held; so either is enough for looking. */
+struct children {
+  struct child **entries;          /* by the token's low half; NULL: a free place */
+  uint32_t capacity;
+  uint32_t *free_places;
+  uint32_t free_count;
+  uint32_t counter;                /* the token's high half */
+};
+
+/* A zeroed child with a token and sources of descriptor -1, entered in the table; NULL: out of memory. */
+struct child *child_enter(struct aiospawn_reactor *reactor);
+/* The child of a token, or NULL. On the loop's thread, or with the state lock held. */
+struct child *child_find(const struct aiospawn_reactor *reactor, uint64_t token);
+/* It is in our memory, and in our descriptor table, no more. */
+void child_leave_memory(struct child *child);
+void child_leave_table(struct child *child);
+/* The child has its ends, or never will. */
+void child_close_ends(struct child *child);
+/* Closes what it holds, frees it. The slot is released, or abandoned where the child may still be in it. */
+void child_drop(struct aiospawn_reactor *reactor, struct child *child);
+
+/* Drops all of them, and the table. */
+void children_close(struct aiospawn_reactor *reactor);
+/* In the child of a fork: closes what the copies hold, but the ends of the one that it is itself (NULL: none of them). The
+ * placeholder is source_let_go()'s. */
+void children_let_go(const struct children *children, const struct child *itself, int placeholder);
+
+#endif

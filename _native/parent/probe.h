@@ -1,0 +1,19 @@
+#ifndef AIOSPAWN_PROBE_H
+#define AIOSPAWN_PROBE_H
+
+#include <stdint.h>
+
+/* Is this negated errno one that may pass: no descriptor, process or memory was left? */
+int is_shortage(long error);
+/* The result of aiospawn_probe(), 0 before. */
+uint32_t probed_features(void);
+
+/* Would a child made now be the first process of a PID namespace? When that one ends, no other can be made there: it is not
+ * for trying. */
+int child_would_be_first(void);
+
+/* Runs a function in a child that shares this memory, until it has left it: for finding out what a child can do. The pid,
+ * its pidfd in *pidfd, or a negated errno. The function is under the contract of child/child.c. */
+long run_suspended(void (*run)(void *), void *argument, int use_clone3, int *pidfd);
+
+#endif

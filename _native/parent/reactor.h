@@ -1,0 +1,41 @@
+/* The reactor's inside: its epoll set, its batch and its children. All of it is the loop's thread's, but what lock.h says. */
+#ifndef AIOSPAWN_REACTOR_H
+#define AIOSPAWN_REACTOR_H
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include "aiospawn.h"
+#include "children.h"
+
+enum {
+  EVENTS = AIOSPAWN_BATCH_EVENTS,
+  BATCH = EVENTS / 3,              /* epoll events a drain: 64 - 256 keep timers on time, 4096 made them 12 ms late */
+  DATA = AIOSPAWN_BATCH_DATA
+};
+
+struct reactor_memory {            /* pooled for the process: fresh pages cost more than opening a reactor */
+  struct reactor_memory *next;
+  struct aiospawn_event events[EVENTS];
+  struct rusage usage[EVENTS];
+  unsigned char data[DATA];
+};
+
+struct aiospawn_reactor {
+  struct aiospawn_batch batch;
+  struct aiospawn_reactor *next;   /* all reactors, under the state lock */
+  struct reactor_memory *memory;
+  struct children children;
+  struct child *prepared;          /* to be forked and adopted (forked_child.c), or NULL */
+  pthread_t forker;                /* who forks it */
+  int32_t gate[2];                 /* the pipe that says so to the child, its end first; -1: closed */
+  int32_t epoll;
+  uint8_t suspend;
+  uint8_t dead;                    /* closed, or this process is a fork of its owner */
+  uint8_t closed;
+};
+
+/* In the child of a fork: every reactor is dead, and what it held is closed. */
+void reactors_let_go(void);
+
+#endif

@@ -1,0 +1,20 @@
+/* The reader of requests (aiospawn.h): whatever the bytes are, it answers with an error or with a flight that the child can
+ * walk without looking at anything again. */
+#ifndef AIOSPAWN_REQUEST_H
+#define AIOSPAWN_REQUEST_H
+
+#include "child/child.h"
+
+struct layout {                    /* where the parts of a request lie, and what its pointer arrays need */
+  struct aiospawn_request head;
+  size_t steps, data, strings, size;
+  size_t pointers;                 /* candidates, arguments, variables, a NULL behind each */
+};
+
+/* 0, or -EINVAL: the header contradicts itself or the size. */
+int request_read(const unsigned char *request, size_t size, struct layout *layout);
+/* Copies the request into memory of layout->pointers + layout->size bytes, pointer arrays first, and lets the flight point
+ * into it. 0, or -EINVAL: the strings or a step are damaged. */
+int request_place(const struct layout *layout, const unsigned char *request, unsigned char *memory, struct flight *flight);
+
+#endif

@@ -1,0 +1,1 @@
+"""One child, asyncio's way: reactor, pipes, transport, Process."""

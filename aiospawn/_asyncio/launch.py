@@ -1,0 +1,129 @@
+"""A launch from asyncio's arguments: what `loop.subprocess_exec` and `loop.subprocess_shell` do on our loops.
+
+Where nothing can be launched natively, everything is handed over to the loop's own implementation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from aiospawn import _errors
+from aiospawn._binding import support as _support
+from aiospawn._options.options import only_native, refuse_text, validated
+from aiospawn._request import request as _request
+
+from .reactor import reactor_of
+from .transport import SubprocessTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    HandOver = Callable[..., Awaitable[tuple[Any, Any]]]
+    ProtocolFactory = Callable[[], asyncio.SubprocessProtocol]
+
+__all__ = ["must_hand_over", "subprocess_exec", "subprocess_shell"]
+
+_logger = asyncio.log.logger  # type: ignore[attr-defined]
+_PIPE = asyncio.subprocess.PIPE
+
+
+async def subprocess_exec(
+    hand_over: HandOver,
+    loop: asyncio.AbstractEventLoop,
+    protocol_factory: ProtocolFactory,
+    program: Any,
+    /,
+    *args: Any,
+    stdin: Any = _PIPE,
+    stdout: Any = _PIPE,
+    stderr: Any = _PIPE,
+    universal_newlines: bool = False,
+    shell: bool = False,
+    bufsize: int = 0,
+    encoding: Any = None,
+    errors: Any = None,
+    text: Any = None,
+    **options: Any,
+) -> tuple[Any, Any]:
+    """asyncio's `loop.subprocess_exec`. `hand_over` is the loop's own, for what is not launched natively."""
+    if shell:
+        raise ValueError("shell must be False")
+    refuse_text(universal_newlines, bufsize, encoding, errors, text)
+    streams = (stdin, stdout, stderr)
+    if must_hand_over(options):
+        return await hand_over(protocol_factory, program, *args, **_named(streams), **options)
+    arguments = (program, *args)
+    return await _launched(loop, protocol_factory, arguments, arguments, streams, options, "execute program %r")
+
+
+async def subprocess_shell(
+    hand_over: HandOver,
+    loop: asyncio.AbstractEventLoop,
+    protocol_factory: ProtocolFactory,
+    cmd: Any,
+    /,
+    *,
+    stdin: Any = _PIPE,
+    stdout: Any = _PIPE,
+    stderr: Any = _PIPE,
+    universal_newlines: bool = False,
+    shell: bool = True,
+    bufsize: int = 0,
+    encoding: Any = None,
+    errors: Any = None,
+    text: Any = None,
+    **options: Any,
+) -> tuple[Any, Any]:
+    """asyncio's `loop.subprocess_shell`: `/bin/sh -c cmd`."""
+    if not isinstance(cmd, (bytes, str)):
+        raise ValueError("cmd must be a string")
+    if not shell:
+        raise ValueError("shell must be True")
+    refuse_text(universal_newlines, bufsize, encoding, errors, text)
+    streams = (stdin, stdout, stderr)
+    if must_hand_over(options):
+        return await hand_over(protocol_factory, cmd, **_named(streams), **options)
+    shell_program = options.get("executable")
+    arguments = ["/bin/sh" if shell_program is None else shell_program, "-c", cmd]
+    return await _launched(loop, protocol_factory, arguments, cmd, streams, options, "run shell command %r")
+
+
+def must_hand_over(options: dict[str, Any]) -> bool:
+    """Is this launch one for the loop's own implementation? Raises what an option that only the native one has needs."""
+    support = _support.support()
+    if support:
+        return False
+    for name in only_native(options):
+        raise _errors.unsupported(name, support.reasons)
+    return True
+
+
+def _named(streams: tuple[Any, Any, Any]) -> dict[str, Any]:
+    return dict(zip(("stdin", "stdout", "stderr"), streams, strict=True))
+
+
+async def _launched(
+    loop: asyncio.AbstractEventLoop,
+    protocol_factory: ProtocolFactory,
+    arguments: Sequence[Any],
+    shown: Any,
+    streams: tuple[Any, Any, Any],
+    keywords: dict[str, Any],
+    message: str,
+) -> tuple[SubprocessTransport, asyncio.SubprocessProtocol]:
+    """`shown` is what Popen.args would be."""
+    options = validated(keywords)
+    if options.pass_fds and not options.close_fds:
+        warnings.warn("pass_fds overriding close_fds.", RuntimeWarning, stacklevel=4)
+    program = _request.program(streams, options)
+    protocol = protocol_factory()
+    if loop.get_debug():
+        _logger.debug(message, arguments[0] if shown is arguments else shown)
+    request = _request.compiled(arguments, program, options)
+    sys.audit("subprocess.Popen", request.executable, [*arguments], options.cwd, options.env)
+    transport = SubprocessTransport(reactor_of(loop), loop, protocol, shown)
+    await transport.start(request)
+    return transport, protocol

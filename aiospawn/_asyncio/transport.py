@@ -1,0 +1,390 @@
+"""The process as an asyncio.SubprocessTransport: launched on a reactor, told of by its events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import signal
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from aiospawn import _errors
+from aiospawn._binding import library
+from aiospawn._binding.library import CHILD_READS, NO_PIPE, PTY, Event
+from aiospawn._termination.handles import CgroupHandle
+from aiospawn._termination.terminate import outlasted
+from aiospawn._termination.tree import NativeTree
+
+from . import lifecycle
+from .lifecycle import Call, Happening, State
+from .popen_view import ProcessView
+from .read_pipe import ReadPipe
+from .stream_protocol import only_notes
+from .terminal_input import TerminalInput
+from .write_pipe import WritePipe
+
+if TYPE_CHECKING:
+    import resource
+
+    from aiospawn._request.request import Request
+
+    from .reactor import Reactor
+
+__all__ = ["SubprocessTransport"]
+
+_logger = asyncio.log.logger  # type: ignore[attr-defined]
+_ENDED = (State.EXITED, State.FINISHED, State.FAILED)
+_OF_A_PIPE = (Event.DATA, Event.EOF, Event.WRITABLE, Event.READER_GONE)
+_LOST = 255
+
+
+class SubprocessTransport(asyncio.SubprocessTransport):
+    """One child: its pipes, its signals, its end."""
+
+    # No __slots__: programs read and write _proc, _returncode, _closed, _pipes, and hang attributes on transports.
+
+    def __init__(
+        self, reactor: Reactor, loop: asyncio.AbstractEventLoop, protocol: asyncio.BaseProtocol, arguments: Any
+    ) -> None:
+        super().__init__()
+        self.loop = loop
+        self.native = reactor.native
+        self.context = contextvars.copy_context()
+        self.token = 0
+        self._reactor = reactor
+        self._protocol: Any = protocol  # None at the end, as in asyncio
+        # Other protocols may do anything, in callbacks of their own, and so may the handlers of a log in debug mode.
+        self.immediate = only_notes(protocol) and not loop.get_debug()
+        self._number = -1  # of the last event
+        self._state = State.LAUNCHING
+        self._closed = True  # until there is something to close
+        self._pid: int | None = None
+        self._pidfd: int | None = None
+        self._returncode: int | None = None
+        self._usage: bytes | None = None
+        self._view: ProcessView | None = None
+        self._pipes: dict[int, ReadPipe | WritePipe] = {}
+        self._open_pipes = 0
+        self._exit_waiters: list[asyncio.Future[int]] | None = None
+        self._launch_waiter: asyncio.Future[None] | None = None
+        self._request: Request | None = None
+        self._tree: NativeTree | None = None  # where it is more than the child
+        self._arguments = arguments  # as Popen.args: a list, or a shell's command
+
+    def __repr__(self) -> str:
+        info = [type(self).__name__]
+        if self._closed:
+            info.append("closed")
+        if self._pid is not None:
+            info.append(f"pid={self._pid}")
+        if self._returncode is not None:
+            info.append(f"returncode={self._returncode}")
+        elif self._pid is not None:
+            info.append("running")
+        else:
+            info.append("not started")
+        info += [f"{name}={self._pipes[fd]!r}" for fd, name in enumerate(("stdin", "stdout", "stderr")) if fd in self._pipes]
+        return f"<{' '.join(info)}>"
+
+    # ---- the launch ---------------------------------------------------------------------------------------------------
+
+    async def start(self, request: Request) -> None:
+        """Makes the child and waits until its program runs. Cancelled meanwhile: kills and reaps it first."""
+        self._request = request
+        plan = request.program.plan
+        self._launch_waiter = waiter = self.loop.create_future()
+        if plan.pipes[0] == PTY:
+            self._pipes = {0: TerminalInput(self, 0), 1: ReadPipe(self, 1)}
+        else:
+            for stream, kind in enumerate(plan.pipes):
+                if kind != NO_PIPE:
+                    self._pipes[stream] = (WritePipe if kind == CHILD_READS else ReadPipe)(self, stream)
+        self._open_pipes = len(self._pipes)
+        self.token, self._pid, self._pidfd = self._reactor.launch(request, self)
+        self._closed = False
+        try:  # a signal's handler may raise anywhere
+            if request.program.leads_group or request.options.cgroup is not None:
+                self._tree = NativeTree(
+                    self.native,
+                    self.token,
+                    self._pid,
+                    leads_group=request.program.leads_group,
+                    cgroup=None if request.options.cgroup is None else CgroupHandle(request.options.cgroup),
+                )
+            await waiter
+        except GeneratorExit:  # the coroutine is thrown away, as with a loop closed under it: nothing can be awaited
+            self._kill_tree()
+            raise
+        except BaseException:
+            if waiter.done() and not waiter.cancelled():
+                waiter.exception()  # cancelled at the moment of a failure: that is known now
+            if self._state is not State.FAILED:
+                await self._abandon()
+            raise
+        finally:
+            self._launch_waiter = self._request = None
+            del waiter  # its exception has this frame in its traceback
+
+    async def _abandon(self) -> None:
+        """The creation was cancelled: nobody will ever hold this process."""
+        self._kill_tree()
+        if self._state in _ENDED:
+            return
+        await outlasted([self._exit_waiter()])  # the first cancellation is on its way already
+
+    def _kill_tree(self) -> None:
+        """The program may run already, and have children: that was only not told yet."""
+        self.close()
+        if self._tree is not None:
+            self._tree.kill()
+
+    def _launch_over(self, error: Exception | None) -> None:
+        waiter = self._launch_waiter
+        if waiter is None or waiter.done():
+            return
+        if error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error)
+
+    # ---- events -------------------------------------------------------------------------------------------------------
+
+    def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
+        """One event of the reactor, as a callback of the loop, in this process's context."""
+        if number <= self._number:
+            return
+        self._number = number
+        if kind in _OF_A_PIPE:
+            self._pipes[stream].on_event(kind, value, payload)
+        elif kind == Event.STARTED:
+            self._happened(Happening.STARTED)
+        elif kind == Event.EXITED:
+            self._exited(value, payload, lost=bool(extra & 2))
+        elif kind == Event.FAILED:
+            assert self._request is not None
+            self._failed(self._request.failure(value, extra, payload))
+        else:
+            self._failed(_errors.child_died(value))
+
+    def _failed(self, error: Exception) -> None:
+        for pipe in self._pipes.values():
+            pipe.forget()
+        self._pipes.clear()
+        self._open_pipes = 0
+        self._closed = True
+        self._tree = None
+        self._happened(Happening.FAILED)
+        self._reactor.done(self.token)
+        self._launch_over(error)
+        self._wake_waiters(_LOST)
+
+    def _exited(self, returncode: int, usage: bytes | None, *, lost: bool) -> None:
+        if lost:
+            # In a callback of its own: the handlers of a log may do anything, and may ask for the context.
+            self.context.run(self.loop.call_soon, _logger.warning, _errors.STATUS_LOST, self._pid)
+        self._usage = usage
+        self._process_exited(returncode)
+
+    def _process_exited(self, returncode: int) -> None:
+        if self._state in _ENDED:
+            return
+        if self._returncode is None:
+            self._returncode = returncode
+        if self.loop.get_debug():
+            _logger.info("%r exited with return code %r", self, returncode)
+        self._pidfd = None
+        try:
+            self._happened(Happening.EXITED)
+        finally:
+            # Whoever waits goes on after this callback: after connection_lost, where that was due.
+            self._wake_waiters(self._returncode)
+
+    def pipe_lost(self) -> None:
+        """A pipe has told its end."""
+        self._open_pipes -= 1
+        if not self._open_pipes:
+            self._happened(Happening.UNPIPED)
+
+    def _happened(self, happening: Happening) -> None:
+        transition = lifecycle.TRANSITIONS.get((self._state, happening))
+        if transition is None:  # told twice: by a program that calls _process_exited itself
+            return
+        self._state, calls = transition
+        if calls:
+            self._make(calls)
+        if happening is Happening.STARTED and not self._open_pipes:
+            self._happened(Happening.UNPIPED)
+
+    def _make(self, calls: tuple[Call, ...]) -> None:
+        """The protocol's calls, each in turn even if one raises."""
+        try:
+            _CALLS[calls[0]](self)
+        finally:
+            if len(calls) > 1:
+                self._make(calls[1:])
+
+    def _call_made(self) -> None:
+        if self.loop.get_debug():
+            _logger.debug("process %r created: pid %s", self._program, self._pid)
+        try:
+            self._protocol.connection_made(self)
+        finally:
+            self._launch_over(None)
+
+    def _call_exited(self) -> None:
+        self._protocol.process_exited()
+
+    def _wake_waiters(self, returncode: int) -> None:
+        waiters, self._exit_waiters = self._exit_waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(returncode)
+
+    def _call_lost(self) -> None:
+        try:
+            self._protocol.connection_lost(None)
+        finally:
+            self._protocol = None
+            if self._tree is not None:
+                self._tree.outlive_child()
+            self._reactor.done(self.token)
+
+    # ---- the process --------------------------------------------------------------------------------------------------
+
+    @property
+    def pidfd(self) -> int | None:
+        """The pidfd, the transport's; None once the child is reaped."""
+        return None if self.native.dead else self._pidfd
+
+    @property
+    def rusage(self) -> resource.struct_rusage | None:
+        """The child's resource use; None before its exit was seen, or if somebody else reaped it."""
+        return None if self._usage is None else library.rusage(self._usage)
+
+    @property
+    def _program(self) -> Any:
+        """What may be logged: arguments are nobody's business."""
+        return self._arguments if isinstance(self._arguments, (str, bytes)) else self._arguments[0]
+
+    @property
+    def view(self) -> ProcessView:
+        if self._view is None:
+            self._view = ProcessView(self, self._arguments)
+        return self._view
+
+    @property
+    def _proc(self) -> ProcessView | None:
+        return None if self._state in (State.FINISHED, State.FAILED) else self.view
+
+    @_proc.setter
+    def _proc(self, view: Any) -> None:
+        self._view = view
+
+    async def _wait(self) -> int:
+        """The return code, when the process has exited; a grandchild that holds a pipe is not waited for."""
+        if self._returncode is not None:
+            return self._returncode
+        return await self._exit_waiter()
+
+    def _exit_waiter(self) -> asyncio.Future[int]:
+        waiter: asyncio.Future[int] = self.loop.create_future()
+        if self._exit_waiters is None:  # an empty list for each child alive would have 56 bytes
+            self._exit_waiters = []
+        self._exit_waiters.append(waiter)
+        return waiter
+
+    def get_pid(self) -> int | None:  # type: ignore[override]
+        return self._pid
+
+    def get_returncode(self) -> int | None:
+        return self._returncode
+
+    def get_pipe_transport(self, fd: int) -> Any:
+        return self._pipes.get(fd)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """`"subprocess"`: a view of the process with the methods of `subprocess.Popen`."""
+        return self.view if name == "subprocess" else default
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.immediate = False
+        self._protocol = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self._protocol  # type: ignore[no-any-return]
+
+    def is_closing(self) -> bool:
+        return self._closed
+
+    def send_signal(self, signal: int) -> None:
+        """Through the pidfd, so never to another process.
+
+        Raises ProcessLookupError after `connection_lost` and in a forked process, RuntimeError once the loop is closed,
+        PermissionError for a set-user-id program. A child that exited a moment ago is not an error. From any thread.
+        """
+        if self._state in (State.FINISHED, State.FAILED) or self.native.forked:
+            raise ProcessLookupError
+        if self.native.dead:
+            raise RuntimeError("Event loop is closed")
+        with contextlib.suppress(ProcessLookupError):
+            self.native.signal(self.token, signal)
+
+    def signal_group(self, signal: int) -> None:
+        """To the process group that the child leads, also when the child is gone (Linux 6.9; before: until it is reaped).
+
+        Raises ValueError if it leads none, ProcessLookupError when the group is empty. From any thread.
+        """
+        if self._tree is None or not self._tree.leads_group:
+            raise ValueError(
+                "group=True needs a child that leads a process group: start_new_session, process_group=0 or pty"
+            )
+        self._tree.signal_group(signal)
+
+    @property
+    def tree(self) -> NativeTree:
+        """Of a child that was launched: to be ended by (`_termination.terminate`)."""
+        if self._tree is not None:
+            return self._tree
+        assert self._pid is not None
+        return NativeTree(self.native, self.token, self._pid, leads_group=False, cgroup=None)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def close(self) -> None:
+        """Closes the pipes and kills the child if it still runs; its exit is reported all the same."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._kill_if_running()
+        finally:
+            # After the signal: a child that ends when its input does would else be seen to end by itself.
+            for pipe in self._pipes.values():
+                pipe.close()
+
+    def _kill_if_running(self) -> None:
+        if self._returncode is not None or self.native.dead:
+            return
+        if self._view is not None and self._view.poll() is not None:
+            return
+        if self.loop.get_debug():
+            _logger.warning("Close running child process: kill %r", self)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # a set-user-id program is not ours to kill
+            (self if self._view is None else self._view).kill()
+
+    def __del__(self, _warn: Any = warnings.warn) -> None:
+        # Only after the loop is closed or gone: the reactor holds what it still reports to.
+        if not self._closed and not self.native.forked:
+            _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+
+
+_CALLS = {
+    Call.CONNECTION_MADE: SubprocessTransport._call_made,  # noqa: SLF001
+    Call.PROCESS_EXITED: SubprocessTransport._call_exited,  # noqa: SLF001
+    Call.CONNECTION_LOST: SubprocessTransport._call_lost,  # noqa: SLF001
+}

@@ -1,0 +1,193 @@
+"""The native half of a reactor, typed. One door raises the errors of its calls."""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+
+from .library import USAGE, ffi, lib
+from .support import supported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Launched", "Native"]
+
+_EVENT: Final = struct.Struct("=Q2I2i2I")
+
+# Changes in the child of a fork, by whomever: what was made under another number is dead here.
+_generation: Any = ffi.addressof(lib, "aiospawn_generation") if lib else None
+
+
+class Launched(NamedTuple):
+    """A child that was cloned: its token, its pid and the reactor's pidfd."""
+
+    token: int
+    pid: int
+    pidfd: int
+
+
+def _check(result: int) -> int:
+    if result < 0:
+        raise OSError(-result, os.strerror(-result))
+    return result
+
+
+CLOSED: Final = -1  # a generation that never is
+
+
+class Native:
+    """The native half of one reactor; every method is one call. For the loop's thread, but where it says otherwise."""
+
+    __slots__ = ("_batch", "_data", "_events", "_launched", "_reactor", "_usage", "epoll", "generation")
+
+    def __init__(self) -> None:
+        suspend = os.environ.get("AIOSPAWN_SPAWN") == "vfork" or supported().variant == "vfork"
+        error = ffi.new("int *")
+        reactor = lib.aiospawn_reactor_open(suspend, error)
+        _check(error[0])
+        self._reactor = ffi.gc(reactor, lib.aiospawn_reactor_free)
+        self._batch = batch = lib.aiospawn_reactor_batch(reactor)
+        self._events = ffi.buffer(batch.events, lib.AIOSPAWN_BATCH_EVENTS * _EVENT.size)
+        self._data = memoryview(ffi.buffer(batch.data, lib.AIOSPAWN_BATCH_DATA))
+        self._usage = ffi.buffer(batch.usage, lib.AIOSPAWN_BATCH_EVENTS * USAGE.size)
+        self._launched = ffi.new("struct aiospawn_launched *")
+        self.epoll: int = lib.aiospawn_reactor_epoll(reactor)
+        self.generation = _generation[0]
+
+    @property
+    def dead(self) -> bool:
+        """Is it closed, or is this process the child of a fork, in which the reactor is the parent's?"""
+        return self.generation != _generation[0]  # type: ignore[no-any-return]
+
+    @property
+    def forked(self) -> bool:
+        """Is this process the child of a fork? Then the children are the parent's."""
+        return self.generation not in (CLOSED, _generation[0])
+
+    def close(self) -> None:
+        """Closes every descriptor; children live on. The memory goes with the object: another thread may be in a call."""
+        lib.aiospawn_reactor_close(self._reactor)
+        self.generation = CLOSED
+
+    @property
+    def newest(self) -> int:
+        """The token of the child that was made last; 0 before the first."""
+        return self._launched.token  # type: ignore[no-any-return]
+
+    def launch(self, request: bytes) -> Launched:
+        """Clones a child. Raises OSError; then nothing was made. Events tell the rest."""
+        launched = self._launched
+        result = lib.aiospawn_launch(self._reactor, request, len(request), launched)
+        if result < 0:
+            raise OSError(-result, os.strerror(-result))
+        return Launched(launched.token, launched.pid, launched.pidfd)
+
+    # A launch whose child the caller forks: aiospawn.h has the order of these, and who owns what.
+
+    def prepare(self, request: bytes) -> int:
+        """Makes everything but the child; the descriptor that this has to close. Raises OSError; then nothing was made."""
+        return _check(lib.aiospawn_fork_prepare(self._reactor, request, len(request)))
+
+    def adopt(self, pid: int) -> Launched:
+        """The prepared child is this one, which the caller has forked. Raises OSError; then it is not."""
+        launched = self._launched
+        _check(lib.aiospawn_fork_adopt(self._reactor, pid, launched))
+        return Launched(launched.token, launched.pid, launched.pidfd)
+
+    def withdraw(self) -> None:
+        """Closes what was prepared. Nothing happens if nothing is, as after the adoption."""
+        lib.aiospawn_fork_withdraw(self._reactor)
+
+    def walk(self) -> None:
+        """In the forked child: takes the steps before preexec_fn. Exits unless they succeed."""
+        lib.aiospawn_fork_walk(self._reactor)
+
+    def execute(self, *, own_environment: bool) -> NoReturn:
+        """In the forked child: takes the other steps, executes the program, `own_environment`: with this process's."""
+        lib.aiospawn_fork_execute(self._reactor, own_environment)
+        raise AssertionError("it does not return")
+
+    def refuse(self) -> NoReturn:
+        """In the forked child: reports that preexec_fn raised, and exits."""
+        lib.aiospawn_fork_refuse(self._reactor)
+        raise AssertionError("it does not return")
+
+    def drain(self) -> None:
+        """Reads and reaps what is ready into the batch; the last one must have been taken."""
+        result = lib.aiospawn_drain(self._reactor)
+        if result < 0:
+            _check(result)
+
+    @property
+    def pending(self) -> bool:
+        """Are there events of the batch that were not taken?"""
+        return self._batch.head != self._batch.count  # type: ignore[no-any-return]
+
+    @property
+    def head(self) -> int:
+        """The next event's place in the batch; moved by whoever has delivered it."""
+        return self._batch.head  # type: ignore[no-any-return]
+
+    @head.setter
+    def head(self, place: int) -> None:
+        self._batch.head = place
+
+    def events(self) -> Iterator[tuple[int, int, int, int, int, int, int]]:
+        """The events that were not taken: token, kind, stream, value, extra, offset, length."""
+        batch = self._batch
+        return _EVENT.iter_unpack(self._events[batch.head * _EVENT.size : batch.count * _EVENT.size])
+
+    def data(self, offset: int, length: int) -> bytes:
+        return bytes(self._data[offset : offset + length])
+
+    def usage(self, place: int) -> bytes:
+        """The resource use of the child of the event at this place, for `rusage`."""
+        at = place * USAGE.size
+        return self._usage[at : at + USAGE.size]  # type: ignore[no-any-return]
+
+    def watch(self, token: int, stream: int, how: int) -> None:
+        _check(lib.aiospawn_watch(self._reactor, token, stream, how))
+
+    def stream(self, token: int, stream: int) -> int:
+        """The descriptor of a pipe end, the reactor's."""
+        return _check(lib.aiospawn_stream(self._reactor, token, stream))
+
+    def disown(self, token: int, stream: int) -> int:
+        """The descriptor of a pipe end, from now on the caller's to close, after `shut`."""
+        return _check(lib.aiospawn_disown(self._reactor, token, stream))
+
+    def shut(self, token: int, stream: int) -> None:
+        """A pipe end leaves the set and is closed unless disowned. Nothing happens if it has left."""
+        lib.aiospawn_shut(self._reactor, token, stream)
+
+    def has_unread_input(self, token: int, stream: int) -> bool:
+        """Does a terminal hold input that a read would return, an end-of-file too? Opens its other side for a moment."""
+        return bool(_check(lib.aiospawn_terminal_unread(self._reactor, token, stream)))
+
+    def release(self, token: int) -> None:
+        """Forgets a child: what it still holds is closed. Nothing happens if it is forgotten."""
+        lib.aiospawn_release(self._reactor, token)
+
+    def signal(self, token: int, signum: int, *, group: bool = False) -> None:
+        """From any thread. Raises ProcessLookupError once the child is reaped, or its group is empty."""
+        try:
+            result = lib.aiospawn_signal(self._reactor, token, signum, group)
+        except TypeError:
+            raise TypeError(f"signal must be an integer, not {type(signum).__name__}: {signum!r}") from None
+        _check(result)
+
+    def take_pidfd(self, token: int) -> int | None:
+        """The pidfd of a reaped group leader, from now on the caller's to close."""
+        fd = lib.aiospawn_take_pidfd(self._reactor, token)
+        return fd if fd >= 0 else None
+
+    def peek(self, token: int) -> int | None:
+        """From any thread: the exit status (negated signal) of a child that has exited, which is not reaped by this."""
+        status = ffi.new("int *")
+        return status[0] if _check(lib.aiospawn_peek(self._reactor, token, status)) else None
+
+    def dup_pidfd(self, token: int) -> int:
+        """From any thread: a pidfd of the child, the caller's to close."""
+        return _check(lib.aiospawn_dup_pidfd(self._reactor, token))

@@ -1,0 +1,1 @@
+"""Commands that are awaited: run, pipeline, lines, system, popen, ProcessGroup."""

@@ -1,0 +1,326 @@
+"""A child whose output is collected: one object, one future, neither transport nor stream between drain and bytes.
+
+How such a child ends:
+
+ - Its future is done when it is reaped and every pipe has ended, or when its launch has failed.
+ - A pipe that somebody else holds is given up `pipe_grace` seconds after the exit.
+ - Whoever loses patience earlier (a timeout, too much output, a cancellation) calls `stop`, which ends its tree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import enum
+import os
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aiospawn import _errors
+from aiospawn._binding import library
+from aiospawn._binding.library import CHILD_READS, NO_PIPE, Event, Watch
+from aiospawn._termination.handles import CgroupHandle
+from aiospawn._termination.terminate import ended, note
+from aiospawn._termination.tree import NativeTree
+
+if TYPE_CHECKING:
+    from aiospawn._asyncio.reactor import Reactor
+    from aiospawn._request.request import Request
+    from aiospawn._termination.tree import Tree
+
+    from .events import Observer
+
+__all__ = ["Capture", "Ending", "NativeCapture"]
+
+_logger = asyncio.log.logger  # type: ignore[attr-defined]
+_WRITE = int(Watch.WRITE)
+_WRITE_SIZE = 256 * 1024
+_REST_S = 1.0  # for the end of the pipes of a child that was stopped: only somebody outside of its tree can still hold one
+
+_E = TypeVar("_E", bound=BaseException)
+
+
+class Ending(enum.Enum):
+    """How waiting for a child came to its end."""
+
+    COMPLETE = "it is reaped, its pipes have ended"
+    CUT = "it is reaped, a pipe was given up"
+    TIMED_OUT = "it had its time"
+    TOO_MUCH = "it wrote more than it may"
+    FAILED = "it could not be launched"
+
+
+class Capture:
+    """One child, whoever launched it: what came of it so far, and how to stop it."""
+
+    __slots__ = (
+        "_emptied",
+        "_exit",
+        "_failure",
+        "_input",
+        "_observer",
+        "_pipe_grace",
+        "_pipes",
+        "_refusal",
+        "_room",
+        "_timers",
+        "began",
+        "chunks",
+        "elapsed",
+        "loop",
+        "over",
+        "pid",
+        "returncode",
+        "usage",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        data: Any = b"",
+        pipe_grace: float | None = None,
+        limit: int | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        """`data` is for its standard input, `limit` the most bytes that are collected."""
+        self.loop = loop
+        self.over: asyncio.Future[Ending] = loop.create_future()
+        self.chunks: tuple[list[bytes], list[bytes], list[bytes]] = ([], [], [])  # by stream
+        self.pid = 0
+        self.returncode: int | None = None
+        self.usage: bytes | None = None
+        self.began = time.perf_counter()  # uvloop's own clock counts milliseconds, at the turn of the loop
+        self.elapsed = 0.0
+        self._input: memoryview | None = memoryview(data)
+        self._room = limit
+        self._pipes = 0  # that are open
+        self._pipe_grace = pipe_grace
+        self._observer = observer
+        self._timers: list[asyncio.TimerHandle] = []
+        self._exit: asyncio.Future[None] | None = None  # for whoever stops it
+        self._emptied: asyncio.Future[None] | None = None  # done when no pipe is open, for whoever stops it
+        self._failure: Exception | None = None
+        self._refusal: PermissionError | None = None
+
+    def output(self, stream: int) -> bytes:
+        """What came so far."""
+        return b"".join(self.chunks[stream])
+
+    def interrupt_after(self, delay: float, ending: Ending) -> None:
+        """Ends the waiting then, unless it is over."""
+        self._timers.append(self.loop.call_later(delay, self.interrupt, ending))
+
+    def interrupt(self, ending: Ending) -> None:
+        """Ends the waiting: `stop` is to follow."""
+        if not self.over.done():
+            self.over.set_result(ending)
+
+    # ---- what happens to it -------------------------------------------------------------------------------------------
+
+    def _received(self, stream: int, data: bytes) -> None:
+        if self._room is not None:
+            if len(data) > self._room:
+                data = data[: self._room]
+                self.interrupt(Ending.TOO_MUCH)
+            self._room -= len(data)
+        self.chunks[stream].append(data)
+
+    def _pipe_ended(self) -> None:
+        self._pipes -= 1
+        if self._pipes <= 0 and self._emptied is not None and not self._emptied.done():
+            self._emptied.set_result(None)
+        self._settle(Ending.COMPLETE)
+
+    def _exited(self, returncode: int, usage: bytes | None) -> None:
+        self.elapsed = time.perf_counter() - self.began
+        self.returncode = returncode
+        self.usage = usage
+        self._tell_exit()
+        if self._pipes > 0 and self._pipe_grace is not None:
+            self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up))
+        self._settle(Ending.COMPLETE)
+        if self._observer is not None:  # last, as it may leave the program; whoever waits goes on after this callback
+            self._observer.exited(returncode, None if usage is None else library.rusage(usage))
+
+    def _failed(self, error: Exception) -> None:
+        self.returncode = 255
+        self._tell_exit()
+        if self._exit is None and not self.over.done():  # else whoever stops or abandons it lets go of it
+            self._release()
+            self._failure = error
+            self.over.set_result(Ending.FAILED)
+        if self._observer is not None:
+            self._observer.failed(error)
+
+    def has_failed(self) -> bool:
+        """Could it not be launched? Whoever waits has been told, or is told now."""
+        return self.over.done() and not self.over.cancelled() and self.over.result() is Ending.FAILED
+
+    def failure(self) -> Exception:
+        """What the launch failed with. It is let go of: the traceback of whoever raises it refers to the child."""
+        failure, self._failure = self._failure, None
+        assert failure is not None
+        return failure
+
+    def _tell_exit(self) -> None:
+        if self._exit is not None and not self._exit.done():
+            self._exit.set_result(None)
+
+    def _give_pipes_up(self) -> None:
+        self._pipes = 0
+        self._settle(Ending.CUT)
+
+    def _settle(self, ending: Ending) -> None:
+        if self.returncode is None or self._pipes > 0 or self.over.done():
+            return
+        if self._exit is None:  # else whoever stops it lets go of it
+            self._release()
+        self.over.set_result(ending)
+
+    # ---- its end ------------------------------------------------------------------------------------------------------
+
+    async def stop(self, grace: float, *, read_out: bool = False) -> None:
+        """Ends the child and its tree (`terminate`). A program that may not be signalled goes on; `noted` tells.
+
+        `read_out`: also what it wrote before its end is collected, which the pipes still hold when it is reaped.
+        """
+        if self._exit is None:
+            self._exit = self.loop.create_future()
+            if self.returncode is not None:
+                self._exit.set_result(None)
+        try:
+            await ended(self._tree, self._exit, grace)
+            if read_out and self._pipes > 0:
+                self._emptied = self.loop.create_future()
+                await asyncio.wait([self._emptied], timeout=self._rest_s())
+        except PermissionError as refusal:
+            self._refusal = refusal
+        finally:
+            self._release_at_exit()
+
+    def _rest_s(self) -> float:
+        return _REST_S if self._pipe_grace is None else min(self._pipe_grace, _REST_S)
+
+    def noted(self, exception: _E) -> _E:
+        """The exception, which tells what was not stopped."""
+        if self._refusal is not None:
+            note(exception, self._refusal)
+        return exception
+
+    def abandon(self) -> None:
+        """Kills it at once and waits for nothing: for a coroutine that is thrown away, as with a loop closed under it."""
+        if self.loop.is_closed():
+            return
+        self.over.cancel()
+        self._tree.kill()
+        self._release_at_exit()
+
+    def _release_at_exit(self) -> None:
+        if self.returncode is not None:
+            self._release()
+            return
+        if self._exit is None:
+            self._exit = self.loop.create_future()
+        self._exit.add_done_callback(lambda _: self._release())
+
+    def _release(self) -> None:
+        """Lets go of what it holds. The second time nothing happens."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self._forget()
+
+    def _forget(self) -> None:
+        raise NotImplementedError
+
+    @property
+    def _tree(self) -> Tree:
+        raise NotImplementedError
+
+
+class NativeCapture(Capture):
+    """On a reactor: the target of its child's events."""
+
+    __slots__ = ("_cgroup", "_number", "_reactor", "_request", "_token", "context", "immediate")
+
+    def __init__(self, reactor: Reactor, request: Request, loop: asyncio.AbstractEventLoop, **keywords: Any) -> None:
+        """Makes the child. Raises OSError; then nothing was made."""
+        super().__init__(loop, **keywords)
+        self.context = contextvars.copy_context()
+        self.immediate = self._observer is None
+        self._reactor = reactor
+        self._request = request
+        self._number = -1  # of the last event
+        pipes = request.program.plan.pipes
+        self._pipes = 3 - pipes.count(NO_PIPE)
+        try:
+            self._token, self.pid, _ = reactor.launch(request, self)
+        except OSError as exc:
+            if self._observer is not None:
+                self._observer.failed(exc)
+            raise
+        self._cgroup = None if request.options.cgroup is None else CgroupHandle(request.options.cgroup)
+        try:  # the observer may leave the program
+            if self._observer is not None:
+                self._observer.spawned(self.pid)
+            if pipes[0] == CHILD_READS:
+                self._feed()
+        except BaseException:
+            self.abandon()
+            raise
+
+    def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
+        """One event of the reactor, in the context of whoever launched the child if there is an observer."""
+        if number <= self._number:
+            return
+        self._number = number
+        if kind == Event.DATA:
+            self._received(stream, payload)
+        elif kind == Event.EOF:
+            self._pipe_ended()
+        elif kind == Event.EXITED:
+            if extra & 2:
+                # In a callback of its own: the handlers of a log may do anything, and may ask for the context.
+                self.context.run(self.loop.call_soon, _logger.warning, _errors.STATUS_LOST, self.pid)
+            self._exited(value, payload)
+        elif kind == Event.WRITABLE:
+            self._feed()
+        elif kind == Event.READER_GONE:
+            self._close_input()
+        elif kind != Event.STARTED:
+            died = kind == Event.DIED
+            self._failed(_errors.child_died(value) if died else self._request.failure(value, extra, payload))
+        elif self._observer is not None:
+            self._observer.executed()
+
+    def _feed(self) -> None:
+        """Writes what the pipe takes; the end of the input closes it."""
+        native = self._reactor.native
+        try:
+            with contextlib.suppress(BlockingIOError, InterruptedError):
+                if self._input:
+                    self._input = self._input[os.write(native.stream(self._token, 0), self._input[:_WRITE_SIZE]) :]
+            if self._input:
+                native.watch(self._token, 0, _WRITE)
+                return
+        except OSError:
+            pass  # nobody reads it any more: no error, as in subprocess
+        self._close_input()
+
+    def _close_input(self) -> None:
+        if self._input is not None:
+            self._input = None
+            self._reactor.native.shut(self._token, 0)
+            self._pipe_ended()
+
+    def _forget(self) -> None:
+        self._input = None
+        self._cgroup = None
+        self._reactor.done(self._token)
+
+    @property
+    def _tree(self) -> NativeTree:
+        native, leads_group = self._reactor.native, self._request.program.leads_group
+        return NativeTree(native, self._token, self.pid, leads_group=leads_group, cgroup=self._cgroup)

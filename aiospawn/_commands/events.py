@@ -1,0 +1,151 @@
+"""What an observer is told of a child: small events, for logs, metrics and traces."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import subprocess  # noqa: TC003 - typing.get_type_hints(LaunchFailed) looks for it here
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from aiospawn._options.values import callback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+with contextlib.suppress(ImportError):  # not on Windows
+    import resource  # noqa: TC003 - typing.get_type_hints(Exited) looks for it here
+
+__all__ = [
+    "Executed",
+    "Exited",
+    "LaunchFailed",
+    "Observer",
+    "ProcessEvent",
+    "Restarting",
+    "Spawned",
+    "Unhealthy",
+    "observer",
+]
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """The child was cloned. `args` is its command where `event_arguments` asked for it: arguments may be secrets."""
+
+    launch: int
+    """The number of the launch in this process: pids are used again, this is not."""
+    pid: int
+    time: float
+    """As of `time.monotonic()`, when the event loop learned of it."""
+    args: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """Its program runs."""
+
+    launch: int
+    pid: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """It has ended and is reaped. `rusage` is as of getrusage(2); None as that of CompletedProcess."""
+
+    launch: int
+    pid: int
+    time: float
+    returncode: int
+    rusage: resource.struct_rusage | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchFailed:
+    """Its program could not be run. `pid` is 0 where no child was made."""
+
+    launch: int
+    pid: int
+    time: float
+    error: OSError | subprocess.SubprocessError
+    """A SubprocessError where `preexec_fn` raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unhealthy:
+    """A health check of a supervised command has failed: `failures` times in a row, counted after the start period."""
+
+    launch: int
+    pid: int
+    time: float
+    failures: int
+    error: Exception | None
+    """What the check raised; None where it returned False or its command failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restarting:
+    """A supervised command has ended and is started again in `delay` seconds; `restarts` counts this one."""
+
+    launch: int
+    pid: int
+    """As `launch`, of what has ended."""
+    time: float
+    result: str
+    """Why it ended, in systemd's words: success, exit-code, signal, core-dump, timeout, watchdog, resources."""
+    restarts: int
+    delay: float
+
+
+ProcessEvent: TypeAlias = Spawned | Executed | Exited | LaunchFailed | Unhealthy | Restarting
+
+
+class Observer:
+    """One launch, told to a callback. What the callback raises is for the event loop's exception handler."""
+
+    __slots__ = ("_args", "_callback", "_launch", "_pid")
+
+    def __init__(self, callback: Callable[[ProcessEvent], object], args: Any) -> None:
+        self._callback = callback
+        self._args = args
+        self._launch = next(_numbers)
+        self._pid = 0
+
+    def spawned(self, pid: int) -> None:
+        self._pid = pid
+        self._tell(Spawned(self._launch, pid, time.monotonic(), self._args))
+
+    def executed(self) -> None:
+        self._tell(Executed(self._launch, self._pid, time.monotonic()))
+
+    def exited(self, returncode: int, rusage: resource.struct_rusage | None) -> None:
+        self._tell(Exited(self._launch, self._pid, time.monotonic(), returncode, rusage))
+
+    def failed(self, error: Any) -> None:
+        self._tell(LaunchFailed(self._launch, self._pid, time.monotonic(), error))
+
+    def unhealthy(self, failures: int, error: Exception | None) -> None:
+        self._tell(Unhealthy(self._launch, self._pid, time.monotonic(), failures, error))
+
+    def restarting(self, result: str, restarts: int, delay: float) -> None:
+        self._tell(Restarting(self._launch, self._pid, time.monotonic(), result, restarts, delay))
+
+    def _tell(self, event: ProcessEvent) -> None:
+        try:
+            self._callback(event)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:  # noqa: BLE001 - CancelledError too: the observed is not to suffer from its observer
+            asyncio.get_running_loop().call_exception_handler({"message": f"on_event failed at {event!r}", "exception": exc})
+
+
+def observer(on_event: Callable[[ProcessEvent], object] | None, args: Any, *, arguments: bool) -> Observer | None:
+    """For one launch of these arguments; None where nobody observes. Raises TypeError for what would not be called."""
+    if on_event is None:
+        return None
+    return Observer(callback("on_event", on_event), args if arguments else None)

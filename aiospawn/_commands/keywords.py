@@ -1,0 +1,174 @@
+"""What `run` and its kin take by name besides the options of a launch (PEP 692).
+
+Annotations are not strings here, as in `_options.keywords`, and for the same reason.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+
+from aiospawn._options.keywords import CommandOptions, Stream, StrOrBytesPath
+
+from .events import ProcessEvent
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+else:
+    ReadableBuffer = Any  # collections.abc.Buffer, from Python 3.12 on
+
+__all__ = [
+    "AnyLines",
+    "AnyPipeline",
+    "AnyRun",
+    "BytesLines",
+    "BytesPipeline",
+    "BytesRun",
+    "LinesKeywords",
+    "MapKeywords",
+    "OnEvent",
+    "PipelineKeywords",
+    "RunKeywords",
+    "SuperviseKeywords",
+    "SystemKeywords",
+    "TextLines",
+    "TextPipeline",
+    "TextRun",
+]
+
+OnEvent: TypeAlias = Callable[[ProcessEvent], object]
+
+
+class _Awaited(TypedDict, total=False):
+    stdin: Stream
+    stderr: Stream
+    grace: float
+    on_event: OnEvent | None
+    event_arguments: bool
+
+
+class _Judged(TypedDict, total=False):
+    check: bool
+    timeout: float | None
+
+
+class _Collected(_Awaited, total=False):
+    stdout: Stream
+    pipe_grace: float | None
+    max_output: int | None
+
+
+class _Text(TypedDict, total=False):
+    encoding: str | None
+    errors: str | None
+
+
+class _Bytes(TypedDict, total=False):
+    text: Literal[False] | None
+    universal_newlines: Literal[False] | None
+    encoding: None
+    errors: None
+
+
+class _Either(TypedDict, total=False):
+    text: bool | None
+    universal_newlines: bool | None
+    encoding: str | None
+    errors: str | None
+
+
+class _TextInput(_Text, total=False):
+    input: str | None
+
+
+class _BytesInput(_Bytes, total=False):
+    input: ReadableBuffer | None
+
+
+class _EitherInput(_Either, total=False):
+    input: str | ReadableBuffer | None
+
+
+class _AsRun(_Collected, total=False):
+    capture_output: bool | Literal["file"]
+    shell: bool
+
+
+class _Run(_AsRun, _Judged, total=False): ...
+
+
+class RunKeywords(_Run, CommandOptions, total=False): ...
+
+
+class TextRun(_TextInput, _Run, CommandOptions, total=False): ...
+
+
+class BytesRun(_BytesInput, _Run, CommandOptions, total=False): ...
+
+
+class AnyRun(_EitherInput, _Run, CommandOptions, total=False): ...
+
+
+class MapKeywords(_EitherInput, _AsRun, CommandOptions, total=False):
+    """`run`'s, but for `check` and `timeout`, which `map` has itself."""
+
+
+class _Supervised(TypedDict, total=False):
+    restart: Literal["no", "on-success", "on-failure", "on-abnormal", "on-watchdog", "on-abort", "always"]
+    restart_sec: float
+    restart_steps: int
+    restart_max_delay_sec: float | None
+    restart_jitter: float
+    start_limit_interval_sec: float
+    start_limit_burst: int
+    success_exit_status: Collection[int]
+    restart_prevent_exit_status: Collection[int]
+    restart_force_exit_status: Collection[int]
+    runtime_max_sec: float | None
+    health_check: Iterable[StrOrBytesPath] | Callable[[Any], object] | None
+    health_interval: float
+    health_timeout: float
+    health_retries: int
+    health_start_period: float
+    stop_signal: int
+    stdout: Stream
+
+
+class SuperviseKeywords(_Supervised, _Awaited, CommandOptions, total=False): ...
+
+
+class SystemKeywords(_Collected, _Judged, CommandOptions, total=False):
+    """`run`'s, but for those of a result's output."""
+
+    input: ReadableBuffer | None
+
+
+class _Pipeline(_Collected, _Judged, total=False):
+    capture_output: bool
+
+
+class PipelineKeywords(_Pipeline, CommandOptions, total=False): ...
+
+
+class TextPipeline(_TextInput, _Pipeline, CommandOptions, total=False): ...
+
+
+class BytesPipeline(_BytesInput, _Pipeline, CommandOptions, total=False): ...
+
+
+class AnyPipeline(_EitherInput, _Pipeline, CommandOptions, total=False): ...
+
+
+class _Lines(_Awaited, _Judged, total=False):
+    max_line: int | None
+    shell: bool
+
+
+class LinesKeywords(_Lines, CommandOptions, total=False): ...
+
+
+class TextLines(_Text, _Lines, CommandOptions, total=False): ...
+
+
+class BytesLines(_Bytes, _Lines, CommandOptions, total=False): ...
+
+
+class AnyLines(_Either, _Lines, CommandOptions, total=False): ...

@@ -1,0 +1,41 @@
+"""A Process of a checked command, whose launch an observer is told of."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from aiospawn._asyncio.process import create_subprocess_exec
+
+from .command import understood
+
+if TYPE_CHECKING:
+    from aiospawn._asyncio.process import Process
+
+    from .command import Command
+    from .events import Observer
+
+__all__ = ["observed"]
+
+
+async def observed(watcher: Observer | None, command: Command, **keywords: Any) -> Process:
+    """Launches it. The exit is the caller's to tell. Raises what `create_subprocess_exec` raises."""
+    options = command.keywords
+    if command.options is None:
+        options = understood(options, asyncio.get_running_loop())
+    program, *args = command.argv
+    try:
+        process = await create_subprocess_exec(program, *args, **keywords, **options)
+    except (OSError, subprocess.SubprocessError) as exc:
+        if watcher is not None:
+            watcher.failed(exc)
+        raise
+    try:  # the observer may leave the program
+        if watcher is not None:
+            watcher.spawned(process.pid)
+            watcher.executed()
+    except BaseException:
+        process.abandon()
+        raise
+    return process

@@ -1,0 +1,183 @@
+"""`ProcessGroup`: processes that end with a block."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Unpack
+
+from aiospawn._asyncio.process import Process  # noqa: TC001 - typing.get_type_hints(ProcessGroup.spawn) looks for it here
+from aiospawn._options.keywords import LaunchOptions, Stream, StrOrBytesPath
+from aiospawn._options.values import seconds
+from aiospawn._termination.terminate import all_ended, is_thrown_away
+
+from .command import command, repeatable
+from .events import observer
+from .keywords import OnEvent, SuperviseKeywords
+from .observed_process import observed
+from .supervise import Supervised, supervision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from .events import Observer
+
+__all__ = ["ProcessGroup"]
+
+_LIMIT = 64 * 1024  # asyncio.streams' default
+
+
+class ProcessGroup:
+    """Owns the processes it launches: leaving the block waits for all, an exception or a cancellation stops all.
+
+    `grace` (seconds) is what each has between SIGTERM and SIGKILL; `on_event` and `event_arguments` are as with `run`;
+    `options` are those of every launch. Iterating gives the processes that run. Raises TypeError and ValueError for a bad
+    argument.
+    """
+
+    def __init__(
+        self,
+        *,
+        grace: float = 5.0,
+        on_event: OnEvent | None = None,
+        event_arguments: bool = False,
+        **options: Unpack[LaunchOptions],
+    ) -> None:
+        seconds("grace", grace)
+        observer(on_event, None, arguments=False)
+        self._grace = grace
+        self._on_event = on_event
+        self._event_arguments = event_arguments
+        self._options = repeatable(options)
+        self._running: dict[Process, asyncio.Task[None]] = {}
+        self._supervised: set[asyncio.Task[Supervised]] = set()
+        self._open = False
+        self._loop: asyncio.AbstractEventLoop | None = None  # of the block
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def __iter__(self) -> Iterator[Process]:
+        return iter([*self._running])
+
+    async def spawn(
+        self,
+        program: StrOrBytesPath,
+        *args: StrOrBytesPath,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        limit: int = _LIMIT,
+        **options: Unpack[LaunchOptions],
+    ) -> Process:
+        """As `create_subprocess_exec`, and the child leads a process group of its own as with `run`.
+
+        Pipes are the caller's to read: leaving the block waits for a child that waits for its reader. Raises RuntimeError
+        outside of the block.
+        """
+        self._check_open()
+        checked = command([program, *args], shell=False, stdin=stdin, keywords={**self._options, **options})
+        watcher = observer(self._on_event, checked.argv, arguments=self._event_arguments)
+        process = await observed(watcher, checked, stdin=stdin, stdout=stdout, stderr=stderr, limit=limit)
+        self._running[process] = asyncio.get_running_loop().create_task(self._followed(process, watcher))
+        if not self._open:  # left meanwhile: this one is nobody's
+            await process.end(self._grace)
+            self._check_open()
+        return process
+
+    def supervise(
+        self, program: StrOrBytesPath, *args: StrOrBytesPath, **keywords: Unpack[SuperviseKeywords]
+    ) -> asyncio.Task[Supervised]:
+        """Keeps a command running, as `aiospawn.supervise` does, in a task of the group; cancel that to stop the command.
+
+        `grace`, `on_event`, `event_arguments` and the options are the group's unless given. Leaving the block waits for the
+        task as well. If it fails meanwhile, by StartLimitHit or as the command cannot be launched, the rest is stopped and
+        the block raises that. Raises RuntimeError outside of the block, TypeError and ValueError for a bad argument.
+        """
+        self._check_open("supervise")
+        common: dict[str, Any] = {
+            "grace": self._grace,
+            "on_event": self._on_event,
+            "event_arguments": self._event_arguments,
+            **self._options,
+        }
+        run = supervision([program, *args], **{**common, **keywords}).run()
+        task = asyncio.get_running_loop().create_task(run)
+        self._supervised.add(task)
+        task.add_done_callback(self._supervision_over)
+        return task
+
+    def _supervision_over(self, task: asyncio.Task[Supervised]) -> None:
+        """One that has failed is kept for the end of the block, where it is raised."""
+        if task.cancelled() or task.exception() is None:
+            self._supervised.discard(task)
+
+    def _check_open(self, method: str = "spawn") -> None:
+        if not self._open:
+            raise RuntimeError(f"{method}() outside of the ProcessGroup's block")
+
+    async def _followed(self, process: Process, watcher: Observer | None) -> None:
+        returncode = await process.wait()
+        del self._running[process]
+        if watcher is not None:
+            watcher.exited(returncode, process.rusage)
+
+    async def stop(self) -> None:
+        """Stops what runs. Cancelled meanwhile it kills at once, and passes the cancellation on.
+
+        Raises PermissionError for a program that is not ours to signal and goes on, when the others have ended.
+        """
+        await self._stop(None)
+
+    async def _stop(self, exc: BaseException | None) -> None:
+        for task in self._supervised:
+            task.cancel()
+        supervised = [self._supervision_ended(task) for task in self._supervised]
+        await all_ended([*supervised, *[self._ended(*running) for running in self._running.items()]], exc)
+
+    async def _supervision_ended(self, task: asyncio.Task[Supervised]) -> None:
+        """Waits until it has stopped its command; cancelled, it kills it."""
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait([task])
+            raise
+        if not task.cancelled():
+            task.exception()  # it is not the one that the block raises: looked at, so that asyncio does not warn of it
+
+    async def _ended(self, process: Process, following: asyncio.Task[None]) -> None:
+        await process.end(self._grace)
+        if process.returncode is not None:
+            await asyncio.wait([following])
+
+    async def __aenter__(self) -> Self:
+        if self._open:
+            raise RuntimeError("the ProcessGroup's block was entered already")
+        self._open = True
+        self._loop = asyncio.get_running_loop()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            while exc is None and (self._running or self._supervised):
+                await asyncio.wait({*self._running.values(), *self._supervised}, return_when=asyncio.FIRST_COMPLETED)
+                for task in [task for task in self._supervised if task.done()]:
+                    self._supervised.discard(task)
+                    task.result()
+        except BaseException as error:
+            exc = error
+            raise
+        finally:
+            self._open = False
+            if is_thrown_away(exc, self._loop):
+                for process in self:
+                    process.abandon()
+                for task in self._supervised:
+                    if not task.get_loop().is_closed():
+                        task.cancel()
+            else:
+                await self._stop(exc)

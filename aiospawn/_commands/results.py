@@ -1,0 +1,112 @@
+"""What `run` and its kin give back, and raise."""
+
+from __future__ import annotations
+
+import codecs
+import locale
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, AnyStr, NamedTuple
+
+from aiospawn._binding import library
+
+if TYPE_CHECKING:
+    import resource
+
+__all__ = ["CompletedProcess", "LineTooLong", "OutputLimitExceeded", "Text", "text_mode"]
+
+
+class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
+    """A `subprocess.CompletedProcess` that knows more of its child.
+
+    `pid` was its process id, `elapsed` the seconds from before the launch until its exit was seen. `complete` is False where
+    its output was cut off, because somebody held a pipe for `pipe_grace` seconds after the exit.
+    """
+
+    def __init__(
+        self,
+        args: Any,
+        returncode: int,
+        stdout: Any = None,
+        stderr: Any = None,
+        *,
+        pid: int,
+        elapsed: float,
+        usage: bytes | None = None,
+        complete: bool = True,
+    ) -> None:
+        super().__init__(args, returncode, stdout, stderr)
+        self.pid = pid
+        self.elapsed = elapsed
+        self.complete = complete
+        self._usage = usage
+
+    @property
+    def rusage(self) -> resource.struct_rusage | None:
+        """The child's resource use as of getrusage(2); None if somebody else reaped it, or it was not launched natively."""
+        return None if self._usage is None else library.rusage(self._usage)
+
+
+class OutputLimitExceeded(subprocess.SubprocessError):
+    """A child wrote more than `max_output` bytes, and was stopped.
+
+    `cmd` is its command, `limit` the number of bytes, `output` (`stdout`) and `stderr` what came within it, as bytes; None
+    where nothing came.
+    """
+
+    def __init__(self, cmd: Any, limit: int, output: bytes | None = None, stderr: bytes | None = None) -> None:
+        super().__init__(cmd, limit, output, stderr)
+        self.cmd = cmd
+        self.limit = limit
+        self.output = output
+        self.stderr = stderr
+
+    def __str__(self) -> str:
+        return f"Command {self.cmd!r} wrote more than max_output={self.limit} bytes"
+
+    @property
+    def stdout(self) -> bytes | None:
+        return self.output
+
+
+class LineTooLong(subprocess.SubprocessError):
+    """A line of the output of `cmd` has more than `max_line` bytes, or characters in text mode; the child was stopped."""
+
+    def __init__(self, cmd: Any, max_line: int) -> None:
+        super().__init__(cmd, max_line)
+        self.cmd = cmd
+        self.max_line = max_line
+
+    def __str__(self) -> str:
+        return f"Command {self.cmd!r} wrote a line longer than max_line={self.max_line}"
+
+
+class Text(NamedTuple):
+    """How bytes become text, as in `subprocess`: every kind of line end becomes a newline."""
+
+    encoding: str
+    errors: str
+
+    def decoded(self, data: bytes) -> str:
+        return data.decode(self.encoding, self.errors).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def text_mode(text: Any, universal_newlines: Any, encoding: Any, errors: Any) -> Text | None:
+    """How text is read and written, None where it is bytes.
+
+    Raises subprocess.SubprocessError where `text` and `universal_newlines` contradict each other, TypeError for what is no
+    name, LookupError for an unknown one.
+    """
+    if text is not None and universal_newlines is not None and bool(text) != bool(universal_newlines):
+        raise subprocess.SubprocessError(
+            f"text={text!r} and universal_newlines={universal_newlines!r} contradict each other: pass one of them"
+        )
+    if not (text or universal_newlines or encoding or errors):
+        return None
+    for name, value in (("encoding", encoding), ("errors", errors)):
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"{name} must be a str or None, got {value!r}")
+    mode = Text(encoding or ("utf-8" if sys.flags.utf8_mode else locale.getencoding()), errors or "strict")
+    codecs.lookup(mode.encoding)
+    codecs.lookup_error(mode.errors)
+    return mode

@@ -1,0 +1,244 @@
+"""`run`: subprocess.run, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+
+from aiospawn._asyncio.reactor import reactor_of
+from aiospawn._options.keywords import Args, Stream
+from aiospawn._options.values import seconds
+from aiospawn._request.request import compiled, program
+
+from .capture import Ending, NativeCapture
+from .command import command as checked
+from .command import refuse_terminal
+from .events import observer
+from .keywords import AnyRun, BytesRun, OnEvent, RunKeywords, TextRun
+from .loop_capture import LoopCapture
+from .memory_files import OutputFiles
+from .results import CompletedProcess, OutputLimitExceeded, text_mode
+
+if TYPE_CHECKING:
+    from .capture import Capture
+    from .command import Command
+    from .results import Text
+
+__all__ = [
+    "captured",
+    "check_capture",
+    "check_times",
+    "completed",
+    "concluded",
+    "launched",
+    "number_of_bytes",
+    "run",
+    "written",
+]
+
+_PIPE = asyncio.subprocess.PIPE
+_FILE: Literal["file"] = "file"
+
+
+@overload
+async def run(args: Args, *, text: Literal[True], **keywords: Unpack[TextRun]) -> CompletedProcess[str]: ...
+@overload
+async def run(args: Args, *, universal_newlines: Literal[True], **keywords: Unpack[TextRun]) -> CompletedProcess[str]: ...
+@overload
+async def run(
+    args: Args, *, encoding: str, errors: str | None = None, input: str | None = None, **keywords: Unpack[RunKeywords]
+) -> CompletedProcess[str]: ...
+@overload
+async def run(
+    args: Args, *, errors: str, input: str | None = None, **keywords: Unpack[RunKeywords]
+) -> CompletedProcess[str]: ...
+@overload
+async def run(args: Args, **keywords: Unpack[BytesRun]) -> CompletedProcess[bytes]: ...
+@overload
+async def run(args: Args, **keywords: Unpack[AnyRun]) -> CompletedProcess[Any]: ...
+async def run(
+    args: Args,
+    *,
+    input: Any = None,
+    stdin: Stream = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
+    capture_output: bool | Literal["file"] = False,
+    check: bool = False,
+    timeout: float | None = None,
+    text: bool | None = None,
+    encoding: str | None = None,
+    errors: str | None = None,
+    universal_newlines: bool | None = None,
+    shell: bool = False,
+    grace: float = 5.0,
+    pipe_grace: float | None = 5.0,
+    max_output: int | None = None,
+    on_event: OnEvent | None = None,
+    event_arguments: bool = False,
+    **options: Any,
+) -> CompletedProcess[Any]:
+    """Runs a command and returns what came of it, when it has ended: `subprocess.run`, awaited.
+
+    Arguments, result and exceptions are `subprocess.run`'s
+    (https://docs.python.org/3/library/subprocess.html#subprocess.run); `options` are those of a launch (docs/options.md)
+    but `pty`. Beyond that:
+
+    `grace` (seconds): a child that is to be stopped, since `timeout` (seconds) is over, its output too much or the caller
+    cancelled, has so long after SIGTERM. Then SIGKILL follows, and the exception goes on when it is reaped. The signals go
+    to the process group that it leads: by default each does, unless its standard input is a terminal; `process_group=-1`
+    leaves it in the caller's, and then it is signalled alone.
+
+    `pipe_grace` (seconds, None: for ever): a descendant that holds a pipe longer after the child's exit is not waited for;
+    the result's `complete` is False then.
+
+    `capture_output="file"`: the output goes to files in memory instead of pipes, and is read when the child has exited.
+
+    `max_output` (bytes): the most that is collected of standard output and error together. Raises OutputLimitExceeded with
+    what came, when the child is stopped.
+
+    `on_event` is called with a Spawned, an Executed and an Exited, or a LaunchFailed. They name the command only if
+    `event_arguments` is true.
+
+    Raises TypeError and ValueError for a bad argument, before anything is created; the OSError of what failed, with the
+    failing step as `.step`; subprocess.TimeoutExpired, and subprocess.CalledProcessError with `check`, both with the output.
+    """
+    mode = text_mode(text, universal_newlines, encoding, errors)
+    data, stdin = written(input, stdin, mode)
+    check_capture(capture_output)
+    stdout, stderr = captured(stdout, stderr, bool(capture_output))
+    limit = number_of_bytes("max_output", max_output)
+    check_times(timeout, grace, pipe_grace)
+    refuse_terminal(options)
+    command = checked(args, shell=shell, stdin=stdin, keywords=options)
+    watcher = observer(on_event, args, arguments=event_arguments)
+    if capture_output == _FILE:
+        with OutputFiles(limit) as files:
+            child = await launched(command, (stdin, *files.streams), data=data, pipe_grace=pipe_grace, observer=watcher)
+            files.watch(child)
+            ending = files.judged(await concluded(child, timeout, grace))
+            output: tuple[bytes | None, bytes | None] = files.read()
+    else:
+        child = await launched(
+            command, (stdin, stdout, stderr), data=data, pipe_grace=pipe_grace, limit=limit, observer=watcher
+        )
+        ending = await concluded(child, timeout, grace)
+        output = child.output(1) if stdout == _PIPE else None, child.output(2) if stderr == _PIPE else None
+    if ending is Ending.TIMED_OUT:
+        assert timeout is not None
+        raise child.noted(subprocess.TimeoutExpired(command.shown, timeout, output[0] or None, output[1] or None))
+    if ending is Ending.TOO_MUCH:
+        assert limit is not None
+        raise child.noted(OutputLimitExceeded(args, limit, output[0] or None, output[1] or None))
+    return completed(child, args, output, mode, check=check)
+
+
+def completed(
+    child: Capture, args: Any, output: tuple[bytes | None, bytes | None], mode: Text | None, *, check: bool
+) -> CompletedProcess[Any]:
+    """The result of a child that has ended. Raises CalledProcessError, UnicodeDecodeError."""
+    assert child.returncode is not None
+    told: list[Any] = [part if mode is None or part is None else mode.decoded(part) for part in output]
+    if check and child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, args, *told)
+    return CompletedProcess(
+        args,
+        child.returncode,
+        *told,
+        pid=child.pid,
+        elapsed=child.elapsed,
+        usage=child.usage,
+        complete=child.over.result() is not Ending.CUT,
+    )
+
+
+async def launched(command: Command, streams: tuple[Any, Any, Any], **collecting: Any) -> Capture:
+    """The child, launched; whether its program could be run is told later. Raises OSError, ValueError for a bad stream.
+
+    `collecting` is for `Capture`.
+    """
+    loop = asyncio.get_running_loop()
+    options = command.options
+    if options is None:
+        handed_over = LoopCapture(loop, **collecting)
+        await handed_over.launch(command, streams)
+        return handed_over
+    if options.pass_fds and not options.close_fds:
+        warnings.warn("pass_fds overriding close_fds.", RuntimeWarning, stacklevel=3)
+    request = compiled(command.argv, program(streams, options, collected=True), options)
+    sys.audit("subprocess.Popen", request.executable, command.argv, options.cwd, options.env)
+    return NativeCapture(reactor_of(loop), request, loop, **collecting)
+
+
+async def concluded(child: Capture, timeout: float | None, grace: float) -> Ending:
+    """Waits for a child's end; where the waiting ends earlier the child is stopped. Raises what its launch failed with."""
+    if timeout is not None:
+        child.interrupt_after(timeout, Ending.TIMED_OUT)
+    try:
+        ending = await child.over
+    except asyncio.CancelledError as exc:
+        if not child.has_failed():
+            await child.stop(grace)
+        child.noted(exc)
+        raise
+    except GeneratorExit:
+        child.abandon()
+        raise
+    if ending is Ending.FAILED:
+        raise child.failure()
+    if ending in (Ending.TIMED_OUT, Ending.TOO_MUCH):
+        await child.stop(grace, read_out=ending is Ending.TIMED_OUT)
+    return ending
+
+
+# ---- arguments --------------------------------------------------------------------------------------------------------
+
+
+def written(data: Any, stdin: Any, mode: Text | None) -> tuple[Any, Any]:
+    """What is written to the child's standard input, and what that is. A pipe without input has its end at once."""
+    if data is None:
+        return b"", stdin
+    if stdin is not None:
+        raise ValueError("stdin and input arguments may not both be used.")
+    if mode is not None:
+        if not isinstance(data, str):
+            raise TypeError(f"input must be a str in text mode, not {type(data).__name__}")
+        return data.encode(mode.encoding, mode.errors), _PIPE
+    try:
+        return memoryview(data).cast("B"), _PIPE
+    except TypeError as exc:
+        raise TypeError(f"input must be a contiguous bytes-like object, not {type(data).__name__}") from exc
+
+
+def check_capture(capture_output: Any) -> None:
+    if capture_output not in (True, False, _FILE):
+        raise ValueError(f'capture_output must be a bool or "file", got {capture_output!r}')
+
+
+def captured(stdout: Any, stderr: Any, capture_output: bool) -> tuple[Any, Any]:
+    """The two streams."""
+    if not capture_output:
+        return stdout, stderr
+    if stdout is not None or stderr is not None:
+        raise ValueError("stdout and stderr arguments may not be used with capture_output.")
+    return _PIPE, _PIPE
+
+
+def check_times(timeout: Any, grace: Any, pipe_grace: Any) -> None:
+    """Raises TypeError and ValueError."""
+    seconds("timeout", timeout, optional=True)
+    seconds("grace", grace)
+    seconds("pipe_grace", pipe_grace, optional=True)
+
+
+def number_of_bytes(name: str, value: Any) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int):
+        raise TypeError(f"{name} must be a number of bytes or None, got {value!r}")
+    if value < 0:
+        raise ValueError(f"{name} must not be negative, got {value!r}")
+    return value

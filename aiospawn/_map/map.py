@@ -1,0 +1,227 @@
+"""Many commands, a few at a time: `map`, an async iterator over what became of each.
+
+The workers (`crew`) never know the `Map` that the caller holds: when nobody holds it any more, as after a plain `break`,
+it is collected at once, and the workers are cancelled.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import operator
+import os
+import subprocess
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
+
+from aiospawn._commands.command import refuse_terminal, repeatable
+from aiospawn._commands.events import observer
+from aiospawn._commands.keywords import MapKeywords
+from aiospawn._commands.results import text_mode
+from aiospawn._commands.run import captured, check_capture, check_times, number_of_bytes, run, written
+from aiospawn._options.options import validated
+from aiospawn._options.values import callback
+
+from .crew import Crew, MapProgress, MapResult
+from .halt import Halt
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+__all__ = ["Map", "MapProgress", "MapResult", "map"]
+
+Command: TypeAlias = "str | bytes | os.PathLike[str] | Sequence[str | bytes | os.PathLike[str] | os.PathLike[bytes]]"
+
+_OF_RUN = frozenset(inspect.signature(run).parameters)
+
+
+def map(  # noqa: A001 - what it does, awaited
+    commands: Iterable[Command] | AsyncIterable[Command],
+    *,
+    total: int | None = None,
+    concurrency: int | None = None,
+    ordered: bool = True,
+    timeout: float | None = None,
+    retries: int = 0,
+    backoff: float = 0.1,
+    check: bool = False,
+    halt: str | Halt | None = None,
+    progress: Callable[[MapProgress], object] | None = None,
+    **options: Unpack[MapKeywords],
+) -> Map:
+    """Runs commands, at most `concurrency` at a time, and yields a `MapResult` for each, as soon as it is there.
+
+    Args:
+        commands: Iterable or async iterable, of any length; it is read as commands are launched. Each is what `run` takes.
+        total: How many commands there are, where the iterable has no length; only for `progress` and `halt`.
+        concurrency: The default is the number of processors that this process may use.
+        ordered: Results come in the order of the commands; otherwise as they end.
+        timeout: Of each attempt, in seconds.
+        retries: How many times a command that failed is run again.
+        backoff: Seconds until the first of these, doubled for each that follows.
+        check: Raise for the first result that is a failure, and stop the rest. Without it, a failure is a result.
+        halt: When to end early, as GNU parallel has it: `"now,fail=1"`, `"soon,done=10%"`. See `Halt.parse`. A percentage
+            needs `total`, or commands that have a length.
+        progress: Is called after each command, on the loop, with a `MapProgress`.
+        options: `run`'s, the same for all commands.
+
+    A launch for which descriptors, processes or memory do not suffice (EMFILE, ENFILE, EAGAIN, ENOMEM) is tried again while
+    others of the map run, and for some seconds more when none does.
+
+    Leaving the loop early stops what runs. `async with aiospawn.map(...) as results:` does so before it goes on; after a
+    plain `break` it happens in the background. A cancellation, and an exception from the source, stop it first.
+    An async generator that is not at its end is closed then.
+
+    Raises ValueError or TypeError at once for bad arguments; the iterator raises what the source raises, TypeError for what
+    is no command and, with `check`, `subprocess.CalledProcessError` or what `run` raised.
+    """
+    total = _total(total, commands)
+    crew = Crew(
+        _source(commands),
+        total,
+        _whole("concurrency", concurrency, 1) if concurrency is not None else _processors(),
+        ordered=ordered,
+        retries=_whole("retries", retries, 0),
+        backoff=_seconds("backoff", backoff),
+        halt=_rule(halt, total),
+        progress=callback("progress", progress),
+        options={"timeout": None if timeout is None else _seconds("timeout", timeout), **_checked(options)},
+    )
+    return Map(crew, check=check)
+
+
+class Map:
+    """The results of a map, an async iterator and an async context manager. Made by `map`."""
+
+    __slots__ = ("_check", "_crew")
+
+    def __init__(self, crew: Crew, *, check: bool) -> None:
+        self._crew = crew
+        self._check = check
+
+    def __aiter__(self) -> Map:
+        return self
+
+    async def __anext__(self) -> MapResult:
+        if self._crew.is_awaited:
+            raise RuntimeError("the next result of this map is being waited for already")
+        try:
+            result = await self._crew.result()
+        except GeneratorExit:
+            self._crew.abandon()
+            raise
+        except BaseException:
+            await self.aclose()
+            raise
+        if result is None:
+            raise StopAsyncIteration
+        if self._check and not result.ok:
+            await self.aclose()
+            completed = result.completed
+            if completed is None:
+                assert result.error is not None
+                raise result.error
+            raise subprocess.CalledProcessError(completed.returncode, completed.args, completed.stdout, completed.stderr)
+        return result
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._crew.is_thrown_away(error):
+            self._crew.abandon()
+        else:
+            await self.aclose()
+
+    def __del__(self) -> None:
+        self._crew.abandon()
+
+    @property
+    def progress(self) -> MapProgress:
+        """How far it has got."""
+        return self._crew.progress
+
+    @property
+    def halted(self) -> MapResult | None:
+        """The result by which the `halt` rule was reached."""
+        return self._crew.halted
+
+    def stop(self) -> None:
+        """Starts no more commands. Those that run may finish, and their results are still to come."""
+        self._crew.stop()
+
+    async def aclose(self) -> None:
+        """Stops what runs: TERM, KILL after `grace` seconds, reaped. There are no results any more."""
+        await self._crew.close()
+
+
+# ---- arguments --------------------------------------------------------------------------------------------------------
+
+
+def _source(commands: Any) -> Iterator[Any] | AsyncIterator[Any]:
+    if isinstance(commands, (str, bytes)):
+        raise TypeError(f"commands must be an iterable of commands, not one command: {commands!r}")
+    if isinstance(commands, AsyncIterable):
+        return aiter(commands)
+    if isinstance(commands, Iterable):
+        return iter(commands)
+    raise TypeError(f"commands must be an iterable or async iterable, not {commands!r}")
+
+
+def _total(total: int | None, commands: Any) -> int | None:
+    if total is not None:
+        return _whole("total", total, 0)
+    return len(commands) if hasattr(commands, "__len__") else None
+
+
+def _processors() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def _whole(name: str, value: Any, lowest: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
+    if number < lowest:
+        raise ValueError(f"{name} must be {lowest} or more, got {value!r}")
+    return number
+
+
+def _seconds(name: str, value: Any) -> float:
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be 0 seconds or more, got {value!r}")
+    return value
+
+
+def _rule(halt: Any, total: int | None) -> Halt | None:
+    rule = Halt.parse(halt) if isinstance(halt, str) else halt
+    if rule is None:
+        return None
+    if not isinstance(rule, Halt):
+        raise TypeError(f"halt must be a str or a Halt, not {halt!r}")
+    if rule.percent and total is None:
+        raise ValueError(f"halt: {rule.amount}% of the commands needs total, or commands that have a length")
+    return rule
+
+
+def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A mistake in the options is the map's, not a failure of each command: these are `run`'s checks."""
+    options = repeatable(given)
+    get = options.get
+    mode = text_mode(get("text"), get("universal_newlines"), get("encoding"), get("errors"))
+    written(get("input"), get("stdin"), mode)
+    check_capture(get("capture_output", False))
+    captured(get("stdout"), get("stderr"), bool(get("capture_output")))
+    number_of_bytes("max_output", get("max_output"))
+    check_times(None, get("grace", 0), get("pipe_grace"))
+    refuse_terminal(options)
+    observer(get("on_event"), None, arguments=False)
+    validated({name: value for name, value in options.items() if name not in _OF_RUN})
+    return options

@@ -1,0 +1,1 @@
+"""What may be asked of a launch, checked: values in their final form."""

@@ -1,0 +1,1 @@
+"""Options turned into bytes: the request that the native part reads."""

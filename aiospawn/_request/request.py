@@ -1,0 +1,224 @@
+"""Options into one flat request for the native part. Pure: no loop, no descriptor opened, nothing launched."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import os
+import sys
+from errno import E2BIG, EPROTO
+from types import NoneType
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from aiospawn import _errors
+from aiospawn._binding import environ, library, support
+from aiospawn._binding.library import NO_FD, Step
+from aiospawn._options.options import DEFAULTS, makes_group
+from aiospawn._options.values import encoded
+
+from . import descriptor_plan
+from . import steps as _steps
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterable, Mapping
+
+    from aiospawn._options.options import Options
+
+    from .descriptor_plan import Plan, StepTuple
+
+__all__ = ["Program", "Request", "compiled", "program"]
+
+_LAUNCHERS = {EPROTO: "is of another version than this process's aiospawn"}
+_LONGEST_OPERAND = 200  # characters, in an error's text
+
+
+class Request:
+    """A launch as the native part reads it, and what its errors are to name."""
+
+    __slots__ = ("data", "executable", "options", "program")
+
+    def __init__(self, data: bytes, executable: Any, options: Options, program: Program) -> None:
+        self.data = data
+        self.executable = executable
+        self.options = options  # kept alive for the memory that a hook points to
+        self.program = program
+
+    def failure(self, errno: int, kind: int, index: int) -> OSError | subprocess.SubprocessError:
+        """The exception for a child that reported this error at this step. The launcher is given the program's arguments."""
+        if kind == Step.PREEXEC_FN:
+            return _errors.preexec_fn_raised()
+        if kind == Step.EXECVE or (kind == Step.LAUNCHER and errno == E2BIG):
+            named = self.executable
+            if sys.version_info >= (3, 13) and isinstance(named, os.PathLike) and not self.options.forks:
+                named = os.fspath(named)  # as the stdlib's posix_spawn has it, which knows no preexec_fn
+            return _errors.step_failed(errno, "execve", "", named)
+        if kind == Step.CHDIR:
+            return _errors.step_failed(errno, "chdir", "", cast("str | bytes", self.options.cwd))
+        name, operand = _steps.TOLD[kind]
+        if kind == Step.LAUNCHER:
+            told = _LAUNCHERS.get(errno, "")
+        elif kind == Step.INHERIT:
+            told = str(index)  # the stream
+        else:
+            told = operand(self._as_given(self.program.steps[index]))
+        if len(told) > _LONGEST_OPERAND:
+            told = told[:_LONGEST_OPERAND] + " ..."
+        return _errors.step_failed(errno, name, told, None)
+
+    def _as_given(self, step: StepTuple) -> StepTuple:
+        """With the descriptor's own number, where it was set aside."""
+        numbers = {operand: fd for fd, operand in self.program.plan.moved.items()}
+        return step[0], numbers.get(step[1], step[1]), *step[2:]
+
+
+def leads_group(options: Options) -> bool:
+    """Does the child lead a process group, and so a tree that can be signalled?"""
+    return bool(options.start_new_session or options.pty or options.process_group == 0 or makes_group(options.preexec_fn))
+
+
+class Program(NamedTuple):
+    """What the child is to do: everything of a request that does not depend on the arguments and the environment."""
+
+    plan: Plan
+    steps: list[StepTuple]
+    prelude: int
+    """So many of the steps are only for the way to the launcher, and first."""
+    via_launcher: bool
+    leads_group: bool
+    head: bytes
+    """The request's, as the native part reads it, but for the counts of the strings."""
+    packed: bytes
+    """The steps and their data, likewise."""
+
+
+def program(streams: tuple[Any, Any, Any], options: Options, *, collected: bool = False) -> Program:
+    """The program for these standard streams and options. Raises what `descriptor_plan.planned` raises.
+
+    `collected`: nobody reads its pipes one by one, so the end of one may be reported before another's data.
+    """
+    stdin, stdout, stderr = streams
+    inherits_twice = stdout is None and stderr == descriptor_plan.STDOUT  # its flag decides how it goes to the launcher
+    if stdin in _SYMBOLS and stdout in _SYMBOLS and stderr in _SYMBOLS and not inherits_twice and _says_all(options):
+        return _known_program(streams, options if options.env is None else options._replace(env=None), collected)
+    return _program(streams, options, collected)
+
+
+_SYMBOLS = (None, descriptor_plan.PIPE, descriptor_plan.STDOUT, descriptor_plan.DEVNULL)
+
+# Options that refer to what may be another thing the next time (a descriptor, this process), or cannot be compared.
+_REFERRING = (
+    *("pass_fds", "fds", "open_fds", "pty", "controlling_terminal", "foreground", "cgroup", "setns", "landlock"),
+    *("preexec_fn", "pdeathsig", "hook", "rlimits", "capabilities", "seccomp", "chroot"),
+)
+_referring = operator.attrgetter(*_REFERRING)
+_NOTHING_REFERRED_TO = _referring(DEFAULTS)
+
+
+def _says_all(options: Options) -> bool:
+    """Is the program the same for whoever gives these options?"""
+    if options is DEFAULTS:
+        return True
+    return (
+        _referring(options) == _NOTHING_REFERRED_TO
+        and (options.cwd is None or (type(options.cwd) is str and "/fd/" not in options.cwd))  # that names a descriptor
+        and type(options.executable) in (str, NoneType)
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _known_program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Program:
+    """Programs launch the same way again and again."""
+    return _program(streams, options, collected)
+
+
+def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Program:
+    needed = _steps.needed_descriptors(options)
+    plan = descriptor_plan.planned(streams, options, needed)
+    steps = [*_steps.closing_first(options, plan), *plan.steps, *_steps.option_steps(options, plan)]
+    alone = _steps.runs_alone(steps)
+    via_launcher = (alone and options.hook is None and not options.forks) or options.via == "launcher"
+    before: list[StepTuple] = []
+    if via_launcher:
+        before, first = _steps.prelude(options, plan)
+        steps = [*before, *first, *steps]
+    packed, data = _packed(steps)
+    inherited = [stream for stream in range(3) if stream not in plan.kept]
+    leader = leads_group(options)
+    rows, columns = options.pty if isinstance(options.pty, tuple) else (0, 0)
+    head = library.request_head(
+        forked=options.forks,
+        private_memory=options.hook is not None and (alone or not support.hooks_may_share_memory()),
+        via_launcher=via_launcher,
+        keep_pidfd=leader,
+        steps=len(steps),
+        prelude=len(before),
+        data_size=len(data),
+        top=plan.top,
+        pipe_size=max(options.pipesize, 0),
+        program=plan.operand(options.executable) if isinstance(options.executable, int) else NO_FD,
+        sigmask=options.sigmask,
+        rows=rows,
+        columns=columns,
+        pipes=plan.pipes,
+        may_share_table=_may_share_table(options, plan, inherited),
+        collected=collected,
+        inherits=sum(1 << stream for stream in inherited),
+    )
+    return Program(plan, steps, len(before), via_launcher, leader, head, packed + data)
+
+
+def _may_share_table(options: Options, plan: Plan, inherited: list[int]) -> bool:
+    """Does the child need no descriptor of the parent's but the streams that it inherits?"""
+    if not options.close_fds or _steps.may_use_any(options):
+        return False
+    if _steps.needed_descriptors(options) or _steps.named_by_path(options):
+        return False
+    return all(fd < 0 or fd in inherited for fd in plan.sources)
+
+
+def _packed(steps: Iterable[StepTuple]) -> tuple[bytes, bytes]:
+    packed, data = [], b""
+    for kind, fd, value, operand in steps:
+        packed.append(library.pack_step(kind, fd, value, len(data), len(operand)))
+        data += operand
+    return b"".join(packed), data
+
+
+def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Request:
+    """The request for a program with its arguments, the first of which is its name.
+
+    Raises TypeError for what is no string, bytes or path, ValueError for a NUL byte or a bad variable name.
+    """
+    given = [*arguments]
+    argv = [encoded(argument) for argument in given]
+    executable = options.executable
+    by_descriptor = isinstance(executable, int)
+    path = argv[0] if executable is None or by_descriptor else encoded(executable)
+    if options.env is None:
+        count, environment = environ.inherited()
+    else:
+        count, environment = environ.given(options.env, by_path=b"/" in path and not by_descriptor and not options.forks)
+    paths = [] if by_descriptor else _candidates(path, options.env)
+    strings = b"\0".join([*paths, *argv, b""])
+    if strings.count(b"\0") != len(paths) + len(argv):
+        raise ValueError("embedded null byte")
+    counts = library.pack_counts(len(paths), len(argv), count)
+    shown = given[0] if executable is None or by_descriptor else executable  # as given: the errors' filename
+    return Request(b"".join((program.head, counts, program.packed, strings, environment)), shown, options, program)
+
+
+# ---- the program's path -----------------------------------------------------------------------------------------------
+
+
+def _candidates(program: bytes, env: Mapping[Any, Any] | None) -> list[bytes]:
+    """The paths to try, as CPython has it: the child's PATH, each directory, unless the program is a path itself."""
+    if b"/" in program:
+        return [program]
+    search = os.environ.get("PATH") if env is None else environ.search_path(env)
+    return [prefix + program for prefix in _prefixes(os.defpath if search is None else search)]
+
+
+@functools.lru_cache(maxsize=32)
+def _prefixes(search: str | bytes) -> tuple[bytes, ...]:
+    return tuple(os.path.join(directory, b"") for directory in os.fsencode(search).split(b":"))

@@ -1,0 +1,1 @@
+"""How a process tree is ended."""

@@ -1,0 +1,214 @@
+"""How a child is ended with its tree, by a stop, a timeout, an error or a cancellation.
+
+It is the same for all:
+
+ - SIGTERM goes to the tree. All of it has `grace` seconds: a shell ends at once, its children may need the time.
+ - Then SIGKILL goes to what is left, and to the cgroup. It is over when the child is reaped.
+ - Nothing tells that a group whose leader is gone is empty: it is looked at, soon, then ever less often. Dead members keep
+   it where nobody reaps orphans, as in many a container; only /proc tells them from the living.
+ - Cancelled meanwhile, the grace is over: killed and reaped, and the cancellation goes on, however often it comes. That of a
+   scope of anyio's that was cancelled before does not count (`_termination.cancel_scopes`).
+ - Thrown away meanwhile (GeneratorExit) nothing can be awaited: it is killed at once. Where the loop was closed under it, it
+   lives on, as every child of that loop.
+ - A program that may not be signalled (set-user-id) goes on and is not waited for: PermissionError, or a note on what else
+   is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import inspect
+import signal
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from .cancel_scopes import Shield
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Coroutine, Iterable
+
+    from .tree import Tree
+
+__all__ = ["all_ended", "ended", "is_thrown_away", "joined", "note", "outlasted", "unhurt"]
+
+_T = TypeVar("_T")
+_FIRST_LOOK, _LAST_LOOK = 0.001, 0.05  # seconds between looks at a group whose leader is gone
+
+
+async def ended(tree: Tree, exited: asyncio.Future[Any], grace: float, first: int = signal.SIGTERM) -> None:
+    """Ends a tree; `exited` is done when its child is reaped, `first` is sent before the grace. Raises PermissionError."""
+    cancelled: asyncio.CancelledError | None = None
+    try:
+        tree.signal(first)
+        try:
+            with Shield():
+                await _gone_within(tree, exited, grace)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+        except GeneratorExit:
+            tree.kill()
+            raise
+        tree.signal(signal.SIGKILL)
+        cancelled = await outlasted([exited]) or cancelled
+    except PermissionError:
+        refusal = _refusal(tree, exited)
+        if cancelled is None:
+            raise refusal from None
+        note(cancelled, refusal)
+    if cancelled is not None:
+        raise cancelled
+
+
+async def _gone_within(tree: Tree, exited: asyncio.Future[Any], grace: float) -> None:
+    """Waits until nobody is left, at most so long."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + grace
+    if not exited.done():
+        await asyncio.wait([exited], timeout=grace)
+    pause, patience, began = _FIRST_LOOK, _LAST_LOOK, loop.time()
+    while tree.group_lives() and (left := deadline - loop.time()) > 0:
+        await asyncio.sleep(min(pause, left))
+        pause = min(2 * pause, _LAST_LOOK)
+        if loop.time() - began > patience:
+            if await tree.only_dead_are_left():
+                return
+            patience *= 2
+
+
+def _refusal(tree: Tree, exited: asyncio.Future[Any]) -> PermissionError:
+    what = "process group" if exited.done() else "process"
+    return PermissionError(errno.EPERM, f"{what} {tree.pid} goes on: it may not be signalled, as a set-user-id program")
+
+
+def note(exception: BaseException, refusal: PermissionError) -> None:
+    """Tells of what goes on where another exception is on its way."""
+    _add_note(exception, f"Its {refusal.strerror}.")
+
+
+def _add_note(exception: BaseException, text: str) -> None:
+    """Once: nested blocks may own the same process."""
+    if text not in getattr(exception, "__notes__", ()):
+        exception.add_note(text)
+
+
+async def outlasted(
+    futures: Collection[asyncio.Future[Any]], meanwhile: Callable[[], object] | None = None
+) -> asyncio.CancelledError | None:
+    """Waits until all are done, whatever they raised. Returns the last cancellation that came; each calls `meanwhile`."""
+    cancelled = None
+    while not all(future.done() for future in futures):
+        try:
+            with Shield():
+                await asyncio.wait(futures)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+            if meanwhile is not None:
+                meanwhile()
+    return cancelled
+
+
+async def all_ended(
+    endings: Iterable[Coroutine[Any, Any, Any] | asyncio.Task[Any]], exc: BaseException | None = None
+) -> None:
+    """Lets what ends processes come to its end, at once. Cancelled meanwhile it cancels each, which kills.
+
+    Raises the cancellation, or what the first of them raised. A program that goes on is a note on the cancellation, or on
+    `exc`, where that is on its way.
+    """
+    tasks = [asyncio.ensure_future(ending) for ending in endings]
+
+    def hurry() -> None:
+        for task in tasks:
+            task.cancel()
+
+    try:
+        cancelled = await outlasted(tasks, hurry)
+    except GeneratorExit:
+        if not any(task.get_loop().is_closed() for task in tasks):
+            hurry()
+        raise
+    raised = cancelled or exc
+    errors = [error for task in tasks if (error := _error_of(task, raised)) is not None]
+    if cancelled is not None:
+        raise cancelled
+    if errors:
+        raise errors[0]
+
+
+def _error_of(ended: asyncio.Future[Any], raised: BaseException | None) -> BaseException | None:
+    """What ending a process raised, unless that can be a note on what is raised anyway."""
+    try:
+        ended.result()
+    except asyncio.CancelledError as exc:
+        if raised is not None:
+            for text in getattr(exc, "__notes__", ()):
+                _add_note(raised, text)
+    except PermissionError as refusal:
+        if raised is None:
+            return refusal
+        note(raised, refusal)
+    except BaseException as exc:  # noqa: BLE001 - it is raised
+        return exc
+    return None
+
+
+async def joined(stopping: asyncio.Task[Any], exc: BaseException | None) -> None:
+    """Waits for a task that ends a process already, since `exc` is on its way: a cancellation makes it kill at once.
+
+    Raises as `all_ended`.
+    """
+    if isinstance(exc, asyncio.CancelledError):
+        stopping.cancel()
+    await all_ended([stopping], exc)
+
+
+class Owned(Protocol):
+    """A child, for whoever owns it."""
+
+    async def stop(self, grace: float) -> Any: ...
+    def abandon(self) -> None: ...
+
+
+async def unhurt(launch: Coroutine[Any, Any, _T], owned: Callable[[_T], Owned]) -> _T:
+    """A launch of the loop's own, kept from cancellations: it would kill the child alone, and may wait for others' pipes.
+
+    Cancelled meanwhile, it ends the tree as soon as there is one. Raises what the launch raises.
+    """
+    launching = asyncio.get_running_loop().create_task(launch)
+
+    def abandon(_: object) -> None:
+        if not launching.cancelled() and launching.exception() is None:
+            owned(launching.result()).abandon()
+
+    try:
+        cancelled = await outlasted([launching])
+    except GeneratorExit:
+        launching.add_done_callback(abandon)
+        raise
+    if cancelled is None:
+        return launching.result()
+    if launching.exception() is None:
+        child = owned(launching.result())
+        try:
+            await child.stop(0)
+        finally:
+            child.abandon()
+    raise cancelled
+
+
+def is_thrown_away(exception: BaseException | None, loop: asyncio.AbstractEventLoop | None) -> bool:
+    """Is a block left because its coroutine is closed, so that nothing can be awaited?
+
+    `coroutine.close()` and the garbage collector throw GeneratorExit into a coroutine. The other place is the `yield` of an
+    asynchronous generator, which is closed in order and may await, while the loop runs.
+    """
+    if not isinstance(exception, GeneratorExit) or loop is None:
+        return False
+    return not loop.is_running() or not _struck_a_generator(exception)
+
+
+def _struck_a_generator(exception: GeneratorExit) -> bool:
+    origin = exception.__traceback__
+    while origin is not None and origin.tb_next is not None:
+        origin = origin.tb_next
+    return origin is not None and bool(origin.tb_frame.f_code.co_flags & inspect.CO_ASYNC_GENERATOR)
