@@ -174,9 +174,9 @@ def lines(
     Leaving the loop earlier stops the child as `run` does, soon; `async with contextlib.aclosing(lines(...))` waits for
     that. Arguments are as with `run`; `stderr` may not be PIPE.
 
-    `timeout` (seconds) is for all of it, and looked at when a line is waited for. Then the child is stopped; the lines that
-    it still writes are iterated over as well, and subprocess.TimeoutExpired follows. Its `output` is what came behind the
-    last newline, such as a prompt: bytes or str, as the lines are, or None.
+    `timeout` (seconds) is for all of it, and looked at when the output is read. Then the child is stopped; the lines that it
+    still writes are iterated over as well, and subprocess.TimeoutExpired follows. Its `output` is what came behind the last
+    newline, such as a prompt: bytes or str, as the lines are, or None.
 
     Raises what `run` raises, with no other output in it, and LineTooLong. Only a bad argument raises here, the rest where
     the iteration begins.
@@ -247,13 +247,14 @@ class _Output:
         """The next one; empty at the end."""
         if self._reader.has_line():
             return await self._reader.whole_line()  # which does not wait, and a timeout costs more than a line
-        await asyncio.sleep(0)  # a scope of anyio's cancels no task whose data has come, which is always so with some output
         if self._stopping is None:
             try:
                 async with asyncio.timeout_at(self._deadline):  # not around the yield: the consumer's time is its own
+                    await _a_turn()
                     return await self._reader.readline()
             except TimeoutError:
                 self._stop()
+        await _a_turn()
         return await self._left_line()
 
     async def is_complete(self) -> bool:
@@ -300,6 +301,11 @@ class _Output:
     async def end(self, exc: BaseException | None) -> None:
         """Where the iteration ends by `exc`."""
         await end_unread(self._process, self._reader, exc, self._grace, self._stopping)
+
+
+async def _a_turn() -> None:
+    """Neither a time-out nor a scope of anyio's cancels a task whose data has come, which is always so with some output."""
+    await asyncio.sleep(0)
 
 
 async def end_unread(

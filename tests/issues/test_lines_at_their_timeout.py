@@ -97,19 +97,41 @@ async def test_too_long_a_line(seen: list[Any]) -> None:
     assert seen == [b"a\n"]
 
 
-@pytest.mark.parametrize("outsider", ["sleep 1000", "sh -c 'while echo y; do sleep 0.05; done'"])
+async def test_output_that_is_there_already(seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is waited for then, and the time is over all the same."""
+    fed, told = bytearray(), []
+    feed_data, stop = asyncio.StreamReader.feed_data, aiospawn.Process.stop
+    monkeypatch.setattr(asyncio.StreamReader, "feed_data", lambda reader, data: (fed.extend(data), feed_data(reader, data)))
+    monkeypatch.setattr(aiospawn.Process, "stop", lambda *arguments: (told.append(len(seen)), stop(*arguments))[1])
+    script = "i=0; while [ $((i+=1)) -le 100 ]; do printf '%01000d\\n' $i; done; exec sleep 1000"
+    with pytest.raises(subprocess.TimeoutExpired):  # noqa: PT012
+        async for line in aiospawn.lines(["sh", "-c", script], timeout=0.01):
+            seen.append(line)
+            while len(seen) == 1:
+                await asyncio.sleep(0.02)
+                if len(fed) == 100_100:
+                    break
+    assert seen == [b"%01000d\n" % number for number in range(1, 101)]
+    assert told < [100]
+
+
+_OUTSIDERS = {"silent": "sleep 1000", "busy": "sh -c 'while echo y; do sleep 0.05; done'", "flooding": f"yes {'y' * 1000}"}
+
+
+@pytest.mark.parametrize("outsider", _OUTSIDERS)
 async def test_held_by_an_outsider(seen: list[Any], outsider: str) -> None:
-    """Who left the tree and holds the pipe, silent or not, is not waited for."""
+    """Who left the tree and holds the pipe, however much it writes, is not waited for."""
     # The substitution ends when the outsider has left the session, and has said who it is.
     leave = """setsid sh -c 'echo $$ >&2; exec >&4; eval "exec $0"' "$1" &"""
     script = f"exec 4>&1; : $({leave}); printf 'a\\nprompt> '; exec sleep 1000"
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as numbers:
-        expired = await _expired(seen, ["sh", "-c", script, "sh", outsider], stderr=writer)
+        expired = await _expired(seen, ["sh", "-c", script, "sh", _OUTSIDERS[outsider]], stderr=writer)
         os.close(writer)
         os.kill(int(numbers.readline()), signal.SIGKILL)
-    assert b"a\n" in seen
-    if outsider == "sleep 1000":
+    if outsider != "flooding":  # which leaves no room for others
+        assert b"a\n" in seen
+    if outsider == "silent":
         assert (seen, expired.output) == ([b"a\n"], b"prompt> ")
 
 
