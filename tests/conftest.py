@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import importlib.util
 import os
@@ -28,9 +29,17 @@ pytest_plugins = ["pytester"]
 settings.register_profile("any pace", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any pace")
 
-# A shell's background job ignores these, and so would the programs that tests interrupt: they would wait for ever.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+def _as_from_a_terminal() -> None:
+    """Undoes what is inherited: background jobs ignore SIGINT and SIGQUIT, `nohup` SIGHUP, and so would tests' programs."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # which Python itself ignores
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
+_as_from_a_terminal()
 
 _HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
 
@@ -101,8 +110,12 @@ def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     descriptors, children = fresh.descriptors(), fresh.children()
     yield
     gc.collect()
-    assert not unfinished, f"tasks left: {unfinished}"
     left = {pid: _state(pid) for pid in fresh.children() if pid not in children}
+    for pid in left:  # else the next tests fail as well, those that count children
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    assert not unfinished, f"tasks left: {unfinished}"
     assert not left, f"children left: {left}"
     now = fresh.descriptors()
     changed = {fd: (descriptors.get(fd), now.get(fd)) for fd in {*descriptors, *now} if descriptors.get(fd) != now.get(fd)}

@@ -17,15 +17,12 @@ if TYPE_CHECKING:
 SIZE = 1_000_000
 _LAST_WORDS = f"""
 import os, signal
-def tell(*_):
-    for fd in (2, 1):
-        with open(fd, "wb", closefd=False) as out:
-            out.write(b"x" * {SIZE})
-    os._exit(0)
-signal.signal(signal.SIGTERM, tell)
+signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGTERM}})
 os.write(1, b".")
-while True:
-    signal.pause()
+signal.sigwait({{signal.SIGTERM}})
+for fd in (2, 1):
+    with open(fd, "wb", closefd=False) as out:
+        out.write(b"x" * {SIZE})
 """
 _COMMAND = [sys.executable, "-c", _LAST_WORDS]
 
