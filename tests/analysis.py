@@ -20,7 +20,7 @@ import subprocess
 
 import pytest
 from compiled import CROSS, INCLUDES, SOURCES, Compiler, compiler, fuzzer, harness
-from test_launches import build, launches
+from native_launches import build, launches
 
 _HERE = pathlib.Path(__file__).parent
 # Where Debian has the kernel's headers: for a C library that brings none.

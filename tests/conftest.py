@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import gc
 import importlib.util
 import os
@@ -16,14 +17,15 @@ import fresh
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from loops import FACTORIES, new_event_loop
 
 import aiospawn
 from aiospawn._binding import support as _support
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "native_hooks"]
 
 # How long an example takes is the machine's business: one that is held up for 0.2 s would count as slow, and as unreliable.
 settings.register_profile("any pace", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -44,21 +46,6 @@ _as_from_a_terminal()
 _HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
 
 
-def _factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    kind, _, spawn = name.partition("-")
-    new_loop = aiospawn.new_uvloop_event_loop if kind == "uvloop" else aiospawn.new_event_loop
-
-    def factory() -> asyncio.AbstractEventLoop:
-        with pytest.MonkeyPatch.context() as patch:  # the variant is read when the loop is made
-            patch.setenv("AIOSPAWN_SPAWN", spawn)
-            return new_loop()
-
-    return factory
-
-
-FACTORIES: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {}  # of the loops of this run
-
-
 def _loops(value: str) -> tuple[str, ...]:
     names = fresh.ALL if value == "all" else tuple(dict.fromkeys(value.split(",")))
     if unknown := [name for name in names if name not in fresh.ALL]:
@@ -75,7 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     fresh.choose(*config.getoption("--loops"))
-    FACTORIES.update({name: _factory(name) for name in fresh.VARIANTS})
+    FACTORIES.update({name: functools.partial(new_event_loop, name) for name in fresh.VARIANTS})
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import termios  # noqa: F401 - before the launch: what it opens is not the launc
 from typing import Any
 
 import fresh
-from four_loops import new_event_loop
+from loops import new_event_loop
 
 import aiospawn
 from aiospawn import PIPE

@@ -12,6 +12,8 @@ import textwrap
 import traceback
 from collections.abc import Callable
 
+from paths import SUPPORT
+
 __all__ = [
     "ALL",
     "CONCURRENT",
@@ -50,7 +52,7 @@ def run(program: str, variant: str = "stdlib", crowd: int = 0, **environment: st
 
     `crowd`: so many descriptors are open there. Above 256 or so, launches share the descriptor table for a moment.
     """
-    search = [str(pathlib.Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    search = [str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]
     loop, _, spawn = variant.partition("-")
     completed = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(program)],

@@ -26,7 +26,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import fresh
-from four_loops import VARIANTS, new_event_loop
+from loops import VARIANTS, new_event_loop
 
 import aiospawn
 from aiospawn import DEVNULL, PIPE

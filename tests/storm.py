@@ -23,7 +23,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import fresh
-from four_loops import VARIANTS, new_event_loop
+from loops import VARIANTS, new_event_loop
 
 import aiospawn
 from aiospawn import PIPE

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
-from conftest import FACTORIES
+from loops import FACTORIES
 
 import aiospawn
 

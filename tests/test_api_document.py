@@ -9,10 +9,11 @@ from typing import Any
 
 import fresh
 import pytest
+from paths import ROOT
 
 import aiospawn
 
-DOCUMENT = (Path(__file__).parent.parent / "docs" / "api.md").read_text()
+DOCUMENT = (ROOT / "docs" / "api.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```\n\n```output\n(.*?)```", DOCUMENT, re.DOTALL)
 (RECIPE,) = re.findall(r"```python\n(from opentelemetry.*?)```", DOCUMENT, re.DOTALL)
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli import COMMAND, assert_refused, prepared, run
+from command_line import COMMAND, assert_refused, prepared, run
+from paths import ROOT
 
 from aiospawn.cli import _measure
 from aiospawn.cli._bench import _cases, _document, _overcommit, _results, _rounds, _tables, _targets
@@ -132,7 +133,7 @@ def test_peers(tmp_path: Path) -> None:
     for name in ("cc", "as", "ld", "true", "sh", "echo"):
         (tools / name).symlink_to(shutil.which(name) or name)
     file = tmp_path / "results.json"
-    peers = Path(__file__).parent.parent / "examples" / "benchmarks"
+    peers = ROOT / "examples" / "benchmarks"
     result = run(*COMMAND, "bench", "--quick", "latency", "--peers", str(peers), "--json", str(file), PATH=str(tools))
     assert result.stderr == ""
     assert "\nwithout tokio, 2 threads: cargo is not on the PATH\n" in result.stdout

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import pathlib
 import random
 from typing import Any
 
-from test_run import STUBBORN
+from process_trees import STUBBORN, none_marked
 
 import aiospawn
 
@@ -24,29 +23,6 @@ COMMANDS: tuple[tuple[list[str], dict[str, Any]], ...] = (
     (["bash", "-c", f"{_LEAVES}; wait"], {"preexec_fn": int}),
     (["/nonexistent"], {}),
 )
-
-
-def marked(mark: str) -> dict[int, str]:
-    """The processes that inherited MARK with this beginning, and what it is. A zombie has no environment."""
-    found = {}
-    for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
-        try:
-            variables = path.read_bytes().decode(errors="replace").split("\0")
-        except (FileNotFoundError, ProcessLookupError, PermissionError):  # ended, or not ours
-            continue
-        for variable in variables:
-            if variable.startswith(f"MARK={mark}"):
-                found[int(path.parent.name)] = variable.removeprefix("MARK=")
-    return found
-
-
-async def none_marked(mark: str) -> dict[int, str]:
-    """Killed, they may need a moment, and a processor, which others may have; none needs two minutes."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + 120
-    while (left := marked(mark)) and loop.time() < deadline:  # noqa: ASYNC110 - nobody tells
-        await asyncio.sleep(0.01)
-    return left
 
 
 async def test_cancelled_at_random_points() -> None:

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_cli import environment
+from command_line import environment
+from paths import ROOT
 
 from aiospawn.cli import _main
 
-ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONSOLES = [
     pytest.param(block, id=f"{path.name}-{number}")

@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import os
 import pty
-import re
 import resource
 import signal
 import subprocess
@@ -16,8 +15,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from forked import Said, aiospawn
-from test_cli import COMMAND, NO_RICH, assert_refused, assert_refused_in_process, prepared
+from command_line import NO_RICH, assert_refused, assert_refused_in_process, prepared
+from map_command import MAP, logged, output, run
 
 from aiospawn.cli import _pace
 from aiospawn.cli._joblog import HEADER
@@ -26,20 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-MAP = (*COMMAND, "map")
 # `exit N` where the argument is N; with --shell it may be written as it is in a shell.
 EXIT = ("sh", "-c", 'exit "$0"')
-
-
-def run(*arguments: str, input: str = "", cwd: Path | None = None) -> Said:
-    return aiospawn("map", *arguments, input=input, cwd=cwd)
-
-
-def output(*arguments: str, input: str = "", cwd: Path | None = None) -> str:
-    said = run(*arguments, input=input, cwd=cwd)
-    assert said.stderr == ""
-    assert said.returncode == 0
-    return said.stdout
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -338,14 +325,6 @@ def test_few_descriptors() -> None:
 
 
 # ---- the job log ------------------------------------------------------------------------------------------------------
-
-
-def logged(log: Path) -> list[list[str]]:
-    """Seq, Exitval, Signal and Command of each line."""
-    header, *lines = log.read_text().splitlines(keepends=True)
-    assert header == HEADER.decode()
-    assert all(re.fullmatch(r"\d+\t:\t\d+\.\d{3}\t +\d+\.\d{3}\t0\t\d+\t-?\d+\t\d+\t.*\n", line) for line in lines)
-    return [[fields[0], *fields[6:]] for line in lines if (fields := line.rstrip("\n").split("\t"))]
 
 
 def test_resume(tmp_path: Path) -> None:

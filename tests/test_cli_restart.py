@@ -8,8 +8,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from command_line import COMMAND, assert_refused_in_process
 from forked import Said, aiospawn
-from test_cli import COMMAND, assert_refused_in_process
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_cli import assert_refused, assert_refused_in_process
-from test_cli_map import MAP, logged, output, run
+from command_line import assert_refused, assert_refused_in_process
+from map_command import MAP, logged, output, run
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ import subprocess
 import sys
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, TypeAlias
 from unittest import mock
 
 import pytest
+from paths import ROOT
 
 import aiospawn
 
-DOCUMENT = (Path(__file__).parent.parent / "docs" / "differences.md").read_text()
+DOCUMENT = (ROOT / "docs" / "differences.md").read_text()
 ROWS = re.findall(r"^\| \*\*(.+?)\*\*", DOCUMENT, re.MULTILINE)
 CASES = []
 ANY = object()

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_lifecycle import diagram
+from lifecycle_diagram import diagram
+from paths import ROOT
 
 import aiospawn
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 

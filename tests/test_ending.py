@@ -11,66 +11,20 @@ import signal
 import tempfile
 import time
 import types
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import fresh
 import pytest
-from test_cancelled_runs import none_marked
-from test_groups import needs_group_signals
-from test_run import lives
+from group_signals import needs_group_signals
+from process_trees import CLEANING_GRANDCHILD, DEAF, DEAF_GRANDCHILD, OBEDIENT, Tree, lives, none_marked
+from ways_to_end import NOTING, WAYS, Way, begun
 
 import aiospawn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Iterator
 
 one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
-
-_SLEEPING = "sh -c 'echo ready >&2; exec sleep 1000'"  # who says so has no handler of the shell's any more
-OBEDIENT = f"exec {_SLEEPING}"
-DEAF = f"trap '' TERM; {_SLEEPING} & wait"
-DEAF_GRANDCHILD = f"(trap '' TERM; exec {_SLEEPING}) & exec sleep 1000"  # the child itself ends at SIGTERM
-CLEANING_GRANDCHILD = f'(trap "sleep 0.2; echo clean >&2; exit" TERM; {_SLEEPING} & wait) & exec sleep 1000'
-
-
-class Tree:
-    """What a script and its descendants say on their standard error, whose end comes when all of them are gone."""
-
-    def __init__(self) -> None:
-        self._reader, self.stderr = os.pipe2(os.O_NONBLOCK)
-        os.set_blocking(self.stderr, True)
-
-    async def line(self) -> bytes:
-        said = b""
-        while not said.endswith(b"\n"):
-            said += await self._said(1)
-        return said
-
-    async def is_ready(self) -> None:
-        assert await self.line() == b"ready\n"
-
-    async def last_words(self) -> bytes:
-        """Waits until nobody lives."""
-        os.close(self.stderr)
-        self.stderr = -1
-        return await self._said(1 << 16)
-
-    async def _said(self, size: int) -> bytes:
-        said = b""
-        while len(said) < size:
-            with contextlib.suppress(BlockingIOError):
-                part = os.read(self._reader, size - len(said))
-                if not part:
-                    break
-                said += part
-                continue
-            await asyncio.sleep(0.005)
-        return said
-
-    def close(self) -> None:
-        for descriptor in (self._reader, self.stderr):
-            if descriptor >= 0:
-                os.close(descriptor)
 
 
 @pytest.fixture
@@ -82,59 +36,6 @@ def tree() -> Iterator[Tree]:
 # ---- who ends it ------------------------------------------------------------------------------------------------------
 
 
-async def _stop(
-    tree: Tree, script: str, grace: float, on_event: Callable[[Any], object] | None = None, **options: Any
-) -> None:
-    process = await aiospawn.create_subprocess_exec(
-        "sh", "-c", script, stderr=tree.stderr, start_new_session=True, **options
-    )
-    if on_event is not None:
-        on_event(aiospawn.Executed(0, process.pid, 0.0))
-    try:
-        await process.wait()
-    finally:
-        await process.stop(grace)
-
-
-async def _block(tree: Tree, script: str, grace: float, on_event: Callable[[Any], object], **options: Any) -> None:
-    async with await aiospawn.create_subprocess_exec("sh", "-c", script, stderr=tree.stderr, process_group=0) as process:
-        on_event(aiospawn.Executed(0, process.pid, 0.0))
-        await process.wait()
-
-
-async def _run(tree: Tree, script: str, grace: float, **options: Any) -> None:
-    await aiospawn.run(["sh", "-c", script], stderr=tree.stderr, grace=grace, **options)
-
-
-async def _system(tree: Tree, script: str, grace: float, **options: Any) -> None:
-    await aiospawn.system(script, stderr=tree.stderr, grace=grace, **options)
-
-
-async def _pipeline(tree: Tree, script: str, grace: float, **options: Any) -> None:
-    await aiospawn.pipeline(["sh", "-c", script], ["cat"], stderr=tree.stderr, grace=grace, **options)
-
-
-async def _lines(tree: Tree, script: str, grace: float, **options: Any) -> None:
-    lines = aiospawn.lines(["sh", "-c", script], stderr=tree.stderr, grace=grace, **options)
-    async with contextlib.aclosing(lines):
-        async for _ in lines:
-            pass
-
-
-async def _group(tree: Tree, script: str, grace: float, **options: Any) -> None:
-    async with aiospawn.ProcessGroup(grace=grace, **options) as group:
-        await group.spawn("sh", "-c", script, stderr=tree.stderr)
-
-
-async def _map(tree: Tree, script: str, grace: float, **options: Any) -> None:
-    async with aiospawn.map([["sh", "-c", script]], stderr=tree.stderr, grace=grace, **options) as results:
-        async for _ in results:
-            pass
-
-
-Way: TypeAlias = "Callable[..., Coroutine[Any, Any, None]]"
-
-WAYS: dict[str, Way] = {way.__name__: way for way in (_stop, _run, _system, _pipeline, _lines, _group, _map)}
 _HANDED_OVER: dict[str, Any] = {}  # nothing is launched natively
 launchers = pytest.mark.parametrize(
     "options",
@@ -152,14 +53,6 @@ def _handed_over(request: pytest.FixtureRequest) -> None:
     callspec = getattr(request.node, "callspec", None)
     if callspec is not None and callspec.params.get("options") is _HANDED_OVER:
         request.getfixturevalue("nothing_native")
-
-
-async def begun(way: Way, events: list[Any]) -> None:
-    """Its children's starts were told, and the launches are over: one that is cancelled has no grace."""
-    while sum(isinstance(event, aiospawn.Executed) for event in events) < 1 + (way is _pipeline):  # noqa: ASYNC110
-        await asyncio.sleep(0.01)  # the loop's own is told late
-    for _ in range(20):  # whoever launched may have to be told by another task
-        await asyncio.sleep(0)
 
 
 async def _last_words(script: str, grace: float, options: dict[str, Any], cancellations: int = 1) -> dict[str, Any]:
@@ -280,16 +173,17 @@ async def test_launch_thrown_away() -> None:
 _CLOSED = """
 import asyncio, gc, os, signal
 import fresh
-import test_ending
+import process_trees
+import ways_to_end
 
-for way in test_ending.BLOCKS:
+for way in ways_to_end.BLOCKS:
     loop = fresh.new_event_loop()
-    tree = test_ending.Tree()
+    tree = process_trees.Tree()
     events = []
-    task = loop.create_task(way(tree, f"echo $$ >&2; {test_ending.DEAF}", 1000, on_event=events.append))
+    task = loop.create_task(way(tree, f"echo $$ >&2; {process_trees.DEAF}", 1000, on_event=events.append))
     pid = int(loop.run_until_complete(tree.line()))
     loop.run_until_complete(tree.is_ready())
-    loop.run_until_complete(test_ending.begun(way, events))
+    loop.run_until_complete(ways_to_end.begun(way, events))
     if os.environ["CANCELLED"]:
         task.cancel()
         loop.run_until_complete(asyncio.sleep(0.01))
@@ -301,9 +195,6 @@ for way in test_ending.BLOCKS:
     os.killpg(pid, signal.SIGKILL)
     tree.close()
 """
-
-
-BLOCKS = (_block, _run, _system, _pipeline, _group, _map)
 
 
 @pytest.mark.parametrize("cancelled", ["", "1"], ids=["running", "ending"])
@@ -351,15 +242,16 @@ async def test_bad_grace(grace: Any, error: type[Exception]) -> None:
 _NOT_OURS = """
 import asyncio, os
 import fresh
-import test_ending
+import process_trees
+import ways_to_end
 
 async def ended(way, cancellations):
-    tree, events = test_ending.Tree(), []
-    script = f"{test_ending._SLEEPING} & exec $PROGRAM --reuid 0 {test_ending._SLEEPING} >/dev/null"
+    tree, events = process_trees.Tree(), []
+    script = f"{process_trees.SLEEPING} & exec $PROGRAM --reuid 0 {process_trees.SLEEPING} >/dev/null"
     task = asyncio.create_task(way(tree, script, 0.1 if cancellations == 1 else 1000, on_event=events.append))
     for _ in range(2):
         await tree.is_ready()
-    await test_ending.begun(way, events)
+    await ways_to_end.begun(way, events)
     for _ in range(cancellations):
         task.cancel()
         await asyncio.sleep(0.5)
@@ -372,15 +264,14 @@ async def ended(way, cancellations):
 
 async def main():
     os.setresuid(1000, 1000, 1000)
-    once = [ended(way, 1) for way in test_ending.NOTING]
-    twice = [ended(way, 2) for way in (test_ending._stop, test_ending._block, test_ending._run, test_ending._lines)]
+    once = [ended(way, 1) for way in ways_to_end.NOTING]
+    twice = [ended(way, 2) for way in (ways_to_end.by_stop, ways_to_end.by_block, ways_to_end.by_run, ways_to_end.by_lines)]
     for told in await asyncio.gather(*once, *twice):
         print(*told)
 
 with asyncio.Runner(loop_factory=fresh.new_event_loop) as runner:
     runner.run(main())
 """
-NOTING = (_stop, _block, _run, _pipeline, _lines, _group)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to make a set-user-id program")

@@ -3,30 +3,11 @@
 import hashlib
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
-
-
-_HELD_UP = re.compile(r"Executing <.*> took \d+\.\d{3} seconds\n")  # asyncio, where the machine is busy with others
-
-
-def run(name: str, *arguments: str) -> str:
-    """What the example prints. Development mode: every warning is an error, and asyncio tells what it dislikes."""
-    completed = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", EXAMPLES / name, *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert _HELD_UP.sub("", completed.stderr) == ""
-    assert completed.returncode == 0
-    return completed.stdout
+from examples import EXAMPLES, run
 
 
 def test_dropin() -> None:

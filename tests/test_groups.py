@@ -9,6 +9,7 @@ from typing import Any
 
 import fresh
 import pytest
+from group_signals import needs_group_signals
 from place import lacks
 from strangers import stranger
 
@@ -19,22 +20,6 @@ leaders = pytest.mark.parametrize("options", [{"start_new_session": True}, {"pro
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 
 _MEMBERS = "sleep 1000 & sleep 1000 & echo ready; "  # they hold the pipe: its end is theirs
-
-
-def _has_group_signals() -> bool:
-    pidfd = os.pidfd_open(os.getpid())
-    try:
-        signal.pidfd_send_signal(pidfd, 0, None, 4)
-    except ProcessLookupError:  # this process leads no group
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(pidfd)
-    return True
-
-
-needs_group_signals = pytest.mark.skipif(not _has_group_signals(), reason="PIDFD_SIGNAL_PROCESS_GROUP needs Linux 6.9")
 
 
 async def _launched(program: str, **options: Any) -> Any:

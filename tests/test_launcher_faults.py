@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import re
 import resource
 import shutil
 import subprocess
 import sys
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import fresh
 import pytest
+from paths import NATIVE
 from place import lacks
 
 import aiospawn
+
+if TYPE_CHECKING:
+    import pathlib
 
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 crowds = pytest.mark.parametrize("crowd", [0, 400], ids=["few", "crowded"])
@@ -355,7 +358,7 @@ def _other_version(directory: pathlib.Path) -> pathlib.Path:
     if not (compiler := shutil.which("cc")):
         pytest.skip("no C compiler")
     source = directory / "source"
-    shutil.copytree(pathlib.Path(__file__).parent.parent / "_native", source)
+    shutil.copytree(NATIVE, source)
     header = (source / "launcher" / "launcher.h").read_text()
     other, count = re.subn(r"LAUNCHER_VERSION = \d+,", "LAUNCHER_VERSION = 1000,", header)
     assert count == 1

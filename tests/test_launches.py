@@ -6,34 +6,11 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from compiled import CROSS, HOST, TESTS, Compiler, compiler, harness, launcher
+from compiled import CROSS, HOST, Compiler, compiler, launcher
+from native_launches import build, launches
 
 if TYPE_CHECKING:
     import pathlib
-
-
-def launches(*command: object, **environment: str) -> list[str]:
-    """What the program tells; it must not find anything wrong."""
-    done = subprocess.run(
-        [*map(str, command)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-    )
-    assert (done.stderr, done.returncode) == ("", 0), done
-    return done.stdout.splitlines()
-
-
-def build(made_by: Compiler, directory: pathlib.Path, *options: str) -> list[pathlib.Path]:
-    """The program with these options, the launcher, and the program to launch."""
-    launched = directory / "launched"
-    subprocess.run([*made_by.command("-O1", "-static"), TESTS / "native" / "launched.c", "-o", launched], check=True)
-    found = directory / "launcher"
-    if made_by.machine in ("x86_64", "aarch64"):
-        launcher(made_by if made_by.prefix else compiler(), directory)
-    return [harness(made_by, directory, "launches.c", *options), found, launched]
 
 
 @pytest.fixture(scope="module")

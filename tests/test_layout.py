@@ -7,11 +7,12 @@ import pathlib
 import re
 
 import pytest
+from paths import NATIVE
 
 import aiospawn
 
 PACKAGE = pathlib.Path(aiospawn.__file__).parent
-NATIVE = pathlib.Path(__file__).parent.parent / "_native"
+
 ORDER = ("_errors", "_options", "_binding", "_request", "_termination", "_asyncio", "_commands", "_map")
 EXTENSIONS = {"_ffi", "_environment"}
 MODULES = {

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from lifecycle_diagram import LAST, diagram
 
 from aiospawn._asyncio.lifecycle import TRANSITIONS, Call, Happening, State
-
-LAST = {State.FINISHED, State.FAILED}
 
 
 def walks(state: State = State.LAUNCHING) -> Iterator[tuple[list[State], list[Call]]]:
@@ -17,16 +16,6 @@ def walks(state: State = State.LAUNCHING) -> Iterator[tuple[list[State], list[Ca
     for _, target, calls in following:
         for states, later in walks(target):
             yield [state, *states], [*calls, *later]
-
-
-def diagram() -> str:
-    """The table as a Mermaid state diagram, for the documentation: `python tests/test_lifecycle.py` prints it."""
-    lines = ["stateDiagram-v2", f"    [*] --> {State.LAUNCHING.name}"]
-    for (state, happening), (target, calls) in TRANSITIONS.items():
-        told = ", ".join(call.value for call in calls)
-        lines.append(f"    {state.name} --> {target.name}: {happening.name}{told and ' / ' + told}")
-    lines += [f"    {state.name} --> [*]" for state in State if state in LAST]
-    return "\n".join(lines)
 
 
 def test_every_state_is_reached() -> None:
@@ -71,7 +60,3 @@ def test_the_diagram_has_every_transition(state: State, happening: Happening) ->
     lines = [line.strip() for line in diagram().splitlines() if line.strip().startswith(arrow)]
     assert len(lines) == 1
     assert all(call.value in lines[0] for call in calls)
-
-
-if __name__ == "__main__":
-    print(diagram())

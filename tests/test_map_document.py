@@ -4,13 +4,13 @@ import inspect
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 import aiospawn
 
-DOCUMENT = (Path(__file__).parent.parent / "docs" / "map.md").read_text()
+DOCUMENT = (ROOT / "docs" / "map.md").read_text()
 PROGRAMS = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
 
 

@@ -17,6 +17,7 @@ import fresh
 import pytest
 from compiled import CROSS, HOST, Compiler, compiler, harness, library, undefined_in_the_child
 from damaged import Draft
+from paths import TESTS
 
 import aiospawn
 from aiospawn._binding import library as _clib
@@ -545,7 +546,7 @@ loop.close()
 
 @pytest.fixture(scope="session")
 def first_thread_ends(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    source = pathlib.Path(__file__).parent / "native" / "first_thread_ends.c"
+    source = TESTS / "native" / "first_thread_ends.c"
     program = tmp_path_factory.mktemp("first-thread-ends") / "program"
     subprocess.run([compiler().program, source, "-o", program, "-pthread"], check=True)
     return program

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import every_option
 import pytest
 from every_option import ROWS
+from paths import ROOT
 from place import Place
 
 from aiospawn._options.options import Options, validated
@@ -25,7 +26,7 @@ class Described(NamedTuple):
 
 def _described() -> dict[str, Described]:
     found = {}
-    document = (pathlib.Path(__file__).parent.parent / "docs" / "options.md").read_text()
+    document = (ROOT / "docs" / "options.md").read_text()
     for line in re.findall(r"^\| (\*\*\w+\*\*.*) \|$", document, re.MULTILINE):
         first, value, does, order, needs, steps, way = (cell.strip() for cell in line.split("|"))
         for name in re.findall(r"\*\*(\w+)\*\*", first):

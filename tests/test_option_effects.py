@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import fresh
 import pytest
+from paths import SUPPORT
 from place import lacks
 from readings import FOREGROUND, GROUP, stat
 
@@ -43,7 +44,7 @@ def test_parent_death(variant: str, via: str | None, user: int | None) -> None:
     loop, _, spawn = variant.partition("-")
     environment = {
         **os.environ,
-        "PYTHONPATH": str(pathlib.Path(__file__).parent),
+        "PYTHONPATH": str(SUPPORT),
         "FRESH_LOOP": loop,
         "AIOSPAWN_SPAWN": spawn,
         "FRESH_CROWD": "0",

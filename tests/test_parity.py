@@ -9,22 +9,25 @@ import asyncio
 import errno
 import inspect
 import os
-import pathlib
 import sys
 from asyncio.subprocess import STDOUT
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import parity_errors
 import parity_launches
 import parity_processes
 import parity_streams
 import pytest
-from conftest import FACTORIES
+from loops import FACTORIES
 from parity import CLOSED, Raised, furnish, outcome
+from paths import ROOT
 
 import aiospawn
 
-_DOCUMENT = pathlib.Path(__file__).parent.parent / "docs" / "differences.md"
+if TYPE_CHECKING:
+    import pathlib
+
+_DOCUMENT = ROOT / "docs" / "differences.md"
 _MODULES = (parity_errors, parity_launches, parity_streams, parity_processes)
 CASES = {name: case for module in _MODULES for name, case in module.CASES.items()}
 

@@ -7,7 +7,7 @@ import signal
 from typing import Any
 
 import pytest
-from test_run import STUBBORN, none_lives
+from process_trees import STUBBORN, none_lives
 
 import aiospawn
 

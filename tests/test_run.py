@@ -19,31 +19,12 @@ from typing import Any
 import fresh
 import pytest
 from child import child
+from process_trees import STUBBORN, lives, none_lives
 from timeouts import delayed_until, executing, printed
 
 import aiospawn
 
 one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
-
-# A shell, a grandchild, and one of its own: all ignore SIGTERM, and tell their pids.
-_STUBBORN = "trap '' TERM; (trap '' TERM; echo $BASHPID; sleep 1000 & echo $!; wait) & echo $$; wait"
-STUBBORN = ["bash", "-c", _STUBBORN]
-
-
-def lives(pid: int) -> bool:
-    """Does a process with this number run? A zombie has ended."""
-    try:
-        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
-
-
-async def none_lives(pids: list[int]) -> bool:
-    """Killed, they need a moment, on a busy machine seconds. One that lives on is the test's timeout."""
-    while any(map(lives, pids)):  # noqa: ASYNC110 - they are nobody's children
-        await asyncio.sleep(0.01)
-    return True
 
 
 async def test_timeout_stops_the_tree() -> None:
@@ -307,7 +288,7 @@ def test_without_the_native_part(variant: str) -> None:
     program = """
     import asyncio, os, subprocess, warnings
     import aiospawn
-    from test_run import STUBBORN, none_lives
+    from process_trees import STUBBORN, none_lives
     from timeouts import delayed_until, printed
     assert not aiospawn.supported()
     async def main():

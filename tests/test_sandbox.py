@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import pathlib
 import re
 import shutil
 import subprocess
 
 import fresh
 import pytest
+from paths import ROOT
 
-_DOCUMENT = (pathlib.Path(__file__).parent.parent / "docs" / "security.md").read_text()
+_DOCUMENT = (ROOT / "docs" / "security.md").read_text()
 _ROWS: list[tuple[str, str]] = re.findall(r"^\| `(\w+)` \| .* \| (launches|hands over|an error)", _DOCUMENT, re.MULTILINE)
 
 

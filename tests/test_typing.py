@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paths import ROOT
 
 import aiospawn
 from aiospawn._asyncio import launch
@@ -23,7 +24,6 @@ from aiospawn._options import keywords
 from aiospawn._options.checks import CHECKS
 from aiospawn._options.options import Options
 
-_ROOT = pathlib.Path(__file__).parent.parent
 _FUNCTIONS = {name: getattr(aiospawn, name) for name in aiospawn.__all__ if inspect.isfunction(getattr(aiospawn, name))}
 _FUNCTIONS |= {"ProcessGroup": aiospawn.ProcessGroup.__init__, "spawn": aiospawn.ProcessGroup.spawn}
 _LAUNCH = aiospawn.LaunchOptions.__annotations__.keys()
@@ -133,15 +133,15 @@ _REFUSED = "tests/typing/refused.py"
 def _lines_of_mypy() -> set[int]:
     pytest.importorskip("mypy")
     command = [sys.executable, "-m", "mypy", _REFUSED]
-    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return {int(line) for line in re.findall(rf"^{_REFUSED}:(\d+): error: ", done.stdout, re.MULTILINE)}
 
 
 def _lines_of_pyright(directory: pathlib.Path) -> set[int]:
     """On a copy: the project's configuration, which leaves the file out, holds below its own directory."""
     pytest.importorskip("pyright")
-    shutil.copy(_ROOT / _REFUSED, directory)
-    configuration = {"typeCheckingMode": "strict", "pythonVersion": "3.11", "extraPaths": [str(_ROOT)]}
+    shutil.copy(ROOT / _REFUSED, directory)
+    configuration = {"typeCheckingMode": "strict", "pythonVersion": "3.11", "extraPaths": [str(ROOT)]}
     (directory / "pyrightconfig.json").write_text(json.dumps(configuration))
     command = [sys.executable, "-m", "pyright", "--outputjson", "--project", directory]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -152,6 +152,6 @@ def _lines_of_pyright(directory: pathlib.Path) -> set[int]:
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
 def test_mistakes_are_refused(checker: str, tmp_path: pathlib.Path) -> None:
     """Each line that is marked, and no other."""
-    marked = {number for number, line in enumerate((_ROOT / _REFUSED).read_text().splitlines(), 1) if "# refused" in line}
+    marked = {number for number, line in enumerate((ROOT / _REFUSED).read_text().splitlines(), 1) if "# refused" in line}
     assert marked
     assert (_lines_of_mypy() if checker == "mypy" else _lines_of_pyright(tmp_path)) == marked

@@ -9,7 +9,7 @@ import tempfile
 
 import fresh
 import pytest
-from test_run import lives
+from process_trees import lives
 
 _PROGRAM = """
 import asyncio, os

@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 import pytest
+from paths import NATIVE
 
-_NATIVE = pathlib.Path(__file__).parents[2] / "_native"
 _SENTENCE = (
     "aiospawn needs a CPython with the global interpreter lock: free-threaded builds (such as python3.14t) are not supported"
 )
@@ -24,7 +24,7 @@ def _with(value: int | None, directory: pathlib.Path) -> dict[str, str]:
 @pytest.mark.parametrize("value", [1, 0, None])
 def test_the_check(value: int | None, tmp_path: pathlib.Path) -> None:
     """The build's check refuses such an interpreter, and no other: builds with the lock have 0 there, or nothing."""
-    command = [sys.executable, _NATIVE / "interpreter.py"]
+    command = [sys.executable, NATIVE / "interpreter.py"]
     done = subprocess.run(command, env=_with(value, tmp_path), capture_output=True, text=True, check=False)
     assert bool(done.returncode) == bool(value)
     assert (_SENTENCE in done.stderr) == bool(value)
@@ -34,7 +34,7 @@ def test_the_build(tmp_path: pathlib.Path) -> None:
     """CMake ends with that sentence, before anything is compiled."""
     if not (cmake := shutil.which("cmake")):
         pytest.skip("no cmake")
-    command = [cmake, "-S", _NATIVE, "-B", tmp_path / "build", f"-DPython_EXECUTABLE={sys.executable}"]
+    command = [cmake, "-S", NATIVE, "-B", tmp_path / "build", f"-DPython_EXECUTABLE={sys.executable}"]
     done = subprocess.run(command, env=_with(1, tmp_path), capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert _SENTENCE in " ".join(done.stderr.split())

@@ -4,13 +4,11 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from test_hook import hook, library  # noqa: F401 - fixtures
-
 import aiospawn
 from aiospawn import NativeHook
 
 
-async def test_every_descriptor_is_there(hook: Callable[..., NativeHook]) -> None:  # noqa: F811
+async def test_every_descriptor_is_there(hook: Callable[..., NativeHook]) -> None:
     """Also when the child opens its streams, changes its directory, and closes what is not passed on."""
     crowd = [os.dup(0) for _ in range(400)]
     options: dict[str, Any] = {"stdin": -3, "stdout": -3, "stderr": -3, "cwd": "/"}

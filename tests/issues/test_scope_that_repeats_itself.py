@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import pathlib
 import signal
 import subprocess
 import sys
@@ -15,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import fresh
 import pytest
+from paths import SUPPORT
 from timeouts import delayed_until
 
 import aiospawn
 
 if TYPE_CHECKING:
+    import pathlib
     from collections.abc import Callable, Iterator
 
 GRACE = 1000.0
@@ -360,12 +361,11 @@ except KeyboardInterrupt:
 
 @contextlib.contextmanager
 def _interrupted(variant: str, child: Child) -> Iterator[subprocess.Popen[str]]:
-    tests = pathlib.Path(fresh.__file__).parent
     loop, _, spawn = variant.partition("-")
     with subprocess.Popen(
         [sys.executable, "-c", _INTERRUPTED, *child.argv],
         env={
-            "PYTHONPATH": str(tests),
+            "PYTHONPATH": str(SUPPORT),
             "PATH": "/usr/bin:/bin",
             "FRESH_LOOP": loop,
             "FRESH_CROWD": "0",

@@ -15,9 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import FACTORIES
+from loops import FACTORIES
+from paths import ROOT
 
-_DIFFERENCES = (pathlib.Path(__file__).parents[2] / "docs" / "differences.md").read_text()
+_DIFFERENCES = (ROOT / "docs" / "differences.md").read_text()
 
 
 class Shown:

@@ -16,6 +16,7 @@ from typing import Any
 
 import fresh
 import pytest
+from paths import SUPPORT
 
 import aiospawn
 
@@ -206,7 +207,7 @@ def _looks(left: int, directory: pathlib.Path) -> list[int]:
     """How often a program looks at each child that it leaves alive: it leaves so many, then launches 20 more."""
     (program := directory / "program.py").write_text(_MANY)
     command = ["strace", "-e", "trace=waitid", "-o", directory / "log", sys.executable, program]
-    environment = {**os.environ, "LEFT": str(left), "PYTHONPATH": str(pathlib.Path(fresh.__file__).parent)}
+    environment = {**os.environ, "LEFT": str(left), "PYTHONPATH": str(SUPPORT)}
     pidfds = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
     assert len(pidfds) == left
     looks = collections.Counter(re.findall(r"waitid\(P_PIDFD, (\d+), .*WNOHANG", (directory / "log").read_text()))

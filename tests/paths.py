@@ -1,0 +1,10 @@
+"""Where things lie in a checkout."""
+
+import pathlib
+
+__all__ = ["NATIVE", "ROOT", "SUPPORT", "TESTS"]
+
+SUPPORT = pathlib.Path(__file__).parent  # the helpers: what programs of tests find
+TESTS = SUPPORT
+ROOT = TESTS.parent
+NATIVE = ROOT / "_native"
