@@ -19,7 +19,7 @@ from ._commands.run import run
 from ._commands.supervise import StartLimitHit, Supervised, supervise
 from ._commands.system import AsyncPipe, popen, system
 from ._map.halt import Halt
-from ._map.map import Map, MapProgress, MapResult, map  # noqa: A004 - only ever aiospawn.map
+from ._map.map import Map, MapLine, MapProgress, MapResult, map  # noqa: A004 - only ever aiospawn.map
 from ._options.keywords import Capabilities, CommandOptions, LaunchOptions
 from ._options.options import NativeHook
 
@@ -40,6 +40,7 @@ __all__ = [
     "LaunchOptions",
     "LineTooLong",
     "Map",
+    "MapLine",
     "MapProgress",
     "MapResult",
     "NativeHook",

@@ -16,7 +16,7 @@ from recorder import Recorder
 import aiospawn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 WAYS: dict[str, Callable[[], Awaitable[Any]]] = {}
 
@@ -99,6 +99,21 @@ async def run_is_checked() -> None:
 async def pipeline_fails() -> None:
     with contextlib.suppress(FileNotFoundError):
         await aiospawn.pipeline(["echo", "x"], ["/nonexistent"], capture_output=True)
+
+
+@way
+async def lines_of_both_streams() -> None:
+    async def numbers() -> AsyncIterator[bytes]:
+        for number in range(50_000):
+            yield b"%d\n" % number
+
+    async for _ in aiospawn.lines(["tee", "/dev/stderr"], both=True, input=numbers()):
+        await asyncio.sleep(0)
+
+
+@way
+async def told() -> None:
+    await aiospawn.run(["echo", "x"], on_line=lambda *_: None, timeout=1000)
 
 
 @way

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import aiospawn
-from aiospawn._commands.lines import LineReader
+from aiospawn._commands.capture import Capture
+from aiospawn._commands.line_reader import LineReader
 from aiospawn._commands.results import Text
 
 one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
@@ -97,11 +98,13 @@ async def test_slow_consumer() -> None:
 async def test_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """The consumer's own time does not interrupt it, and the child is stopped at the next line."""
     seen: list[bytes] = []
-    timeout_at = asyncio.timeout_at
-    monkeypatch.setattr(asyncio, "timeout_at", lambda when: timeout_at(when if seen else None))  # a child may begin slowly
+    interrupt_after = Capture.interrupt_after
+    waiting: list[Any] = []
+    monkeypatch.setattr(Capture, "interrupt_after", lambda *arguments: waiting.append(arguments))  # a child may begin slowly
     with pytest.raises(subprocess.TimeoutExpired, match=r"timed out after 0\.3 seconds"):  # noqa: PT012
         async for line in aiospawn.lines(["sh", "-c", "echo a; exec sleep 1000"], timeout=0.3):
-            seen.append(line)  # noqa: PERF401 - those before the exception
+            seen.append(line)
+            interrupt_after(*waiting.pop())
     assert seen == [b"a\n"]
 
 
@@ -132,11 +135,11 @@ async def test_bad_input(args: Any, keywords: dict[str, Any], error: type[Except
 
 @one_loop
 async def test_no_program() -> None:
-    """Told where the iteration begins."""
+    """Told where the iteration begins, in the events of `run`."""
     events: list[Any] = []
     with pytest.raises(FileNotFoundError):
         await collected(["/nonexistent"], on_event=events.append)
-    assert [type(event) for event in events] == [aiospawn.LaunchFailed]
+    assert [type(event) for event in events] == [aiospawn.Spawned, aiospawn.LaunchFailed]
 
 
 class _Pieces:

@@ -1,4 +1,4 @@
-"""A child whose output is collected: one object, one future, neither transport nor stream between drain and bytes.
+"""A child whose output is collected, or handed on: one object, one future, neither transport nor stream before the bytes.
 
 How such a child ends:
 
@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from aiospawn._termination.tree import Tree
 
     from .events import Observer
+    from .output_queue import OutputQueue
 
 __all__ = ["Capture", "Ending", "NativeCapture"]
 
 _logger = asyncio.log.logger  # type: ignore[attr-defined]
-_WRITE = int(Watch.WRITE)
+_OFF, _IDLE, _READ, _WRITE = int(Watch.OFF), int(Watch.IDLE), int(Watch.READ), int(Watch.WRITE)
 _WRITE_SIZE = 256 * 1024
+_MOST_LEFT = 1024 * 1024  # bytes that a pipe holds
 _REST_S = 1.0  # for the end of the pipes of a child that was stopped: only somebody outside of its tree can still hold one
 
 _E = TypeVar("_E", bound=BaseException)
@@ -49,6 +51,10 @@ class Ending(enum.Enum):
     TIMED_OUT = "it had its time"
     TOO_MUCH = "it wrote more than it may"
     FAILED = "it could not be launched"
+    UNFED = "what was to be its input raised"
+
+
+_BY_ITSELF = (Ending.COMPLETE, Ending.CUT, Ending.FAILED)
 
 
 class Capture:
@@ -58,6 +64,7 @@ class Capture:
         "_emptied",
         "_exit",
         "_failure",
+        "_has_more",
         "_input",
         "_observer",
         "_pipe_grace",
@@ -65,10 +72,12 @@ class Capture:
         "_refusal",
         "_room",
         "_timers",
+        "_written",
         "began",
         "chunks",
         "elapsed",
         "loop",
+        "output_queue",
         "over",
         "pid",
         "returncode",
@@ -83,8 +92,13 @@ class Capture:
         pipe_grace: float | None = None,
         limit: int | None = None,
         observer: Observer | None = None,
+        output_queue: OutputQueue | None = None,
+        has_more: bool = False,
     ) -> None:
-        """`data` is for its standard input, `limit` the most bytes that are collected."""
+        """`data` is for its standard input, behind which `has_more` comes by `feed`; `limit` the most bytes of its output.
+
+        That is collected, or goes to `output_queue`.
+        """
         self.loop = loop
         self.over: asyncio.Future[Ending] = loop.create_future()
         self.chunks: tuple[list[bytes], list[bytes], list[bytes]] = ([], [], [])  # by stream
@@ -94,6 +108,9 @@ class Capture:
         self.began = time.perf_counter()  # uvloop's own clock counts milliseconds, at the turn of the loop
         self.elapsed = 0.0
         self._input: memoryview | None = memoryview(data)
+        self._has_more = has_more
+        self._written: asyncio.Future[None] | None = None  # for who feeds it
+        self.output_queue = output_queue
         self._room = limit
         self._pipes = 0  # that are open
         self._pipe_grace = pipe_grace
@@ -125,7 +142,10 @@ class Capture:
                 data = data[: self._room]
                 self.interrupt(Ending.TOO_MUCH)
             self._room -= len(data)
-        self.chunks[stream].append(data)
+        if self.output_queue is None:
+            self.chunks[stream].append(data)
+        else:
+            self.output_queue.put(self, stream, data)
 
     def _pipe_ended(self) -> None:
         self._pipes -= 1
@@ -158,6 +178,10 @@ class Capture:
         """Could it not be launched? Whoever waits has been told, or is told now."""
         return self.over.done() and not self.over.cancelled() and self.over.result() is Ending.FAILED
 
+    def is_over(self) -> bool:
+        """Has it ended by itself, or failed? Then there is nothing to stop."""
+        return self.over.done() and not self.over.cancelled() and self.over.result() in _BY_ITSELF
+
     def failure(self) -> Exception:
         """What the launch failed with. It is let go of: the traceback of whoever raises it refers to the child."""
         failure, self._failure = self._failure, None
@@ -169,6 +193,12 @@ class Capture:
             self._exit.set_result(None)
 
     def _give_pipes_up(self) -> None:
+        if (
+            self.output_queue is not None and self.output_queue.is_paused
+        ):  # whoever takes the output keeps it, not who writes it
+            assert self._pipe_grace is not None
+            self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up))
+            return
         self._pipes = 0
         self._settle(Ending.CUT)
 
@@ -178,6 +208,43 @@ class Capture:
         if self._exit is None:  # else whoever stops it lets go of it
             self._release()
         self.over.set_result(ending)
+
+    # ---- input and output, while it runs ------------------------------------------------------------------------------
+
+    async def feed(self, data: Any) -> bool:
+        """Writes this to its standard input. False if nobody reads that any more."""
+        if self._input is None:
+            return False
+        self._input = memoryview(data)
+        self._feed()
+        while self._input:
+            self._written = self.loop.create_future()
+            try:
+                await self._written
+            finally:
+                self._written = None
+        return self._input is not None
+
+    def end_input(self) -> None:
+        """Nothing more is fed."""
+        self._has_more = False
+        if self._input is not None:
+            self._feed()
+
+    def _tell_written(self) -> None:
+        if self._written is not None and not self._written.done():
+            self._written.set_result(None)
+
+    def _feed(self) -> None:
+        """Writes of the input what the pipe takes, and closes it at the end."""
+        raise NotImplementedError
+
+    def pause_output(self) -> None:
+        """Reads no more from its pipes, until `resume_output`; what is on its way comes."""
+        raise NotImplementedError
+
+    def resume_output(self) -> None:
+        raise NotImplementedError
 
     # ---- its end ------------------------------------------------------------------------------------------------------
 
@@ -193,6 +260,8 @@ class Capture:
         try:
             await ended(self._tree, self._exit, grace)
             if read_out and self._pipes > 0:
+                if self.output_queue is not None:
+                    self.output_queue.let_in(_MOST_LEFT)
                 self._emptied = self.loop.create_future()
                 await asyncio.wait([self._emptied], timeout=self._rest_s())
         except PermissionError as refusal:
@@ -265,7 +334,7 @@ class NativeCapture(Capture):
         try:  # the observer may leave the program
             if self._observer is not None:
                 self._observer.spawned(self.pid)
-            if pipes[0] == CHILD_READS:
+            if pipes[0] == CHILD_READS and not self._has_more:
                 self._feed()
         except BaseException:
             self.abandon()
@@ -302,8 +371,10 @@ class NativeCapture(Capture):
             with contextlib.suppress(BlockingIOError, InterruptedError):
                 if self._input:
                     self._input = self._input[os.write(native.stream(self._token, 0), self._input[:_WRITE_SIZE]) :]
-            if self._input:
-                native.watch(self._token, 0, _WRITE)
+            if self._input or self._has_more:
+                native.watch(self._token, 0, _WRITE if self._input else _IDLE)
+                if not self._input:
+                    self._tell_written()
                 return
         except OSError:
             pass  # nobody reads it any more: no error, as in subprocess
@@ -313,7 +384,19 @@ class NativeCapture(Capture):
         if self._input is not None:
             self._input = None
             self._reactor.native.shut(self._token, 0)
+            self._tell_written()
             self._pipe_ended()
+
+    def pause_output(self) -> None:
+        self._watch_output(_OFF)
+
+    def resume_output(self) -> None:
+        self._watch_output(_READ)
+
+    def _watch_output(self, how: int) -> None:
+        for stream in (1, 2):
+            with contextlib.suppress(OSError):  # it has ended, or is no pipe
+                self._reactor.native.watch(self._token, stream, how)
 
     def _forget(self) -> None:
         self._input = None

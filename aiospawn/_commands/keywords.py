@@ -3,7 +3,7 @@
 Annotations are not strings here, as in `_options.keywords`, and for the same reason.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import AsyncIterable, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from aiospawn._options.keywords import CommandOptions, Stream, StrOrBytesPath
@@ -25,8 +25,10 @@ __all__ = [
     "LinesKeywords",
     "MapKeywords",
     "OnEvent",
+    "OnOutput",
     "PipelineKeywords",
     "RunKeywords",
+    "StreamName",
     "SuperviseKeywords",
     "SystemKeywords",
     "TextLines",
@@ -35,6 +37,8 @@ __all__ = [
 ]
 
 OnEvent: TypeAlias = Callable[[ProcessEvent], object]
+StreamName: TypeAlias = Literal["stdout", "stderr"]
+OnOutput: TypeAlias = Callable[[StreamName, Any], object]
 
 
 class _Awaited(TypedDict, total=False):
@@ -92,23 +96,55 @@ class _AsRun(_Collected, total=False):
     shell: bool
 
 
+class _TextFed(TypedDict, total=False):
+    input: str | AsyncIterable[str] | None
+
+
+class _BytesFed(TypedDict, total=False):
+    input: ReadableBuffer | AsyncIterable[ReadableBuffer] | None
+
+
+class _EitherFed(TypedDict, total=False):
+    input: str | ReadableBuffer | AsyncIterable[str] | AsyncIterable[ReadableBuffer] | None
+
+
+class _TextLive(_TextFed, total=False):
+    on_output: Callable[[StreamName, str], object] | None
+    on_line: Callable[[StreamName, str], object] | None
+    tee: bool
+
+
+class _BytesLive(_BytesFed, total=False):
+    on_output: Callable[[StreamName, bytes], object] | None
+    on_line: Callable[[StreamName, bytes], object] | None
+    tee: bool
+
+
+class _EitherLive(_EitherFed, total=False):
+    on_output: OnOutput | None
+    on_line: OnOutput | None
+    tee: bool
+
+
 class _Run(_AsRun, _Judged, total=False): ...
 
 
-class RunKeywords(_Run, CommandOptions, total=False): ...
+class RunKeywords(_TextLive, _Run, CommandOptions, total=False): ...
 
 
-class TextRun(_TextInput, _Run, CommandOptions, total=False): ...
+class TextRun(_Text, _TextLive, _Run, CommandOptions, total=False): ...
 
 
-class BytesRun(_BytesInput, _Run, CommandOptions, total=False): ...
+class BytesRun(_Bytes, _BytesLive, _Run, CommandOptions, total=False): ...
 
 
-class AnyRun(_EitherInput, _Run, CommandOptions, total=False): ...
+class AnyRun(_Either, _EitherLive, _Run, CommandOptions, total=False): ...
 
 
 class MapKeywords(_EitherInput, _AsRun, CommandOptions, total=False):
-    """`run`'s, but for `check` and `timeout`, which `map` has itself."""
+    """`run`'s, but for `check`, `timeout` and `on_line`, which `map` has itself, and `on_output`."""
+
+    tee: bool
 
 
 class _Supervised(TypedDict, total=False):
@@ -135,10 +171,8 @@ class _Supervised(TypedDict, total=False):
 class SuperviseKeywords(_Supervised, _Awaited, CommandOptions, total=False): ...
 
 
-class SystemKeywords(_Collected, _Judged, CommandOptions, total=False):
+class SystemKeywords(_BytesLive, _Collected, _Judged, CommandOptions, total=False):
     """`run`'s, but for those of a result's output."""
-
-    input: ReadableBuffer | None
 
 
 class _Pipeline(_Collected, _Judged, total=False):
@@ -162,13 +196,13 @@ class _Lines(_Awaited, _Judged, total=False):
     shell: bool
 
 
-class LinesKeywords(_Lines, CommandOptions, total=False): ...
+class LinesKeywords(_TextFed, _Lines, CommandOptions, total=False): ...
 
 
-class TextLines(_Text, _Lines, CommandOptions, total=False): ...
+class TextLines(_Text, _TextFed, _Lines, CommandOptions, total=False): ...
 
 
-class BytesLines(_Bytes, _Lines, CommandOptions, total=False): ...
+class BytesLines(_Bytes, _BytesFed, _Lines, CommandOptions, total=False): ...
 
 
-class AnyLines(_Either, _Lines, CommandOptions, total=False): ...
+class AnyLines(_Either, _EitherFed, _Lines, CommandOptions, total=False): ...

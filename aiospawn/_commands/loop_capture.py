@@ -22,12 +22,13 @@ __all__ = ["LoopCapture"]
 class LoopCapture(Capture, asyncio.SubprocessProtocol):
     """A child of the loop's own implementation."""
 
-    __slots__ = ("_leads_group", "_transport")
+    __slots__ = ("_is_full", "_leads_group", "_transport")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, **keywords: Any) -> None:
         super().__init__(loop, **keywords)
         self._transport: Any = None
         self._leads_group = False
+        self._is_full = False  # what the loop keeps of the input
 
     async def launch(self, command: Command, streams: tuple[Any, Any, Any]) -> None:
         """Raises what the loop's own raises. Cancelled meanwhile it kills and reaps the child, and only then raises."""
@@ -53,25 +54,56 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
         if self._observer is not None:
             self._observer.spawned(self.pid)
             self._observer.executed()
-        pipe = transport.get_pipe_transport(0)
-        if pipe is not None:
-            if self._input:
-                pipe.write(self._input)
-            pipe.write_eof()
+        if transport.get_pipe_transport(0) is not None and not self._has_more:
+            self._feed()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self._received(fd, bytes(data))
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's
+        if fd == 0:
+            self._input = None
+            self._tell_written()
         self._pipe_ended()
 
     def process_exited(self) -> None:
         self._exited(self._transport.get_returncode(), None)
 
-    def pause_writing(self) -> None:
-        """The whole input is with the loop already."""
+    def _feed(self) -> None:
+        pipe = self._transport.get_pipe_transport(0)
+        if pipe is None or self._input is None:
+            return
+        if self._input:
+            pipe.write(self._input)  # the whole: the loop keeps what the pipe does not take
+        if not self._has_more:
+            pipe.write_eof()
+        elif not self._is_full:
+            self._taken()
 
-    resume_writing = pause_writing
+    def _taken(self) -> None:
+        if self._input is not None:
+            self._input = memoryview(b"")
+        self._tell_written()
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        if self._has_more:
+            self._taken()
+
+    def pause_output(self) -> None:
+        for pipe in self._outputs():
+            pipe.pause_reading()
+
+    def resume_output(self) -> None:
+        for pipe in self._outputs():
+            pipe.resume_reading()
+
+    def _outputs(self) -> list[Any]:
+        pipes = [self._transport.get_pipe_transport(stream) for stream in (1, 2)]
+        return [pipe for pipe in pipes if pipe is not None and not pipe.is_closing()]
 
     def _forget(self) -> None:
         self._input = None

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import warnings
+from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from aiospawn._asyncio.reactor import reactor_of
@@ -17,15 +18,20 @@ from .capture import Ending, NativeCapture
 from .command import command as checked
 from .command import refuse_terminal
 from .events import observer
-from .keywords import AnyRun, BytesRun, OnEvent, RunKeywords, TextRun
+from .feeding import Feeding, as_bytes
+from .keywords import AnyRun, BytesRun, OnEvent, OnOutput, RunKeywords, TextRun
+from .live import handed_on
 from .loop_capture import LoopCapture
 from .memory_files import OutputFiles
+from .output_queue import OutputQueue
 from .results import CompletedProcess, OutputLimitExceeded, text_mode
+from .sinks import sink_of
 
 if TYPE_CHECKING:
     from .capture import Capture
     from .command import Command
     from .results import Text
+    from .sinks import Sink
 
 __all__ = [
     "captured",
@@ -33,6 +39,7 @@ __all__ = [
     "check_times",
     "completed",
     "concluded",
+    "fed",
     "launched",
     "number_of_bytes",
     "run",
@@ -49,12 +56,10 @@ async def run(args: Args, *, text: Literal[True], **keywords: Unpack[TextRun]) -
 async def run(args: Args, *, universal_newlines: Literal[True], **keywords: Unpack[TextRun]) -> CompletedProcess[str]: ...
 @overload
 async def run(
-    args: Args, *, encoding: str, errors: str | None = None, input: str | None = None, **keywords: Unpack[RunKeywords]
+    args: Args, *, encoding: str, errors: str | None = None, **keywords: Unpack[RunKeywords]
 ) -> CompletedProcess[str]: ...
 @overload
-async def run(
-    args: Args, *, errors: str, input: str | None = None, **keywords: Unpack[RunKeywords]
-) -> CompletedProcess[str]: ...
+async def run(args: Args, *, errors: str, **keywords: Unpack[RunKeywords]) -> CompletedProcess[str]: ...
 @overload
 async def run(args: Args, **keywords: Unpack[BytesRun]) -> CompletedProcess[bytes]: ...
 @overload
@@ -77,6 +82,9 @@ async def run(
     grace: float = 5.0,
     pipe_grace: float | None = 5.0,
     max_output: int | None = None,
+    on_output: OnOutput | None = None,
+    on_line: OnOutput | None = None,
+    tee: bool = False,
     on_event: OnEvent | None = None,
     event_arguments: bool = False,
     **options: Any,
@@ -97,8 +105,17 @@ async def run(
 
     `capture_output="file"`: the output goes to files in memory instead of pipes, and is read when the child has exited.
 
-    `max_output` (bytes): the most that is collected of standard output and error together. Raises OutputLimitExceeded with
-    what came, when the child is stopped.
+    `max_output` (bytes): the most that is read of standard output and error together. Raises OutputLimitExceeded with what
+    came, when the child is stopped.
+
+    `on_output(stream, part)` and `on_line(stream, line)` are called on the loop with what the child writes, in the order in
+    which it arrives, while it runs: `stream` is "stdout" or "stderr", the rest bytes, or str in text mode. A line has its
+    newline, which the last may lack, and may have any length. What they return is awaited if that can be; meanwhile little
+    more is read, and so the child waits. What they raise stops the child, and is raised. `tee`: the output is written to
+    this process's descriptors 1 and 2 as well. With any of these three the streams are pipes unless they are given, and are
+    in the result only if `capture_output` or PIPE says so.
+
+    `input` may be an asynchronous iterable, which is read as the child reads. What it raises stops the child, and is raised.
 
     `on_event` is called with a Spawned, an Executed and an Exited, or a LaunchFailed. They name the command only if
     `event_arguments` is true.
@@ -107,26 +124,32 @@ async def run(
     failing step as `.step`; subprocess.TimeoutExpired, and subprocess.CalledProcessError with `check`, both with the output.
     """
     mode = text_mode(text, universal_newlines, encoding, errors)
-    data, stdin = written(input, stdin, mode)
+    data, stdin, source = fed(input, stdin, mode)
     check_capture(capture_output)
     stdout, stderr = captured(stdout, stderr, bool(capture_output))
+    sink = sink_of(on_output, on_line, tee, mode)
     limit = number_of_bytes("max_output", max_output)
     check_times(timeout, grace, pipe_grace)
     refuse_terminal(options)
     command = checked(args, shell=shell, stdin=stdin, keywords=options)
     watcher = observer(on_event, args, arguments=event_arguments)
+    collecting = {"data": data, "pipe_grace": pipe_grace, "observer": watcher, "has_more": source is not None}
     if capture_output == _FILE:
+        if sink is not None:
+            raise ValueError('capture_output="file": nothing tells what comes, as on_output, on_line and tee need it')
         with OutputFiles(limit) as files:
-            child = await launched(command, (stdin, *files.streams), data=data, pipe_grace=pipe_grace, observer=watcher)
+            child = await launched(command, (stdin, *files.streams), **collecting)
             files.watch(child)
-            ending = files.judged(await concluded(child, timeout, grace))
+            ending = files.judged(await _ended(child, source, mode, None, timeout, grace))
             output: tuple[bytes | None, bytes | None] = files.read()
     else:
-        child = await launched(
-            command, (stdin, stdout, stderr), data=data, pipe_grace=pipe_grace, limit=limit, observer=watcher
-        )
-        ending = await concluded(child, timeout, grace)
-        output = child.output(1) if stdout == _PIPE else None, child.output(2) if stderr == _PIPE else None
+        kept = frozenset(number for number, stream in ((1, stdout), (2, stderr)) if stream == _PIPE)
+        if sink is not None:
+            collecting["output_queue"] = OutputQueue(kept)
+            stdout, stderr = (_PIPE if stream is None else stream for stream in (stdout, stderr))
+        child = await launched(command, (stdin, stdout, stderr), limit=limit, **collecting)
+        ending = await _ended(child, source, mode, sink, timeout, grace)
+        output = child.output(1) if 1 in kept else None, child.output(2) if 2 in kept else None
     if ending is Ending.TIMED_OUT:
         assert timeout is not None
         raise child.noted(subprocess.TimeoutExpired(command.shown, timeout, output[0] or None, output[1] or None))
@@ -134,6 +157,28 @@ async def run(
         assert limit is not None
         raise child.noted(OutputLimitExceeded(args, limit, output[0] or None, output[1] or None))
     return completed(child, args, output, mode, check=check)
+
+
+async def _ended(
+    child: Capture,
+    source: AsyncIterable[Any] | None,
+    mode: Text | None,
+    sink: Sink | None,
+    timeout: float | None,
+    grace: float,
+) -> Ending:
+    """As `concluded`, while the child is fed and its output handed on, where that is wanted."""
+    if source is None and sink is None:
+        return await concluded(child, timeout, grace)
+    async with Feeding(child, source, mode) as feeding:
+        queue = child.output_queue
+        if sink is None or queue is None:
+            ending = await concluded(child, timeout, grace)
+        else:
+            ending = await handed_on(child, queue, sink, timeout, grace)
+        if ending is Ending.UNFED:
+            raise child.noted(feeding.fault())
+        return ending
 
 
 def completed(
@@ -189,7 +234,7 @@ async def concluded(child: Capture, timeout: float | None, grace: float) -> Endi
         raise
     if ending is Ending.FAILED:
         raise child.failure()
-    if ending in (Ending.TIMED_OUT, Ending.TOO_MUCH):
+    if ending in (Ending.TIMED_OUT, Ending.TOO_MUCH, Ending.UNFED):
         await child.stop(grace, read_out=ending is Ending.TIMED_OUT)
     return ending
 
@@ -203,14 +248,14 @@ def written(data: Any, stdin: Any, mode: Text | None) -> tuple[Any, Any]:
         return b"", stdin
     if stdin is not None:
         raise ValueError("stdin and input arguments may not both be used.")
-    if mode is not None:
-        if not isinstance(data, str):
-            raise TypeError(f"input must be a str in text mode, not {type(data).__name__}")
-        return data.encode(mode.encoding, mode.errors), _PIPE
-    try:
-        return memoryview(data).cast("B"), _PIPE
-    except TypeError as exc:
-        raise TypeError(f"input must be a contiguous bytes-like object, not {type(data).__name__}") from exc
+    return as_bytes(data, mode), _PIPE
+
+
+def fed(data: Any, stdin: Any, mode: Text | None) -> tuple[Any, Any, AsyncIterable[Any] | None]:
+    """As `written`, and what is written piece by piece while the child runs, if that is how it comes."""
+    if not isinstance(data, AsyncIterable):
+        return *written(data, stdin, mode), None
+    return *written("" if mode else b"", stdin, mode), data
 
 
 def check_capture(capture_output: Any) -> None:

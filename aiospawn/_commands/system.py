@@ -13,7 +13,7 @@ from .command import command as checked
 from .command import refuse_terminal
 from .events import observer
 from .keywords import OnEvent, SystemKeywords
-from .lines import LineReader, end_unread
+from .line_reader import LineReader, end_unread
 from .observed_process import observed
 from .results import text_mode
 from .run import run

@@ -17,6 +17,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from aiospawn._commands.keywords import StreamName
 from aiospawn._commands.results import CompletedProcess  # noqa: TC001 - typing.get_type_hints(MapResult) looks for it here
 from aiospawn._commands.run import run
 from aiospawn._termination.terminate import is_thrown_away, outlasted
@@ -24,7 +25,7 @@ from aiospawn._termination.terminate import is_thrown_away, outlasted
 if TYPE_CHECKING:
     from .halt import Halt
 
-__all__ = ["Crew", "MapProgress", "MapResult"]
+__all__ = ["Crew", "MapLine", "MapProgress", "MapResult"]
 
 _SHORTAGES = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 1.0
@@ -71,6 +72,18 @@ class MapResult(NamedTuple):
         return getattr(self.error if self.completed is None else self.completed, "stderr", None)
 
 
+class MapLine(NamedTuple):
+    """A line of the output of a command that still runs."""
+
+    number: int
+    """The command's, from 0."""
+    command: Any
+    """As the source gave it."""
+    stream: StreamName
+    line: Any
+    """With its newline, which the last one of a stream may lack: bytes, or str in text mode."""
+
+
 class MapProgress(NamedTuple):
     """How far a map has got."""
 
@@ -95,6 +108,7 @@ class Crew:
         backoff: float,
         halt: Halt | None,
         progress: Callable[[MapProgress], object] | None,
+        on_line: Callable[[MapLine], object] | None,
         options: dict[str, Any],
     ) -> None:
         self.halted: MapResult | None = None
@@ -106,6 +120,7 @@ class Crew:
         self._backoff = backoff
         self._halt = halt
         self._on_progress = progress
+        self._on_line = on_line
         self._options = options
         self._window = size * (4 if ordered else 2)
         self._loop: asyncio.AbstractEventLoop | None = None  # once there are workers
@@ -286,7 +301,7 @@ class Crew:
             started, clock = time.time(), time.perf_counter()
             completed = error = None
             try:
-                completed = await self._launched(command)
+                completed = await self._launched(number, command)
             except (OSError, ValueError, subprocess.SubprocessError) as exc:
                 error = exc
             if completed is None and error is None:
@@ -300,13 +315,14 @@ class Crew:
                 return result
             pause *= 2
 
-    async def _launched(self, command: Any) -> CompletedProcess[Any] | None:
+    async def _launched(self, number: int, command: Any) -> CompletedProcess[Any] | None:
         """`run`, again and again while there is a shortage; None if the map was stopped meanwhile."""
+        options = self._options if self._on_line is None else {**self._options, "on_line": self._telling(number, command)}
         pause, alone = _FIRST_PAUSE_S, 0
         while True:
             self._running += 1
             try:
-                completed: CompletedProcess[Any] = await run(command, **self._options)
+                completed: CompletedProcess[Any] = await run(command, **options)
                 return completed
             except OSError as error:
                 if error.errno not in _SHORTAGES:
@@ -320,6 +336,28 @@ class Crew:
             if self._stopped:
                 return None
             pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def _telling(self, number: int, command: Any) -> Callable[[StreamName, Any], object]:
+        """For one command. What the caller's function raises is the map's end, and no result of that command."""
+        on_line = self._on_line
+        assert on_line is not None
+
+        def told(stream: StreamName, line: Any) -> object:
+            try:
+                answer = on_line(MapLine(number, command, stream, line))
+            except BaseException as error:
+                self._fail(error)
+                raise
+            return self._awaited(answer) if hasattr(answer, "__await__") else None
+
+        return told
+
+    async def _awaited(self, answer: Any) -> None:
+        try:
+            await answer
+        except Exception as error:
+            self._fail(error)
+            raise
 
     async def _pause(self, seconds: float) -> None:
         """Until then, or until the map is stopped."""

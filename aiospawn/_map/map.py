@@ -19,17 +19,18 @@ from aiospawn._commands.events import observer
 from aiospawn._commands.keywords import MapKeywords
 from aiospawn._commands.results import text_mode
 from aiospawn._commands.run import captured, check_capture, check_times, number_of_bytes, run, written
+from aiospawn._commands.sinks import sink_of
 from aiospawn._options.options import validated
 from aiospawn._options.values import callback
 
-from .crew import Crew, MapProgress, MapResult
+from .crew import Crew, MapLine, MapProgress, MapResult
 from .halt import Halt
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Map", "MapProgress", "MapResult", "map"]
+__all__ = ["Map", "MapLine", "MapProgress", "MapResult", "map"]
 
 Command: TypeAlias = "str | bytes | os.PathLike[str] | Sequence[str | bytes | os.PathLike[str] | os.PathLike[bytes]]"
 
@@ -48,6 +49,7 @@ def map(  # noqa: A001 - what it does, awaited
     check: bool = False,
     halt: str | Halt | None = None,
     progress: Callable[[MapProgress], object] | None = None,
+    on_line: Callable[[MapLine], object] | None = None,
     **options: Unpack[MapKeywords],
 ) -> Map:
     """Runs commands, at most `concurrency` at a time, and yields a `MapResult` for each, as soon as it is there.
@@ -64,6 +66,8 @@ def map(  # noqa: A001 - what it does, awaited
         halt: When to end early, as GNU parallel has it: `"now,fail=1"`, `"soon,done=10%"`. See `Halt.parse`. A percentage
             needs `total`, or commands that have a length.
         progress: Is called after each command, on the loop, with a `MapProgress`.
+        on_line: Is called with a `MapLine` for each line that a command writes, while it runs. Otherwise as that of `run`:
+            what it returns is awaited if that can be, and what it raises ends the map.
         options: `run`'s, the same for all commands.
 
     A launch for which descriptors, processes or memory do not suffice (EMFILE, ENFILE, EAGAIN, ENOMEM) is tried again while
@@ -86,6 +90,7 @@ def map(  # noqa: A001 - what it does, awaited
         backoff=_seconds("backoff", backoff),
         halt=_rule(halt, total),
         progress=callback("progress", progress),
+        on_line=_told("on_line", on_line),
         options={"timeout": None if timeout is None else _seconds("timeout", timeout), **_checked(options)},
     )
     return Map(crew, check=check)
@@ -211,12 +216,23 @@ def _rule(halt: Any, total: int | None) -> Halt | None:
     return rule
 
 
+def _told(name: str, function: Any) -> Any:
+    if function is not None and not callable(function):
+        raise TypeError(f"{name} must be callable or None, got {function!r}")
+    return function
+
+
 def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     """A mistake in the options is the map's, not a failure of each command: these are `run`'s checks."""
     options = repeatable(given)
     get = options.get
     mode = text_mode(get("text"), get("universal_newlines"), get("encoding"), get("errors"))
+    if isinstance(get("input"), AsyncIterable):
+        raise TypeError(f"input must be bytes or a str, the same for each command, not {get('input')!r}")
     written(get("input"), get("stdin"), mode)
+    if "on_output" in options:
+        raise TypeError("map() has on_line, which is told whose the line is, and no on_output")
+    sink_of(None, None, get("tee", False), mode)
     check_capture(get("capture_output", False))
     captured(get("stdout"), get("stderr"), bool(get("capture_output")))
     number_of_bytes("max_output", get("max_output"))

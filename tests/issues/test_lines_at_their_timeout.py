@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 import aiospawn
+from aiospawn._commands.capture import Capture, Ending
+from aiospawn._commands.output_queue import OutputQueue
 
 _PROMPT = "printf 'a\\nprompt> '; exec sleep 1000"
 _LAST_WORDS = "trap 'echo bye; printf \"%s\"; exit' TERM; printf 'a\\nprompt> '; while :; do sleep 0.05; done"
@@ -30,8 +32,15 @@ with open(1, "wb") as out:
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The lines. Until there is one the time does not run: a child may begin slowly."""
     seen: list[Any] = []
-    timeout_at = asyncio.timeout_at
-    monkeypatch.setattr(asyncio, "timeout_at", lambda when: timeout_at(when if seen else None))
+    interrupt_after = Capture.interrupt_after
+
+    def later(child: Capture, delay: float, ending: Ending) -> None:
+        if seen:
+            interrupt_after(child, delay, ending)
+        else:
+            child.loop.call_later(0.01, later, child, delay, ending)
+
+    monkeypatch.setattr(Capture, "interrupt_after", later)
     return seen
 
 
@@ -97,9 +106,11 @@ async def test_too_long_a_line(seen: list[Any]) -> None:
 async def test_output_that_is_there_already(seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is waited for then, and the time is over all the same."""
     fed, told = bytearray(), []
-    feed_data, stop = asyncio.StreamReader.feed_data, aiospawn.Process.stop
-    monkeypatch.setattr(asyncio.StreamReader, "feed_data", lambda reader, data: (fed.extend(data), feed_data(reader, data)))
-    monkeypatch.setattr(aiospawn.Process, "stop", lambda *arguments: (told.append(len(seen)), stop(*arguments))[1])
+    put, stop = OutputQueue.put, Capture.stop
+    monkeypatch.setattr(OutputQueue, "put", lambda queue, *arguments: (fed.extend(arguments[-1]), put(queue, *arguments)))
+    monkeypatch.setattr(
+        Capture, "stop", lambda *arguments, **keywords: (told.append(len(seen)), stop(*arguments, **keywords))[1]
+    )
     script = "i=0; while [ $((i+=1)) -le 100 ]; do printf '%01000d\\n' $i; done; exec sleep 1000"
     with pytest.raises(subprocess.TimeoutExpired):  # noqa: PT012
         async for line in aiospawn.lines(["sh", "-c", script], timeout=0.01):

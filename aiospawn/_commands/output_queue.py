@@ -1,0 +1,98 @@
+"""Output on its way to one reader, in the order in which it arrived."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    from typing import TypeAlias
+
+__all__ = ["STREAMS", "OutputQueue", "Piece"]
+
+STREAMS = ("stdin", "stdout", "stderr")
+_MOST_WAITING = 256 * 1024  # bytes that wait for the reader, until the pipes do
+
+Piece: TypeAlias = "tuple[int, bytes]"
+"""A stream, and what came from it."""
+
+
+class Child(Protocol):
+    """Whose output it is."""
+
+    chunks: tuple[list[bytes], list[bytes], list[bytes]]
+
+    def pause_output(self) -> None: ...
+    def resume_output(self) -> None: ...
+
+
+class OutputQueue:
+    """What a child wrote and nobody has read: while that is much, its pipes are not read, and so the child waits.
+
+    What comes from the streams that are `kept` is collected as well.
+    """
+
+    __slots__ = ("_dropping", "_kept", "_most", "_paused", "_pieces", "_size", "_source", "_waiter")
+
+    def __init__(self, kept: frozenset[int] = frozenset()) -> None:
+        self._kept = kept
+        self._paused: Child | None = None  # not for longer: it has this queue
+        self._source: asyncio.Future[Any] | None = None
+        self._pieces: list[Piece] = []
+        self._size = 0  # bytes of them
+        self._most = _MOST_WAITING
+        self._waiter: asyncio.Future[None] | None = None
+        self._dropping = False
+
+    @property
+    def is_paused(self) -> bool:
+        return self._paused is not None
+
+    def put(self, child: Child, stream: int, data: bytes) -> None:
+        if self._dropping:
+            return
+        if stream in self._kept:
+            child.chunks[stream].append(data)
+        self._pieces.append((stream, data))
+        self._size += len(data)
+        if self._size > self._most and self._paused is None:
+            self._paused = child
+            child.pause_output()
+        self._wake()
+
+    def follow(self, source: asyncio.Future[Any]) -> None:
+        """Nothing more comes when this is done."""
+        self._source = source
+        source.add_done_callback(self._wake)
+
+    def _wake(self, _: object = None) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def take(self) -> list[Piece]:
+        """All that has arrived; waits for some. Empty when nothing more comes."""
+        while not self._pieces and self._source is not None and not self._source.done():
+            self._waiter = self._source.get_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        pieces, self._pieces, self._size = self._pieces, [], 0
+        self._resume()
+        return pieces
+
+    def _resume(self) -> None:
+        child, self._paused = self._paused, None
+        if child is not None:
+            child.resume_output()
+
+    def drop(self) -> None:
+        """Nobody reads any more: what comes is dropped, for a child that waits in a write may not end."""
+        self._dropping = True
+        self._pieces.clear()
+        self._resume()
+
+    def let_in(self, size: int) -> None:
+        """So many bytes more may wait: what pipes still hold whose child has ended."""
+        self._most = self._size + size
+        self._resume()
