@@ -364,7 +364,8 @@ def _other_version(directory: pathlib.Path) -> pathlib.Path:
     assert count == 1
     (source / "launcher" / "launcher.h").write_text(other)
     program = source / "_launcher"
-    files = [*sorted(source.glob("launcher/*.c")), source / "child" / "child.c", *sorted(source.glob("child/step_*.c"))]
+    (source / "child" / "clone.c").unlink()
+    files = sorted(source.glob("launcher/*.c")) + sorted(source.glob("child/*.c"))
     freestanding = ("-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-nostdlib", "-nostartfiles")
     linked = ("-static", "-no-pie", "-fno-pie")
     command = [

@@ -135,3 +135,47 @@ def test_native_order(path: pathlib.Path) -> None:
     for header in re.findall(r'#include "([^"]+)"', path.read_text()):
         of = header.rpartition("/")[0] or (folder if (path.parent / header).exists() else "")
         assert NATIVE_ORDER.index(of) <= NATIVE_ORDER.index(folder), header
+
+
+def _plain(path: pathlib.Path) -> str:
+    """A C file without comments, strings and the preprocessor's conditions."""
+    return re.sub(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"', "", path.read_text(), flags=re.DOTALL)
+
+
+def _defined(text: str) -> set[str]:
+    """The functions and variables that a C file gives to others."""
+    outside = re.sub(r"\{.*?^\}|^(?:static|typedef|extern|struct \w+;|#)[^\n]*", "", text, flags=re.DOTALL | re.MULTILINE)
+    functions = re.findall(r"^(?!static)[a-z][\w *]*?\b(\w+)\([^;{]*\) \{", text, flags=re.MULTILINE)
+    return {*functions, *re.findall(r"^[a-z][\w *]*\b(\w+)(?: = [^;]*)?;$", outside, flags=re.MULTILINE)}
+
+
+def _native_uses(folder: pathlib.Path) -> dict[str, set[str]]:
+    """Which files of a folder each uses, a C file and its header taken as one: by an include, or by a name."""
+    files = {path: _plain(path) for path in sorted(folder.glob("*.[ch]"))}
+    owners = {name: path.stem for path, text in files.items() if path.suffix == ".c" for name in _defined(text)}
+    uses: dict[str, set[str]] = {}
+    for path, text in files.items():
+        included = {pathlib.Path(name).stem for name in re.findall(r'#include "(\w+\.h)"', path.read_text())}
+        named = {owners[name] for name in set(re.findall(r"\w+", text)) & owners.keys()} if path.suffix == ".c" else set()
+        uses.setdefault(path.stem, set()).update((included & {other.stem for other in files} | named) - {path.stem})
+    return uses
+
+
+@pytest.mark.parametrize("folder", [folder for folder in NATIVE_ORDER if folder])
+def test_no_circle_within_a_native_folder(folder: str) -> None:
+    """C files of one folder stand in an order, by what they include and by whose functions they call."""
+    assert _circle(_native_uses(NATIVE / folder)) == []
+
+
+def test_native_uses_are_found(tmp_path: pathlib.Path) -> None:
+    """A call makes a circle without any include, as a declaration in a third header allows it."""
+    (tmp_path / "a.c").write_text("int b(void);\nint a(void) { return b(); } /* c() */\n")
+    (tmp_path / "b.c").write_text("int number = 1;\nint b(void) {\n  return 0;\n}\n")
+    (tmp_path / "c.c").write_text(
+        "extern int number;\nstatic int a(void) {\n  return number;\n}\nint c(void) { return 0; }\n"
+    )
+    (tmp_path / "c.h").write_text('#include "a.h"\nint c(void);\n')
+    (tmp_path / "a.h").write_text("int a(void);\n")
+    assert _native_uses(tmp_path) == {"a": {"b"}, "b": set(), "c": {"a", "b"}}
+    (tmp_path / "b.c").write_text("int number = 1;\nint b(void) {\n  return c();\n}\n")
+    assert _circle(_native_uses(tmp_path)) == ["a", "b", "c", "a"]

@@ -138,16 +138,6 @@ static void close_siblings(const struct flight *flight) {
   }
 }
 
-/* The kernel dumps memory, not a process: of a child that shares its parent's memory it would show the parent's secrets, and
- * before Linux 5.16 it ended everybody who shares them. A copy has a "dumpable" flag of its own, which the execve sets anew. */
-void core_forbid(struct walk *walk) {
-  enum { SET_DUMPABLE = 4 };
-  if (walk->no_core) return;
-  walk->no_core = 1;
-  if (walk->flight->memory == MEMORY_SHARED) signal_guard();
-  if (walk->flight->memory == MEMORY_COPIED) sys5(SYS_prctl, SET_DUMPABLE, 0, 0, 0, 0);
-}
-
 uint32_t child_walk(struct walk *walk, uint32_t index) {
   const struct flight *flight = walk->flight;
   for (; index < flight->step_count; index++) {

@@ -2,28 +2,14 @@
 #include <fcntl.h>
 #include <stddef.h>
 
-#include "step_check.h"
 #include "steps.h"
-
-enum { INVALID = -22 /* EINVAL: a lowest number at or above the limit */, TOO_MANY = -24 /* EMFILE */ };
-
-long child_duplicate(const struct flight *flight, int fd) {
-  long number = sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, flight->top < 2 ? 3 : flight->top + 1);
-  if (number != INVALID && number != TOO_MANY) return number;
-  for (long lowest = 3;; lowest = number + 1) {
-    number = sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest);
-    if (number < 0) return number == INVALID ? TOO_MANY : number;
-    if (!steps_write(flight->steps, flight->step_count, (int)number)) return number;
-    sys1(SYS_close, number);
-  }
-}
 
 static long become(int from, int number) {
   return from == number ? sys3(SYS_fcntl, from, F_SETFD, 0) : sys3(SYS_dup3, from, number, 0);
 }
 
 long step_save(struct walk *walk, const struct aiospawn_step *step) {
-  long fd = child_duplicate(walk->flight, operand(walk, step->fd));
+  long fd = launch_duplicate(walk->flight, operand(walk, step->fd));
   if (fd >= 0) walk->saved[step->value] = (int)fd;
   return fd;
 }

@@ -3,7 +3,7 @@
 #ifndef AIOSPAWN_STEPS_H
 #define AIOSPAWN_STEPS_H
 
-#include "child.h"
+#include "launch.h"
 #include "sys.h"
 
 struct walk {
@@ -41,8 +41,10 @@ void core_forbid(struct walk *walk);
 step_function step_save, step_dup, step_dup_saved, step_cloexec, step_open, step_close;
 /* step_process.c */
 step_function step_chdir, step_fchdir, step_chroot, step_umask, step_setsid, step_setpgid, step_tiocsctty, step_tcsetpgrp,
-    step_sigdefault, step_sigignore, step_rlimit, step_nice, step_scheduler, step_affinity, step_ioprio, step_oom_score_adj,
+    step_rlimit, step_nice, step_scheduler, step_affinity, step_ioprio, step_oom_score_adj,
     step_timer_slack, step_pdeathsig, step_cgroup, step_hook;
+/* step_signals.c */
+step_function step_sigdefault, step_sigignore;
 /* step_privileges.c */
 step_function step_setgroups, step_setgid, step_setuid, step_bounding, step_keepcaps, step_capset, step_ambient,
     step_no_new_privs, step_seccomp, step_landlock, step_unshare, step_setns;

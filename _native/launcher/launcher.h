@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "child/child.h"
+#include "child/launch.h"
 
 enum {
   LAUNCHER_VERSION = 4,

@@ -8,7 +8,6 @@
 
 #include "orphans.h"
 #include "monotonic.h"
-#include "reactor.h"
 #include "lock.h"
 
 enum { PATIENCE_NS = 1000000000 }; /* with children on their way, when a loop is closed */
@@ -28,29 +27,29 @@ static int grow(struct children *children) {
   return 0;
 }
 
-struct child *child_enter(struct aiospawn_reactor *reactor) {
+struct child *child_enter(struct children *children, int epoll) {
   struct child *child = calloc(1, sizeof *child);
   if (!child) return NULL;
-  for (int i = 0; i < WATCHED; i++) child->sources[i] = (struct source){.child = child, .fd = -1, .index = (uint8_t)i};
+  for (int i = 0; i < WATCHED; i++) child->sources[i] = (struct source){.child = child, .epoll = epoll, .fd = -1, .index = (uint8_t)i};
   memset(child->far, -1, sizeof child->far);
   child->landing = LANDING_NONE;
   state_lock();
-  if (!reactor->children.free_count && grow(&reactor->children) < 0) {
+  if (!children->free_count && grow(children) < 0) {
     state_unlock();
     free(child);
     return NULL;
   }
-  uint32_t place = reactor->children.free_places[--reactor->children.free_count];
-  child->token = (uint64_t)++reactor->children.counter << 32 | place;
-  reactor->children.entries[place] = child;
+  uint32_t place = children->free_places[--children->free_count];
+  child->token = (uint64_t)++children->counter << 32 | place;
+  children->entries[place] = child;
   state_unlock();
   return child;
 }
 
-struct child *child_find(const struct aiospawn_reactor *reactor, uint64_t token) {
+struct child *child_find(const struct children *children, uint64_t token) {
   uint32_t place = (uint32_t)token;
-  if (place >= reactor->children.capacity) return NULL;
-  struct child *child = reactor->children.entries[place];
+  if (place >= children->capacity) return NULL;
+  struct child *child = children->entries[place];
   return child && child->token == token ? child : NULL;
 }
 
@@ -75,43 +74,43 @@ void child_close_ends(struct child *child) {
   state_unlock();
 }
 
-static void child_free(struct aiospawn_reactor *reactor, struct child *child) {
+/* The last close of a terminal's parent side hangs up on a session that is still alive: it waits for the exit. Not where it is
+ * disowned: then its number is free from now on, and must not be kept as the terminal's. */
+void child_shut(struct source *source) {
+  int stays = source->terminal && !source->disowned && source->child->pid && !source->child->reaped;
+  if (stays) source_watch(source, NO_MASK);
+  else source_close(source);
+}
+
+static void child_free(struct child *child, int forked) {
   /* In a fork nobody else runs in this copy of the memory, and the landing block is gone. */
-  if (reactor->dead) child->landing = LANDING_NONE;
-  if (reactor->dead || child->reaped || !child->pid) child_leave_memory(child);
+  if (forked) child->landing = LANDING_NONE;
+  if (forked || child->reaped || !child->pid) child_leave_memory(child);
   else if (child->slot) slot_abandon(child->slot);
   free(child);
 }
 
 /* A child that lives, or was not reaped, has its pidfd kept. */
-static void sources_close(const struct aiospawn_reactor *reactor, struct child *child) {
+static void sources_close(struct child *child) {
   struct source *pidfd = &child->sources[WATCHED_PIDFD];
   if (child->pid && !child->reaped && pidfd->fd >= 0) {
-    source_watch(reactor, pidfd, NO_MASK);
+    source_watch(pidfd, NO_MASK);
     state_lock();
     left_keep(child->pid, pidfd->fd);
     pidfd->fd = -1;
     state_unlock();
   }
-  for (int i = 0; i < WATCHED; i++) source_close(reactor, &child->sources[i]);
+  for (int i = 0; i < WATCHED; i++) source_close(&child->sources[i]);
 }
 
-void child_drop(struct aiospawn_reactor *reactor, struct child *child) {
-  sources_close(reactor, child);
+void child_drop(struct children *children, struct child *child) {
+  sources_close(child);
   uint32_t place = (uint32_t)child->token;
   state_lock();
-  reactor->children.entries[place] = NULL;
-  reactor->children.free_places[reactor->children.free_count++] = place;
+  children->entries[place] = NULL;
+  children->free_places[children->free_count++] = place;
   state_unlock();
-  child_free(reactor, child);
-}
-
-int aiospawn_release(struct aiospawn_reactor *reactor, uint64_t token) {
-  if (reactor->dead) return -EOWNERDEAD;
-  struct child *child = child_find(reactor, token);
-  if (!child) return -ESRCH;
-  child_drop(reactor, child);
-  return 0;
+  child_free(child, 0);
 }
 
 /* It says so, or ends. Nobody will hear of it later, and what its reserved descriptors hold (the child's ends, our own streams)
@@ -123,25 +122,28 @@ static void await_departure(const struct child *child, int64_t deadline) {
     if (poll(&status, 1, (int)(left / 1000000) + 1) != -1 || errno != EINTR) return;
 }
 
-/* Descriptors go while the table has them, for a fork meanwhile closes what it finds there. Then the entries are taken away
- * under the lock: other threads may be asking for one. */
-void children_close(struct aiospawn_reactor *reactor) {
+/* While the table has them: a fork meanwhile closes what it finds there. */
+void children_close(struct children *children) {
   int64_t deadline = monotonic_ns() + PATIENCE_NS;
-  for (uint32_t place = 0; !reactor->dead && place < reactor->children.capacity; place++) {
-    struct child *child = reactor->children.entries[place];
+  for (uint32_t place = 0; place < children->capacity; place++) {
+    struct child *child = children->entries[place];
     if (!child) continue;
     await_departure(child, deadline);
-    sources_close(reactor, child);
+    sources_close(child);
   }
+}
+
+/* The entries are taken away under the lock: other threads may be asking for one. */
+void children_free(struct children *children, int forked) {
   state_lock();
-  struct children children = reactor->children;
-  reactor->children = (struct children){0};
+  struct children taken = *children;
+  *children = (struct children){0};
   state_unlock();
-  for (uint32_t place = 0; place < children.capacity; place++)
-    if (children.entries[place]) child_free(reactor, children.entries[place]);
-  free(children.entries);
-  free(children.free_places);
-  if (!reactor->dead) landing_sweep();
+  for (uint32_t place = 0; place < taken.capacity; place++)
+    if (taken.entries[place]) child_free(taken.entries[place], forked);
+  free(taken.entries);
+  free(taken.free_places);
+  if (!forked) landing_sweep();
 }
 
 void children_let_go(const struct children *children, const struct child *itself, int placeholder) {

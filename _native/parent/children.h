@@ -40,20 +40,24 @@ struct children {
   uint32_t counter;                /* the token's high half */
 };
 
-/* A zeroed child with a token and sources of descriptor -1, entered in the table; NULL: out of memory. */
-struct child *child_enter(struct aiospawn_reactor *reactor);
+/* A zeroed child with a token and sources of descriptor -1, to be watched in this set; it is entered in the table. NULL: out of memory. */
+struct child *child_enter(struct children *children, int epoll);
 /* The child of a token, or NULL. On the loop's thread, or with the state lock held. */
-struct child *child_find(const struct aiospawn_reactor *reactor, uint64_t token);
+struct child *child_find(const struct children *children, uint64_t token);
 /* It is in our memory, and in our descriptor table, no more. */
 void child_leave_memory(struct child *child);
 void child_leave_table(struct child *child);
 /* The child has its ends, or never will. */
 void child_close_ends(struct child *child);
 /* Closes what it holds, frees it. The slot is released, or abandoned where the child may still be in it. */
-void child_drop(struct aiospawn_reactor *reactor, struct child *child);
+void child_drop(struct children *children, struct child *child);
+/* source_close() of a child's descriptor, but that a terminal stays open as long as its child lives. */
+void child_shut(struct source *source);
 
-/* Drops all of them, and the table. */
-void children_close(struct aiospawn_reactor *reactor);
+/* Closes what all of them hold. */
+void children_close(struct children *children);
+/* Frees them, and the table. forked: they are those of the process that this one was forked from. */
+void children_free(struct children *children, int forked);
 /* In the child of a fork: closes what the copies hold, but the ends of the one that it is itself (NULL: none of them). The
  * placeholder is source_let_go()'s. */
 void children_let_go(const struct children *children, const struct child *itself, int placeholder);

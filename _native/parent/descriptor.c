@@ -17,7 +17,7 @@ int descriptor_lift(int *fd, int lowest) {
 
 int descriptor_lift_end(int32_t *end, const struct flight *flight) {
   if (*end > 2 && !steps_write(flight->steps, flight->step_count, *end)) return 0;
-  long moved = child_duplicate(flight, *end);
+  long moved = launch_duplicate(flight, *end);
   close(*end);
   *end = moved < 0 ? -1 : (int32_t)moved;
   return moved < 0 ? (int)moved : 0;

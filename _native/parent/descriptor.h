@@ -1,7 +1,7 @@
 #ifndef AIOSPAWN_DESCRIPTOR_H
 #define AIOSPAWN_DESCRIPTOR_H
 
-#include "child/child.h"
+#include "child/launch.h"
 
 /* Moves *fd to a number that is not below `lowest`: 0, 1, 2 are the program's. 0 or a negated errno; then *fd is -1 and nothing is
  * open. */

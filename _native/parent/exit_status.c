@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "aiospawn.h"
-#include "probe.h"
+#include "features.h"
 #include "child/sys.h"
 
 /* <linux/pidfd.h> as of Linux 6.15, younger than the headers this builds with. */
@@ -55,7 +55,7 @@ int status_of_reaped_soon(int pidfd, int *status) {
 }
 
 int status_recovered(int pidfd, int *status) {
-  return probed_features() & AIOSPAWN_HAS_PIDFD_INFO ? status_of_reaped(pidfd, status) : -ENOSYS;
+  return features_found() & AIOSPAWN_HAS_PIDFD_INFO ? status_of_reaped(pidfd, status) : -ENOSYS;
 }
 
 int is_before_exec(int pid, const char *launcher) {

@@ -28,7 +28,7 @@
 
 #include <stdint.h>
 
-#include "child/child.h"
+#include "child/launch.h"
 
 /* Where new descriptors get numbers below the threshold, the copy costs less than the duplicating, or than the waiting. */
 enum { LANDING_NONE = -1, LANDING_WIDTH = AIOSPAWN_ENDS, LANDING_THRESHOLD = 256, LANDING_AWAITED_THRESHOLD = 1024 };

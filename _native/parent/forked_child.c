@@ -11,9 +11,10 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "spawn.h"
+#include "launch_setup.h"
+#include "reactor.h"
 #include "lock.h"
-#include "child/steps.h"
+#include "child/child.h"
 #include "child/sys.h"
 
 enum { EXIT_NOT_ADOPTED = 127 };
@@ -48,13 +49,13 @@ static int gate_pass(const struct aiospawn_reactor *reactor) {
 
 static int prepare(struct aiospawn_reactor *reactor, const struct layout *layout, const unsigned char *request) {
   struct child *child = reactor->prepared;
-  int result = launch_begin(reactor, child, layout, request);
+  int result = launch_begin(child, layout, request);
   if (result < 0) return result;
   child->private_memory = 1;
   child->slot->flight.memory = MEMORY_COPIED;
   child->keeps_sigmask = !(layout->head.flags & AIOSPAWN_SET_SIGMASK);
   launch_finish(child, &layout->head, 0);
-  result = source_watch(reactor, &child->sources[WATCHED_STATUS], 0);
+  result = source_watch(&child->sources[WATCHED_STATUS], 0);
   return result < 0 ? result : gate_open(reactor);
 }
 
@@ -65,7 +66,7 @@ int aiospawn_fork_prepare(struct aiospawn_reactor *reactor, const unsigned char 
   if (result < 0) return result;
   if (!(layout.head.flags & AIOSPAWN_FORKED)) return -EINVAL;
   aiospawn_fork_withdraw(reactor); /* of a caller who was interrupted twice */
-  reactor->prepared = child_enter(reactor);
+  reactor->prepared = child_enter(&reactor->children, reactor->epoll);
   if (!reactor->prepared) return -ENOMEM;
   reactor->forker = pthread_self();
   result = prepare(reactor, &layout, request);
@@ -79,7 +80,7 @@ void aiospawn_fork_withdraw(struct aiospawn_reactor *reactor) {
   child_close_ends(child);
   gate_close(reactor);
   reactor->prepared = NULL;
-  child_drop(reactor, child);
+  child_drop(&reactor->children, child);
 }
 
 static int pidfd_open_for(struct child *child, int pid) {
@@ -95,7 +96,7 @@ int aiospawn_fork_adopt(struct aiospawn_reactor *reactor, int pid, struct aiospa
   if (reactor->dead) return -EOWNERDEAD;
   if (!child) return -ESRCH;
   int result = pidfd_open_for(child, pid);
-  if (result == 0) result = launch_watch(reactor, child);
+  if (result == 0) result = launch_watch(child);
   if (result == 0) result = gate_pass(reactor);
   if (result < 0) return result;
   child->pid = pid;

@@ -19,6 +19,7 @@
 #include "children.h"
 #include "descriptor.h"
 #include "launcher/launcher.h"
+#include "features.h"
 #include "probe.h"
 #include "lock.h"
 #include "exit_status.h"
@@ -55,7 +56,7 @@ static void try_launcher(void *argument) {
 /* A noexec mount, a lost bit, a seccomp filter: tried, in a suspended child as in probe.c. -1: it could not be. */
 static int answers(void) {
   int pidfd, status = -1;
-  long pid = run_suspended(try_launcher, &program, (probed_features() & AIOSPAWN_HAS_CLONE3) != 0, &pidfd);
+  long pid = run_suspended(try_launcher, &program, (features_found() & AIOSPAWN_HAS_CLONE3) != 0, &pidfd);
   if (pid < 0) return is_shortage(pid) ? -1 : 0;
   if (status_of(pidfd, WEXITED, &status, NULL) == -ECHILD) status_of_reaped_soon(pidfd, &status);
   close(pidfd);

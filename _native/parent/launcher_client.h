@@ -2,7 +2,7 @@
 #ifndef AIOSPAWN_VIA_LAUNCHER_H
 #define AIOSPAWN_VIA_LAUNCHER_H
 
-#include "child/child.h"
+#include "child/launch.h"
 
 /* Would a program executed now have the privileges that this process has, no less and no more? */
 int launcher_keeps_privileges(void);

@@ -4,14 +4,14 @@
 #include <sys/wait.h>
 
 #include "aiospawn.h"
-#include "probe.h"
+#include "features.h"
 #include "reactor.h"
 #include "lock.h"
 #include "exit_status.h"
 #include "child/sys.h"
 
 static int use_number(long result) {
-  return result == -ENOSYS && (probed_features() & AIOSPAWN_UNDER_VALGRIND); /* valgrind 3.19 does not know the call */
+  return result == -ENOSYS && (features_found() & AIOSPAWN_UNDER_VALGRIND); /* valgrind 3.19 does not know the call */
 }
 
 /* The number is safe under valgrind while the child is not reaped. */
@@ -35,7 +35,7 @@ static long signal_group(const struct child *child, int signal) {
 int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal, int group) {
   if (reactor->dead) return -EOWNERDEAD;
   state_lock(); /* the pidfd must not be closed, and its number reused, under the call */
-  struct child *child = child_find(reactor, token);
+  struct child *child = child_find(&reactor->children, token);
   long result = -ESRCH;
   if (child && child->sources[WATCHED_PIDFD].fd >= 0) {
     if (group) result = signal_group(child, signal);
@@ -48,7 +48,7 @@ int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal
 int aiospawn_take_pidfd(struct aiospawn_reactor *reactor, uint64_t token) {
   if (reactor->dead) return -EOWNERDEAD;
   state_lock();
-  struct child *child = child_find(reactor, token);
+  struct child *child = child_find(&reactor->children, token);
   int fd = -ESRCH;
   if (child && child->reaped && child->sources[WATCHED_PIDFD].fd >= 0) {
     fd = child->sources[WATCHED_PIDFD].fd;
@@ -71,7 +71,7 @@ static int peek(int pidfd, int *status) {
 int aiospawn_peek(struct aiospawn_reactor *reactor, uint64_t token, int *status) {
   if (reactor->dead) return -EOWNERDEAD;
   state_lock();
-  struct child *child = child_find(reactor, token);
+  struct child *child = child_find(&reactor->children, token);
   int result = -ESRCH;
   if (child && child->reaped) {
     *status = child->status;
@@ -86,7 +86,7 @@ int aiospawn_peek(struct aiospawn_reactor *reactor, uint64_t token, int *status)
 int aiospawn_dup_pidfd(struct aiospawn_reactor *reactor, uint64_t token) {
   if (reactor->dead) return -EOWNERDEAD;
   state_lock();
-  struct child *child = child_find(reactor, token);
+  struct child *child = child_find(&reactor->children, token);
   int fd = -1, error = -ESRCH;
   if (child && !child->reaped && child->sources[WATCHED_PIDFD].fd >= 0) {
     fd = fcntl(child->sources[WATCHED_PIDFD].fd, F_DUPFD_CLOEXEC, 3);

@@ -12,7 +12,7 @@
 
 static int find_stream(const struct aiospawn_reactor *reactor, uint64_t token, int stream, struct source **source) {
   if (reactor->dead) return -EOWNERDEAD;
-  struct child *child = child_find(reactor, token);
+  struct child *child = child_find(&reactor->children, token);
   if (!child || stream < 0 || stream >= AIOSPAWN_STREAMS) return -ESRCH;
   *source = &child->sources[stream];
   return (*source)->fd < 0 ? -EBADF : 0;
@@ -29,7 +29,7 @@ int aiospawn_watch(struct aiospawn_reactor *reactor, uint64_t token, int stream,
   int found = find_stream(reactor, token, stream, &source);
   if (found < 0) return found;
   if (how == AIOSPAWN_WATCH_WRITE) source_enlarge(source);
-  return source_watch(reactor, source, masks[how]);
+  return source_watch(source, masks[how]);
 }
 
 int aiospawn_stream(struct aiospawn_reactor *reactor, uint64_t token, int stream) {
@@ -49,7 +49,7 @@ int aiospawn_disown(struct aiospawn_reactor *reactor, uint64_t token, int stream
 int aiospawn_shut(struct aiospawn_reactor *reactor, uint64_t token, int stream) {
   struct source *source;
   int found = find_stream(reactor, token, stream, &source);
-  if (found == 0) source_shut(reactor, source);
+  if (found == 0) child_shut(source);
   return found;
 }
 

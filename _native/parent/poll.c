@@ -73,20 +73,20 @@ static enum verdict verdict_of(const struct child *child) {
 }
 
 static void end_of_stream(struct drain *drain, struct source *source, int error) {
-  if (source->disowned) source_watch(drain->reactor, source, NO_MASK);
-  else source_shut(drain->reactor, source);
+  if (source->disowned) source_watch(source, NO_MASK);
+  else child_shut(source);
   emit(drain, source->child, AIOSPAWN_EOF, source->index)->value = error;
 }
 
-static void park(struct drain *drain, struct source *source) {
+static void park(struct source *source) {
   source->parked = 1;
-  source_watch(drain->reactor, source, NO_MASK);
+  source_watch(source, NO_MASK);
 }
 
 static void unpark(struct drain *drain, struct source *source) {
   if (!source->parked) return;
   source->parked = 0;
-  int result = source_watch(drain->reactor, source, source->mask);
+  int result = source_watch(source, source->mask);
   if (result < 0) end_of_stream(drain, source, -result);
 }
 
@@ -122,10 +122,10 @@ static void read_status(struct drain *drain, struct child *child, int ended) {
     child_leave_memory(child);
   }
   if (words && !record && !ended) {
-    if (child->via_launcher) source_watch(drain->reactor, status, 0); /* not woken for the "a" behind an "l" */
+    if (child->via_launcher) source_watch(status, 0); /* not woken for the "a" behind an "l" */
     return;
   }
-  source_shut(drain->reactor, status);
+  child_shut(status);
   if (!record) {
     left_memory(drain, child);
     return;
@@ -145,7 +145,7 @@ static int has_executed(const struct child *child) {
 static void settle(struct drain *drain, struct child *child) {
   if (child->state == LAUNCHING) read_status(drain, child, 0);
   if (child->state != LAUNCHING || !has_executed(child)) return;
-  source_shut(drain->reactor, &child->sources[WATCHED_STATUS]);
+  child_shut(&child->sources[WATCHED_STATUS]);
   left_memory(drain, child);
 }
 
@@ -233,7 +233,7 @@ static void report_end(struct drain *drain, struct source *source, int error) {
   if (source->mask == EPOLLIN) {
     end_of_stream(drain, source, error);
   } else {
-    source_watch(drain->reactor, source, NO_MASK);
+    source_watch(source, NO_MASK);
     emit(drain, source->child, AIOSPAWN_READER_GONE, source->index);
   }
 }
@@ -297,9 +297,9 @@ static void reap(struct drain *drain, struct child *child) {
   child->status = status;
   state_unlock();
   if (result == 0) return;
-  source_shut(drain->reactor, &child->sources[WATCHED_STATUS]);
-  if (child->keep_pidfd) source_watch(drain->reactor, pidfd, NO_MASK);
-  else source_shut(drain->reactor, pidfd);
+  child_shut(&child->sources[WATCHED_STATUS]);
+  if (child->keep_pidfd) source_watch(pidfd, NO_MASK);
+  else child_shut(pidfd);
   if (child->state == FAILING) {
     child_leave_memory(child);
     failed(drain, child);
@@ -329,7 +329,7 @@ static int is_pipe(const struct source *source) { return source->index < WATCHED
 
 static void handle_pipe(struct drain *drain, struct source *source, uint32_t ready) {
   settle(drain, source->child);
-  if (source->child->state != STARTED) park(drain, source);
+  if (source->child->state != STARTED) park(source);
   else if (source->mask == EPOLLIN) read_pipe(drain, source, ready);
   else write_pipe(drain, source, ready);
 }

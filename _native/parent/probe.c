@@ -24,12 +24,10 @@
 #include "aiospawn.h"
 #include "child/clone.h"
 #include "exit_status.h"
+#include "features.h"
 #include "child/sys.h"
 
-static uint32_t features;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-uint32_t probed_features(void) { return __atomic_load_n(&features, __ATOMIC_ACQUIRE); }
 
 struct trial {
   volatile int32_t memory_is_shared;
@@ -168,8 +166,8 @@ uint32_t aiospawn_probe(uint32_t without) {
   if (!done) {
     uint32_t found = probe(without);
     done = !(found & AIOSPAWN_SHORTAGE);
-    __atomic_store_n(&features, found, __ATOMIC_RELEASE);
+    features_set(found);
   }
   pthread_mutex_unlock(&lock);
-  return probed_features();
+  return features_found();
 }

@@ -5,8 +5,6 @@
 
 /* Is this negated errno one that may pass: no descriptor, process or memory was left? */
 int is_shortage(long error);
-/* The result of aiospawn_probe(), 0 before. */
-uint32_t probed_features(void);
 
 /* Would a child made now be the first process of a PID namespace? When that one ends, no other can be made there: it is not
  * for trying. */

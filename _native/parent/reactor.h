@@ -35,6 +35,9 @@ struct aiospawn_reactor {
   uint8_t closed;
 };
 
+/* All reactors of the process, with the state lock held: a reactor's descriptor and its place in the list come and go together. */
+void reactors_add(struct aiospawn_reactor *reactor);
+void reactors_remove(struct aiospawn_reactor *reactor);
 /* In the child of a fork: every reactor is dead, and what it held is closed. */
 void reactors_let_go(void);
 

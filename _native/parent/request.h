@@ -3,7 +3,7 @@
 #ifndef AIOSPAWN_REQUEST_H
 #define AIOSPAWN_REQUEST_H
 
-#include "child/child.h"
+#include "child/launch.h"
 
 struct layout {                    /* where the parts of a request lie, and what its pointer arrays need */
   struct aiospawn_request head;

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "child/child.h"
+#include "child/launch.h"
 
 enum { SLOT_STACK = 64 * 1024 };  /* the contract of hooks: at least this much, a guard page below */
 

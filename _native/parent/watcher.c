@@ -5,21 +5,19 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "children.h"
-#include "reactor.h"
 #include "lock.h"
 
 static int enlarged; /* pipes */
 
-int source_watch(const struct aiospawn_reactor *reactor, struct source *source, uint32_t mask) {
+int source_watch(struct source *source, uint32_t mask) {
   if (mask == NO_MASK) {
-    if (source->added) epoll_ctl(reactor->epoll, EPOLL_CTL_DEL, source->fd, NULL);
+    if (source->added) epoll_ctl(source->epoll, EPOLL_CTL_DEL, source->fd, NULL);
     source->added = 0;
     return 0;
   }
   if (source->added && source->mask == mask) return 0;
   struct epoll_event event = {.events = mask, .data.ptr = source};
-  if (epoll_ctl(reactor->epoll, source->added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, source->fd, &event) == -1) return -errno;
+  if (epoll_ctl(source->epoll, source->added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, source->fd, &event) == -1) return -errno;
   source->added = 1;
   source->mask = mask;
   return 0;
@@ -36,17 +34,9 @@ void source_enlarge(struct source *source) {
   __atomic_add_fetch(&enlarged, 1, __ATOMIC_RELAXED);
 }
 
-/* The last close of a terminal's parent side hangs up on a session that is still alive: it waits for the exit. Not where it is
- * disowned: then its number is free from now on, and must not be kept as the terminal's. */
-void source_shut(const struct aiospawn_reactor *reactor, struct source *source) {
-  int stays = source->terminal && !source->disowned && source->child->pid && !source->child->reaped;
-  if (stays) source_watch(reactor, source, NO_MASK);
-  else source_close(reactor, source);
-}
-
-void source_close(const struct aiospawn_reactor *reactor, struct source *source) {
+void source_close(struct source *source) {
   if (source->fd < 0) return;
-  source_watch(reactor, source, NO_MASK);
+  source_watch(source, NO_MASK);
   state_lock();
   if (!source->disowned) close(source->fd);
   source->fd = -1;

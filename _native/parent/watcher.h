@@ -1,7 +1,7 @@
 /* A descriptor of a child that the reactor watches: a pipe end of the parent's, the status pipe, the pidfd.
  *
- * The source owns its descriptor, until that is disowned: then its owner closes it, after source_shut() or source_close() have
- * taken it out of the set. */
+ * The source owns its descriptor, until that is disowned: then its owner closes it, after source_close() has taken it out of
+ * the set. */
 #ifndef AIOSPAWN_SOURCE_H
 #define AIOSPAWN_SOURCE_H
 
@@ -15,6 +15,7 @@ struct child;
  * no event can outlive what it points to. */
 struct source {
   struct child *child;
+  int32_t epoll;                   /* the set it is watched in, the reactor's */
   int32_t fd;                      /* -1: closed. Changed only under the state lock */
   uint8_t index;                   /* enum watched; below WATCHED_STATUS the stream */
   uint8_t added;                   /* in the epoll set */
@@ -31,13 +32,11 @@ struct source {
 };
 
 /* Puts the source into the set, changes its mask, or takes it out (mask NO_MASK). 0 or a negated errno. */
-int source_watch(const struct aiospawn_reactor *reactor, struct source *source, uint32_t mask);
+int source_watch(struct source *source, uint32_t mask);
 /* Makes a pipe that was found full larger, once. Its capacity counts against the user's limit (pipe(7)), so not from the start. */
 void source_enlarge(struct source *source);
 /* Out of the set, then closed unless disowned: an entry would survive the close while another process has the file. */
-void source_close(const struct aiospawn_reactor *reactor, struct source *source);
-/* The same, but that a terminal stays open as long as its child lives. */
-void source_shut(const struct aiospawn_reactor *reactor, struct source *source);
+void source_close(struct source *source);
 
 /* In the child of a fork: of what was enlarged nothing is left. */
 void sources_after_fork(void);

@@ -1,11 +1,11 @@
 /* The kernel's structures as the native part writes them down. */
 #include "child/clone.c"
 #include "parent/exit_status.c"
-#include "child/step_process.c"
+#include "child/step_signals.c"
 
 #include "layout.h"
 
-uint32_t probed_features(void) { return 0; }
+uint32_t features_found(void) { return 0; }
 
 void ours(char *text) {
   TELL("sigaction", struct kernel_sigaction, 4, handler, flags, restorer, mask);

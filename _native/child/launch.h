@@ -1,0 +1,58 @@
+/* One launch as its child reads it, from the clone to the execve.
+ *
+ * The parent owns it: it lies in the slot that the child borrows, and is written before the clone. */
+#ifndef AIOSPAWN_CHILD_LAUNCH_H
+#define AIOSPAWN_CHILD_LAUNCH_H
+
+#include "aiospawn.h"
+
+enum { LANDING_WORDS = 2 };        /* of 64 bits, one for each number of the reserved block */
+
+/* Everything one child in flight reads. It lies in the slot that the child borrows, beside its stack, and is written by the
+ * parent before the clone; the child writes nothing but its stack, `left`, and `alive`. */
+struct flight {
+  const struct aiospawn_step *steps;
+  uint32_t step_count;
+  const unsigned char *data;
+  const char *const *candidates;   /* NULL-terminated, like the two below */
+  const char **arguments;
+  const char *const *variables;
+  int status;                      /* write end of the status pipe */
+  int ends[AIOSPAWN_ENDS];         /* the child's ends of the pipes, on numbers that no step writes to, or -1 */
+  int top;                         /* the highest descriptor number that the steps write to */
+  int program;                     /* descriptor of the program, instead of candidates, or AIOSPAWN_NO_FD */
+  uint32_t first_index;            /* of the steps within the request */
+  uint32_t execve_kind;            /* what a failing execve is told as: STEP_EXECVE, or STEP_LAUNCHER on the way there */
+  int landing;                     /* the first of the child's numbers in a shared table, or -1: it has a table of its own */
+  int landing_block, landing_beyond; /* the block's first number, and the first beyond it */
+  uint64_t siblings[LANDING_WORDS]; /* with a table of its own: the block's numbers that hold ends of other children, by bit */
+  unsigned inherits;               /* with a shared table: the streams to take over, by bit */
+  int awaited;                     /* with a shared table: the parent waits until the child has left it, and is not told else */
+  int memory;                      /* enum flight_memory */
+  int clear_handlers;              /* the clone could not do it */
+  int has_close_range;
+  uint64_t mask;                   /* the signal mask for the program */
+  int32_t left;                    /* set by the child when it has left the shared table */
+  char numbers[AIOSPAWN_ENDS * 12]; /* argv[0] of the launcher: the ends */
+  int32_t alive;                   /* the kernel clears it (CLONE_CHILD_CLEARTID) when the child has left this memory */
+};
+
+enum flight_memory { MEMORY_SHARED, MEMORY_COPIED, MEMORY_LAUNCHERS }; /* with the parent; from it; nothing of it is there */
+
+enum { EXIT_LOST = 127 };          /* the exit status of a child that has nobody to report to */
+
+/* Of `alive`: an awaited child makes ALIVE of it when it has left the table, or finds that it has been given up. */
+enum { ALIVE_IN_TABLE = 1, ALIVE = 2, GIVEN_UP = 3 };
+
+/* What a child that cannot go on writes to the status pipe, smaller than PIPE_BUF, so in one piece. */
+struct failure {
+  int32_t error;
+  uint16_t kind;                   /* enum aiospawn_step_kind */
+  uint16_t index;
+};
+
+/* Duplicates a descriptor, close-on-exec, onto a number above 2 that no step writes to: above the top, or between the numbers of
+ * the steps where the top is too near to RLIMIT_NOFILE. The number or a negated errno. */
+long launch_duplicate(const struct flight *flight, int fd);
+
+#endif

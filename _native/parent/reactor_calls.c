@@ -1,0 +1,99 @@
+/* What Python asks of a reactor itself: to be opened and closed. For the thread that runs the loop. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "atfork.h"
+#include "descriptor.h"
+#include "lock.h"
+#include "orphans.h"
+#include "reactor.h"
+
+static struct reactor_memory *spare_memory; /* of reactors that were closed; guarded by the state lock */
+
+static struct reactor_memory *memory_acquire(void) {
+  state_lock();
+  struct reactor_memory *memory = spare_memory;
+  if (memory) spare_memory = memory->next;
+  state_unlock();
+  return memory ? memory : malloc(sizeof *memory);
+}
+
+static void memory_release(struct reactor_memory *memory) {
+  state_lock();
+  memory->next = spare_memory;
+  spare_memory = memory;
+  state_unlock();
+}
+
+/* Its descriptor and its place in the list come under one lock, so that a fork finds both or none. */
+static int set_open(struct aiospawn_reactor *reactor) {
+  state_lock();
+  reactor->epoll = epoll_create1(EPOLL_CLOEXEC);
+  /* Not 0, 1 or 2, in a parent without standard streams: libuv refuses to watch those. */
+  int error = reactor->epoll == -1 ? -errno : descriptor_lift(&reactor->epoll, 3);
+  if (error == 0) reactors_add(reactor);
+  state_unlock();
+  return error;
+}
+
+/* As they came: else a fork would close a number that may be another thread's by then. */
+static void set_close(struct aiospawn_reactor *reactor) {
+  state_lock();
+  if (!reactor->dead) close(reactor->epoll);
+  reactors_remove(reactor);
+  reactor->closed = reactor->dead = 1;
+  state_unlock();
+}
+
+struct aiospawn_reactor *aiospawn_reactor_open(int suspend, int *error) {
+  fork_handlers_install();
+  left_reap(LEFT_ALL);
+  *error = -ENOMEM;
+  struct aiospawn_reactor *reactor = calloc(1, sizeof *reactor);
+  if (!reactor) return NULL;
+  reactor->memory = memory_acquire();
+  if (!reactor->memory) goto free_reactor;
+  reactor->suspend = suspend != 0;
+  reactor->gate[0] = reactor->gate[1] = -1;
+  reactor->batch.events = reactor->memory->events;
+  reactor->batch.data = reactor->memory->data;
+  reactor->batch.usage = (const unsigned char *)reactor->memory->usage;
+  *error = set_open(reactor);
+  if (*error < 0) goto release_memory;
+  return reactor;
+release_memory:
+  memory_release(reactor->memory);
+free_reactor:
+  free(reactor);
+  return NULL;
+}
+
+int aiospawn_reactor_epoll(const struct aiospawn_reactor *reactor) { return reactor->epoll; }
+
+struct aiospawn_batch *aiospawn_reactor_batch(struct aiospawn_reactor *reactor) { return &reactor->batch; }
+
+void aiospawn_reactor_close(struct aiospawn_reactor *reactor) {
+  if (reactor->closed) return;
+  aiospawn_fork_withdraw(reactor);
+  if (!reactor->dead) children_close(&reactor->children);
+  children_free(&reactor->children, reactor->dead);
+  set_close(reactor);
+  left_reap(LEFT_ALL);
+  reactor->batch.head = reactor->batch.count = 0;
+}
+
+void aiospawn_reactor_free(struct aiospawn_reactor *reactor) {
+  aiospawn_reactor_close(reactor);
+  memory_release(reactor->memory);
+  free(reactor);
+}
+
+int aiospawn_release(struct aiospawn_reactor *reactor, uint64_t token) {
+  if (reactor->dead) return -EOWNERDEAD;
+  struct child *child = child_find(&reactor->children, token);
+  if (!child) return -ESRCH;
+  child_drop(&reactor->children, child);
+  return 0;
+}
