@@ -13,6 +13,8 @@ from paths import ROOT
 
 import aiospawn
 
+pytestmark = pytest.mark.once
+
 DOCUMENT = (ROOT / "docs" / "api.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```\n\n```output\n(.*?)```", DOCUMENT, re.DOTALL)
 (RECIPE,) = re.findall(r"```python\n(from opentelemetry.*?)```", DOCUMENT, re.DOTALL)

@@ -24,6 +24,8 @@ from aiospawn.cli._bench import _cases, _document, _overcommit, _results, _round
 from aiospawn.cli._bench._scale import FULL, QUICK
 from aiospawn.cli._bench._worker import _heart
 
+pytestmark = pytest.mark.once
+
 UVLOOP = importlib.util.find_spec("uvloop") is not None
 LOOPS = {"asyncio", "aiospawn"} | ({"uvloop", "aiospawn on uvloop"} if UVLOOP else set())
 FIGURE = {"loop": "stall_worst_ms", "pipes": "mib_per_s"}  # of the others: per_s

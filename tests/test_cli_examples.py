@@ -14,6 +14,8 @@ from paths import ROOT
 
 from aiospawn.cli import _main
 
+pytestmark = pytest.mark.once
+
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONSOLES = [
     pytest.param(block, id=f"{path.name}-{number}")

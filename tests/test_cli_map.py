@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.once
+
 # `exit N` where the argument is N; with --shell it may be written as it is in a shell.
 EXIT = ("sh", "-c", 'exit "$0"')
 

@@ -14,6 +14,8 @@ from forked import Said, aiospawn
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.once
+
 AT_ONCE = ("--restart-sec", "0", "--restart-jitter", "0")
 
 

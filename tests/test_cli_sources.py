@@ -12,6 +12,8 @@ import pytest
 from command_line import assert_refused, assert_refused_in_process
 from map_command import MAP, logged, output, run
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:

@@ -13,6 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.once
+
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 concurrent = pytest.mark.parametrize("variant", fresh.CONCURRENT)
 crowds = pytest.mark.parametrize("crowd", [0, 300], ids=["few", "crowded"])

@@ -15,6 +15,8 @@ import aiospawn
 if TYPE_CHECKING:
     import pathlib
 
+pytestmark = pytest.mark.once
+
 CLOSED = [closed for count in range(4) for closed in itertools.combinations(range(3), count)]
 # The seeds make every run the same. With DESCRIPTOR_EXAMPLES=N there are N new examples each time.
 _EXAMPLES = int(os.environ.get("DESCRIPTOR_EXAMPLES", "0"))

@@ -11,6 +11,8 @@ from paths import ROOT
 
 import aiospawn
 
+pytestmark = pytest.mark.once
+
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 

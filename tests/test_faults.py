@@ -11,6 +11,8 @@ from fault_target import PRIVILEGES
 from faults import BAD, DOCUMENT, Cell, cells_of, documented, struck
 from place import ALL_CAPABILITIES, lacks
 
+pytestmark = pytest.mark.once
+
 STRUCK = 40  # of the table's; a prime distance spreads them over shapes, calls and errors
 
 

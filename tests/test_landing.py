@@ -10,6 +10,8 @@ import pytest
 if TYPE_CHECKING:
     import pathlib
 
+pytestmark = pytest.mark.once
+
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 routes = pytest.mark.parametrize(
     ("via", "crowd"), [("", 0), ("", 400), ("launcher", 400)], ids=["copied", "landing", "through the launcher"]

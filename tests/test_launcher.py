@@ -9,6 +9,8 @@ from place import lacks
 
 import aiospawn
 
+pytestmark = pytest.mark.once
+
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 crowds = pytest.mark.parametrize("crowd", [0, 400], ids=["few", "crowded"])
 

@@ -20,6 +20,8 @@ import aiospawn
 if TYPE_CHECKING:
     import pathlib
 
+pytestmark = pytest.mark.once
+
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 crowds = pytest.mark.parametrize("crowd", [0, 400], ids=["few", "crowded"])
 

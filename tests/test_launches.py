@@ -12,6 +12,8 @@ from native_launches import build, launches
 if TYPE_CHECKING:
     import pathlib
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> list[pathlib.Path]:

@@ -11,6 +11,8 @@ from paths import NATIVE
 
 import aiospawn
 
+pytestmark = pytest.mark.once
+
 PACKAGE = pathlib.Path(aiospawn.__file__).parent
 
 ORDER = ("_errors", "_options", "_binding", "_request", "_termination", "_asyncio", "_commands", "_map")

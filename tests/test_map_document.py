@@ -10,6 +10,8 @@ from paths import ROOT
 
 import aiospawn
 
+pytestmark = pytest.mark.once
+
 DOCUMENT = (ROOT / "docs" / "map.md").read_text()
 PROGRAMS = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
 

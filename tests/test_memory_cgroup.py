@@ -41,7 +41,10 @@ def _controller() -> Controller | None:
 
 LIMIT = 4 << 20
 CONTROLLER = _controller()
-pytestmark = pytest.mark.skipif(CONTROLLER is None or os.getuid() != 0, reason="no memory controller to make a cgroup with")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(CONTROLLER is None or os.getuid() != 0, reason="no memory controller to make a cgroup with"),
+]
 
 
 @pytest.fixture

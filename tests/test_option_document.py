@@ -14,6 +14,8 @@ from aiospawn._options.options import Options, validated
 from aiospawn._request import request
 from aiospawn._request import steps as _steps
 
+pytestmark = pytest.mark.once
+
 
 class Described(NamedTuple):
     value: str

@@ -10,6 +10,8 @@ import sys
 import pytest
 from place import lacks
 
+pytestmark = pytest.mark.once
+
 SCRIPT = pathlib.Path(__file__).with_name("recycled_pids.py")
 
 

@@ -10,6 +10,8 @@ import fresh
 import pytest
 from paths import ROOT
 
+pytestmark = pytest.mark.once
+
 _DOCUMENT = (ROOT / "docs" / "security.md").read_text()
 _ROWS: list[tuple[str, str]] = re.findall(r"^\| `(\w+)` \| .* \| (launches|hands over|an error)", _DOCUMENT, re.MULTILINE)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fresh
 import pytest
 
+pytestmark = pytest.mark.once
+
 # The launcher is held at its execve, and all of its memory is read.
 _PROGRAM = """
 import asyncio, contextlib, os, threading

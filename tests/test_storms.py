@@ -8,6 +8,8 @@ import sys
 import pytest
 import soak
 
+pytestmark = pytest.mark.once
+
 HERE = pathlib.Path(__file__).parent
 
 

@@ -11,6 +11,8 @@ import fresh
 import pytest
 from process_trees import lives
 
+pytestmark = pytest.mark.once
+
 _PROGRAM = """
 import asyncio, os
 import aiospawn, fresh, test_ending

@@ -8,6 +8,8 @@ slow to execute its program.
 import fresh
 import pytest
 
+pytestmark = pytest.mark.once
+
 _FRAME = """
 import asyncio, os, pathlib, socket, subprocess, tempfile, threading, time
 import aiospawn, fresh, seccomp

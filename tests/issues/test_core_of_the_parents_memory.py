@@ -10,6 +10,8 @@ import fresh
 import pytest
 from compiled import library
 
+pytestmark = pytest.mark.once
+
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 crowds = pytest.mark.parametrize("crowd", [0, 400], ids=["few", "crowded"])
 

@@ -6,6 +6,8 @@ The child's ends of the pipes were put above the numbers that the child is to ha
 import fresh
 import pytest
 
+pytestmark = pytest.mark.once
+
 _LIMIT = 64
 _PROGRAM = """
 import asyncio, os, resource, subprocess

@@ -4,6 +4,8 @@ import fresh
 import pytest
 from place import lacks
 
+pytestmark = pytest.mark.once
+
 _FRAME = """
 import asyncio, contextlib, logging, os, signal
 import aiospawn, fresh

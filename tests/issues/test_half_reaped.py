@@ -8,6 +8,8 @@ from compiled import library
 
 import aiospawn
 
+pytestmark = pytest.mark.once
+
 _PROGRAM = """
 import asyncio, logging, os, sys
 import aiospawn, fresh

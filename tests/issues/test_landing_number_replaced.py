@@ -6,6 +6,8 @@ The numbers before it, filled already, stayed open in the parent: the end of the
 import fresh
 import pytest
 
+pytestmark = pytest.mark.once
+
 _PROGRAM = """
 import asyncio, os
 import aiospawn, fresh

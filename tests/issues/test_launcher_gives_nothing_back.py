@@ -8,6 +8,8 @@ import fresh
 import pytest
 from place import lacks
 
+pytestmark = pytest.mark.once
+
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 
 _FRAME = """

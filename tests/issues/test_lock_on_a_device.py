@@ -3,6 +3,8 @@
 import fresh
 import pytest
 
+pytestmark = pytest.mark.once
+
 _PROGRAM = """
 import asyncio, fcntl, os, tempfile
 import aiospawn, fresh

@@ -7,6 +7,8 @@ import sys
 import pytest
 from place import lacks
 
+pytestmark = pytest.mark.once
+
 # The interpreter is the first process of its PID namespace, which inherits the orphans.
 _SCRIPT = """
 import asyncio, os, signal, sys

@@ -6,6 +6,8 @@ The descriptor has to be there when the child takes the step. subprocess closes 
 import fresh
 import pytest
 
+pytestmark = pytest.mark.once
+
 _PROGRAM = """
 import asyncio, os, tempfile
 import aiospawn, fresh

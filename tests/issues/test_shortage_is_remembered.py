@@ -3,6 +3,8 @@
 import fresh
 import pytest
 
+pytestmark = pytest.mark.once
+
 _PROGRAM = """
 import asyncio, os, resource
 import aiospawn, fresh

@@ -6,6 +6,8 @@ A debugger, or SIGSTOP, stops a child there; the loop stood still until it went 
 import fresh
 import pytest
 
+pytestmark = pytest.mark.once
+
 _PROGRAM = """
 import asyncio, os, tempfile, threading
 import aiospawn, fresh, seccomp

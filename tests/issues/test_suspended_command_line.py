@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+pytestmark = pytest.mark.once
+
 COMMAND = f"{sys.executable} -P -m aiospawn"
 LIMIT_S = 50
 

@@ -17,6 +17,8 @@ import pytest
 if TYPE_CHECKING:
     import pathlib
 
+pytestmark = pytest.mark.once
+
 # What anyio's conftest.py imports for tests of TLS, which are not run here.
 _TRUSTME = "class CA: pass\n"
 
