@@ -141,6 +141,54 @@ def test_tag() -> None:
     assert result.stderr == "a b\tno endc\tno end"
 
 
+def test_tagstring() -> None:
+    """A text of one's own, in which replacement strings are replaced."""
+    assert (
+        output("-k", "--tagstring", "{#}/{%} {/.}:", "echo", ":::", "/a/b.c", "/d e") == "1/1 b:\t/a/b.c\n2/2 d e:\t/d e\n"
+    )
+    assert output("-j1", "-k", "--tagstring", "plain", "echo", ":::", "a", "b") == "plain\ta\nplain\tb\n"
+
+
+def test_line_buffer(tmp_path: Path) -> None:
+    """A line of each job while both run, whole, though it was written in parts; the last line without an end as it is."""
+    script = "printf a$0; printf 'b\\n'; while [ ! -e $1/go ]; do sleep 0.02; done; printf end"
+    command = [
+        *MAP,
+        "-j2",
+        "--line-buffer",
+        "--tag",
+        "--joblog",
+        str(tmp_path / "log"),
+        "sh",
+        "-c",
+        script,
+        "{}",
+        str(tmp_path),
+    ]
+    with subprocess.Popen([*command, ":::", "1", "2"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert sorted([process.stdout.readline(), process.stdout.readline()]) == ["1\ta1b\n", "2\ta2b\n"]
+        finally:
+            (tmp_path / "go").touch()
+        assert process.communicate()[0] in ("1\tend2\tend", "2\tend1\tend")
+    assert [line.split("\t")[5] for line in (tmp_path / "log").read_text().splitlines()[1:]] == ["7", "7"]
+
+
+def test_line_buffer_in_order(tmp_path: Path) -> None:
+    """With -k the first job's as it writes them, the second's behind them though it was faster; `--results` has all."""
+    script = "echo $0; [ $0 = 2 ] || while [ ! -e $1/go ]; do sleep 0.02; done; echo end $0"
+    command = [*MAP, "-j2", "-k", "--lb", "--results", str(tmp_path / "all"), "sh", "-c", script, "{}", str(tmp_path)]
+    with subprocess.Popen([*command, ":::", "1", "2"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "1\n"
+        finally:
+            (tmp_path / "go").touch()
+        assert process.communicate()[0] == "end 1\n2\nend 2\n"
+    assert (tmp_path / "all" / "1" / "2" / "stdout").read_text() == "2\nend 2\n"
+
+
 def test_big_output() -> None:
     """Far more than a pipe holds."""
     script = "head -c 3000000 /dev/zero; head -c 1000000 /dev/zero >&2"
@@ -469,7 +517,8 @@ def test_hangup(tmp_path: Path) -> None:
         ("--load 0", "--load"), ("--halt sometimes", "sometimes"), ("--halt now,fail=0", "now,fail=0"),
         ("--resume", "--joblog"), ("--resume-failed", "--joblog"), ("--joblog /nonexistent/log", "/nonexistent/log"),
         ("--joblog /", "--joblog"), ("--results /dev/null/x", "--results"), ("-a /nonexistent", "-a"), ("-0", "-0"),
-        ("-u --tag", "--tag"), ("-u -k", "--keep-order"), ("-u --results x", "--results"), ("--nonsense", "--nonsense"),
+        ("-u --tag", "--tag"), ("-u --line-buffer", "--line-buffer"), ("--tag --tagstring x", "--tagstring"),
+        ("--tagstring {3}", "{3}"), ("-u -k", "--keep-order"), ("-u --results x", "--results"), ("--nonsense", "--nonsense"),
         ("--nice 99", "99"), ("--user nobody-at-all", "nobody-at-all"), ("--rlimit x", "--rlimit"), ("--retr 3", "--retr"),
     ],
 )  # fmt: skip

@@ -34,6 +34,7 @@ EXAMPLES = """\
   $ ls *.log | aiospawn map -k --link echo {2}: {1.} :::: - ::: even odd
   $ aiospawn map -k --colsep : echo {1} is at home in {6} :::: /etc/passwd
   $ ls *.log | aiospawn map -n 2 wc -l
+  $ aiospawn map --line-buffer --tagstring '{#} {/}' tail -n 2 ::: *.log
 """
 _SOURCES = """\
 Behind ::: are arguments, behind :::: files that have one in each line. Where
@@ -92,7 +93,9 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("-k", "--keep-order", action="store_true", help="output in the order of the arguments, not as jobs end")
     add("-u", "--ungroup", action="store_true", help="jobs write for themselves, between each other")
+    add("--line-buffer", "--lb", action="store_true", help="write each line of output as soon as it is there")
     add("--tag", action="store_true", help="begin each line of output with the arguments and a tab")
+    add("--tagstring", metavar="TEXT", help="begin each line with TEXT and a tab; {} and the like are replaced in it")
     add("--bar", action="store_true", help="show a progress bar; all arguments are read first")
     add("--joblog", metavar="FILE", help="write a line for each job that has ended to FILE")
     add("--resume", action="store_true", help="go on with the job log: jobs that it has are not run")
@@ -124,7 +127,8 @@ def run(options: argparse.Namespace) -> int:
             log = JobLog(options.joblog, resume=_resumes(options), retry_failed=options.resume_failed)
             stack.callback(log.close)
         results = Results(options.results, width) if options.results is not None and not options.dry_run else None
-        session = Session(options, template, log, results)
+        tags = _tags(options, width)
+        session = Session(options, template, tags, log, results)
         with Interrupts() as interrupts, asyncio.Runner(loop_factory=SuspendableLoop) as runner:
             try:
                 with Suspension(runner.get_loop()):
@@ -136,6 +140,13 @@ def run(options: argparse.Namespace) -> int:
     if session.fault is not None:
         raise session.fault
     return status
+
+
+def _tags(options: argparse.Namespace, width: int | None) -> Template | None:
+    """What each line of a job begins with."""
+    if options.tagstring is not None:
+        return Template([options.tagstring], shell=False, width=width, adds=False)
+    return Template(["{}"], shell=False, width=width) if options.tag else None
 
 
 def _resumes(options: argparse.Namespace) -> bool:
@@ -167,8 +178,10 @@ def _refuse_contradictions(options: argparse.Namespace, words: list[str], source
         raise UsageError(f"-n 0 {'and --results' if words else 'without a command'}: a job needs an argument for that")
     if _resumes(options) and options.joblog is None:
         raise UsageError("--resume and --resume-failed need --joblog FILE")
-    for name in ("tag", "keep_order", "results"):
-        if options.ungroup and getattr(options, name):
+    if options.tag and options.tagstring is not None:
+        raise UsageError("--tag and --tagstring: a line has one tag")
+    for name in ("tag", "tagstring", "line_buffer", "keep_order", "results"):
+        if options.ungroup and getattr(options, name) not in (None, False):
             raise UsageError(f"-u and --{name.replace('_', '-')}: jobs that write for themselves cannot have that")
 
 

@@ -16,17 +16,16 @@ _DOTS = {".": "\\.", "..": "\\.."}
 
 
 class Printer:
-    """Writes to standard output and error, without a buffer of its own. `tag`: each line begins with the arguments."""
+    """Writes to standard output and error, without a buffer of its own."""
 
-    def __init__(self, *, tag: bool) -> None:
-        self._tag = tag
+    def write(self, descriptor: int, tag: bytes, output: bytes) -> None:
+        """Whole lines, or all of a job's output. `tag`: what each line begins with.
 
-    def write(self, descriptor: int, arguments: tuple[str, ...], output: bytes) -> None:
-        """All of a job's output. Raises OSError, BrokenPipeError where the reader has gone."""
+        Raises OSError, BrokenPipeError where the reader has gone.
+        """
         if not output:
             return
-        if self._tag:
-            tag = os.fsencode(" ".join(arguments)) + b"\t"
+        if tag:
             output = tag + output[:-1].replace(b"\n", b"\n" + tag) + output[-1:]
         written = os.write(descriptor, output)
         while written < len(output):

@@ -61,8 +61,8 @@ class Template:
     argument that a job has not, nothing is left.
     """
 
-    def __init__(self, words: Sequence[str], *, shell: bool, width: int | None = 1) -> None:
-        """`width`: how many arguments a job has at most, where that is known.
+    def __init__(self, words: Sequence[str], *, shell: bool, width: int | None = 1, adds: bool = True) -> None:
+        """`width`: how many arguments a job has at most, where that is known. `adds`: those that are nowhere in it.
 
         Raises UsageError for the place of an argument that no job has.
         """
@@ -70,7 +70,7 @@ class Template:
         for match in found:
             if match[1] and width is not None and abs(int(match[1])) > width:
                 raise UsageError(f"{match[0]}: a job has {width or 'no'} argument{'' if width == 1 else 's'}")
-        if words and not found and width != 0:
+        if adds and words and not found and width != 0:
             words = [*words, "{}"]
         self.has_slot = any(match[3] == "%" for match in found)
         """Whether a command depends on the slot it is run in."""

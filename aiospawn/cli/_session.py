@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import aiospawn
 from . import _child, _pace, _status
 from ._errors import UsageError
 from ._joblog import TIMED_OUT, Job
+from ._line_buffer import LineBuffer
 from ._output import Printer
 from ._replace import shown
 
@@ -40,19 +42,31 @@ class _Task(NamedTuple):
     number: int
     arguments: Record
     command: list[str] | str
+    tag: bytes = b""
+    """What each line of its output begins with."""
 
 
 class Session:
     """One map."""
 
-    def __init__(self, options: argparse.Namespace, template: Template, log: JobLog | None, results: Results | None) -> None:
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        template: Template,
+        tags: Template | None,
+        log: JobLog | None,
+        results: Results | None,
+    ) -> None:
         self.fault: UsageError | None = None
         """What an argument or the job log is found to be wrong in. No more jobs are started then; those that run end."""
         self._options = options
         self._template = template
+        self._tags = tags
         self._log = log
         self._results = results
-        self._printer = Printer(tag=options.tag)
+        self._printer = Printer()
+        self._lines = LineBuffer(self._printer, ordered=options.keep_order) if options.line_buffer else None
+        self._bar: Bar | None = None
         self._pace = _pace.Pace(options.delay, options.load)
         self._slots: dict[asyncio.Task[Any] | None, int] = {}
         self._running: dict[int, _Task] = {}  # by the number that the map counts with
@@ -68,7 +82,7 @@ class Session:
             async for task in tasks:
                 print(shown(task.command))
             return 0
-        bar = _bar(total) if self._options.bar else None
+        self._bar = bar = _bar(total) if self._options.bar else None
         async with self._map(tasks, total) as results:
             interrupts.watch(results)
             with bar or nullcontext():
@@ -85,17 +99,24 @@ class Session:
     async def _tasks(self, records: Records) -> AsyncGenerator[_Task, None]:
         """For each record a task, without those that the log has."""
         number, has_slot = 0, self._template.has_slot
+        needs_slot = has_slot or (self._tags is not None and self._tags.has_slot)
         async with aclosing(records):
             async for arguments in records:
                 number += 1
                 try:
-                    command = self._template.command(arguments, number, self._slot() if has_slot else 1)
+                    slot = self._slot() if needs_slot else 1
+                    command = self._template.command(arguments, number, slot)
                     if self._log is not None and self._log.is_done(number, None if has_slot else shown(command)):
                         continue
                 except (ValueError, UsageError) as error:
                     self.fault = UsageError(str(error))
                     return
-                yield _Task(number, arguments, command)
+                yield _Task(number, arguments, command, self._tag(arguments, number, slot))
+
+    def _tag(self, arguments: Record, number: int, slot: int) -> bytes:
+        if self._tags is None:
+            return b""
+        return os.fsencode(" ".join(self._tags.command(arguments, number, slot))) + b"\t"
 
     def _slot(self) -> int:
         """The number of the worker that takes this job: it runs one at a time, so those that run have different ones."""
@@ -117,10 +138,20 @@ class Session:
             return aiospawn.map(
                 self._taken(tasks), total=total, concurrency=options.jobs, ordered=options.keep_order, halt=options.halt,
                 timeout=options.timeout, grace=options.grace, retries=options.retries - 1, backoff=options.backoff,
-                shell=options.shell, stdin=aiospawn.DEVNULL, capture_output=not options.ungroup, **_child.of_run(options),
+                shell=options.shell, stdin=aiospawn.DEVNULL, capture_output=self._captures(),
+                on_line=None if self._lines is None else self._told, **_child.of_run(options),
             )  # fmt: skip
         except (LookupError, NotImplementedError, ValueError) as error:  # an unknown user, an option that cannot be had here
             raise UsageError(str(error.args[0])) from None
+
+    def _captures(self) -> bool:
+        return not self._options.ungroup and (self._lines is None or self._results is not None)
+
+    def _told(self, line: aiospawn.MapLine) -> None:
+        if self._bar is not None:
+            self._bar.clear()
+        assert self._lines is not None
+        self._lines.told(line, self._running[line.number].tag)
 
     # ---- what became of it --------------------------------------------------------------------------------------------
 
@@ -128,8 +159,12 @@ class Session:
         """Output first: a job that is logged as done has been told of."""
         task = self._running.pop(result.number)
         stdout, stderr = result.stdout or b"", result.stderr or b""
-        self._printer.write(1, task.arguments, stdout)
-        self._printer.write(2, task.arguments, stderr)
+        if self._lines is not None:
+            received = self._lines.ended(result.number)
+        else:
+            self._printer.write(1, task.tag, stdout)
+            self._printer.write(2, task.tag, stderr)
+            received = len(stdout)
         if result.error is not None:
             self._complain(task, result.error)
         if self._results is not None:
@@ -137,7 +172,7 @@ class Session:
         if self._log is not None:
             value, number = _exit(result)
             command = shown(task.command)
-            self._log.add(Job(task.number, command, result.started, result.elapsed, len(stdout), value, number))
+            self._log.add(Job(task.number, command, result.started, result.elapsed, received, value, number))
 
     def _complain(self, task: _Task, error: Exception) -> None:
         timed_out = isinstance(error, subprocess.TimeoutExpired)

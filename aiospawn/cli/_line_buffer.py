@@ -1,0 +1,48 @@
+"""`--line-buffer`: lines of jobs that still run, whole ones, and with `-k` those of one job after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import aiospawn
+
+    from ._output import Printer
+
+__all__ = ["LineBuffer"]
+
+_DESCRIPTORS = {"stdout": 1, "stderr": 2}
+
+
+class LineBuffer:
+    """Jobs have the numbers that the map counts with."""
+
+    def __init__(self, printer: Printer, *, ordered: bool) -> None:
+        """`ordered`: what later jobs write is kept in memory until the earlier ones have ended."""
+        self._printer = printer
+        self._ordered = ordered
+        self._due = 0  # the job that writes as it goes
+        self._held: dict[int, list[tuple[int, bytes, bytes]]] = {}
+        self._received: dict[int, int] = {}
+
+    def told(self, line: aiospawn.MapLine, tag: bytes) -> None:
+        """Raises OSError, BrokenPipeError where the reader has gone."""
+        descriptor = _DESCRIPTORS[line.stream]
+        if descriptor == 1:
+            self._received[line.number] = self._received.get(line.number, 0) + len(line.line)
+        if self._ordered and line.number > self._due:
+            self._held.setdefault(line.number, []).append((descriptor, tag, line.line))
+        else:
+            self._printer.write(descriptor, tag, line.line)
+
+    def ended(self, number: int) -> int:
+        """A job, those before which have ended where jobs are ordered. How many bytes of output it had. Raises as `told`."""
+        for earlier in sorted(each for each in self._held if each <= number):
+            self._write(earlier)
+        self._due = number + 1
+        self._write(self._due)
+        return self._received.pop(number, 0)
+
+    def _write(self, number: int) -> None:
+        for descriptor, tag, line in self._held.pop(number, ()):
+            self._printer.write(descriptor, tag, line)
