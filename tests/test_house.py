@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pytest
 
 _TESTS = pathlib.Path(__file__).parent
+_SUPPORT = _TESTS / "support"
 
 _LEAVING = """
 import asyncio, os, subprocess, threading
@@ -106,7 +107,7 @@ def test_what_is_left_is_found(pytester: pytest.Pytester, monkeypatch: pytest.Mo
     """Tests that leave a descriptor, a zombie, a child or a task fail, on every loop, and others do not."""
     pytester.makepyprojecttoml("[tool.pytest.ini_options]\nasyncio_mode = 'auto'\n")
     pytester.makeconftest((_TESTS / "conftest.py").read_text())
-    monkeypatch.setenv("PYTHONPATH", str(_TESTS), prepend=":")
+    monkeypatch.setenv("PYTHONPATH", str(_SUPPORT), prepend=":")
     monkeypatch.setenv("COLUMNS", "200")
     pytester.makepyfile(_LEAVING)
     lines = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rEf", "--loops=stdlib,stdlib-vfork").outlines
@@ -121,7 +122,7 @@ def test_what_is_left_is_found(pytester: pytest.Pytester, monkeypatch: pytest.Mo
 def test_every_command_of_the_child_is_used() -> None:
     """Each command of the helper program is launched by some test, and none is asked for that is not there."""
     used = set()
-    for path in _TESTS.glob("*.py"):
+    for path in _TESTS.glob("**/*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "child":
                 assert isinstance(node.args[0], ast.Constant), f"{path.name}:{node.lineno}: the command must be written out"

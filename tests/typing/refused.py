@@ -1,4 +1,4 @@
-"""Mistakes: mypy and pyright have to refuse each line that is marked, and no other. tests/test_typing.py runs both."""
+"""Mistakes: mypy and pyright have to refuse each line that is marked, and no other. test_typing.py runs both."""
 
 from typing import Unpack
 

@@ -28,7 +28,7 @@ __all__ = [
     "undefined_in_the_child",
 ]
 
-TESTS = pathlib.Path(__file__).parent
+TESTS = pathlib.Path(__file__).parents[1]
 NATIVE = TESTS.parent / "_native"
 _BUILD = (NATIVE / "CMakeLists.txt").read_text(encoding="utf-8")
 

@@ -1,6 +1,6 @@
 """Every system call of a launch, made to fail by strace: what comes of it, as a table.
 
-    python tests/faults.py > docs/faults.md
+    python tests/long/faults.py > docs/faults.md
 
 A cell is one error at one call of one process: the parent's first, second or last such call while it launches, or the
 child's before its program runs. strace is attached when the parent is ready, and detached before the launch after that.
@@ -310,10 +310,11 @@ _HEAD = """\
 # Faults
 
 Every system call of a launch, made to fail: {cells} faults. strace is attached to a program that is ready to launch, lets
-one call fail, and is detached; then the program launches once more. `pytest tests/test_faults.py` repeats some and compares.
+one call fail, and is detached; then the program launches once more.
+`pytest tests/long/test_faults.py` repeats some and compares.
 Made on Linux {kernel}, {machine}, by
 
-    python tests/faults.py > docs/faults.md
+    python tests/long/faults.py > docs/faults.md
 
 | what comes of it | faults |
 |---|---|
@@ -329,7 +330,7 @@ the name fails; *every*: all of them. The child's are those between its clone an
 `close` are not among them: they cannot be refused, and a `close` that fails has closed.
 """
 _ORDER = (FIRST, SECOND, LAST, EVERY)
-DOCUMENT = pathlib.Path(__file__).parent.parent / "docs" / "faults.md"
+DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "faults.md"
 
 
 def _rows(shape: str, found: dict[Cell, str]) -> list[str]:

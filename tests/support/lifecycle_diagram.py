@@ -1,4 +1,4 @@
-"""The states of a process, drawn from their table: `python tests/lifecycle_diagram.py` prints it."""
+"""The states of a process, drawn from their table: `python tests/support/lifecycle_diagram.py` prints it."""
 
 from aiospawn._asyncio.lifecycle import TRANSITIONS, State
 

@@ -1,6 +1,6 @@
 """CPython's own tests of asyncio's subprocesses, as they are, on a loop class of your choice; prints the outcomes as JSON.
 
-`python tests/cpython_suite.py asyncio:new_event_loop` runs them on asyncio's own loop, for comparison.
+`python tests/support/cpython_suite.py asyncio:new_event_loop` runs them on asyncio's own loop, for comparison.
 """
 
 # ruff: noqa: N802 - unittest's names

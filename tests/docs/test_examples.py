@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-from examples import EXAMPLES, run
+from example_programs import EXAMPLES, run
 
 
 def test_dropin() -> None:

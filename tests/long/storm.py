@@ -1,6 +1,6 @@
 """A fork storm: threads that fork in every way there is, while the loops of four other threads launch.
 
-    python tests/storm.py --launches 100000
+    python tests/long/storm.py --launches 100000
 
 Every child of everybody must end with the status that it was told to; else it says what was lost, and exits with 1. Nothing
 may hang: after a minute without a launch or a fork that is still wanted every thread's stack is printed, and it ends.
@@ -14,6 +14,7 @@ import faulthandler
 import itertools
 import multiprocessing
 import os
+import pathlib
 import subprocess
 import sys
 import threading
@@ -21,6 +22,8 @@ import time
 import traceback
 import warnings
 from typing import TYPE_CHECKING
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))  # where this is run as a script
 
 import fresh
 from loops import VARIANTS, new_event_loop

@@ -29,7 +29,7 @@ def test_links(document: Path) -> None:
 @documents
 def test_named_files(document: Path) -> None:
     """A file of the tests that a document names is there."""
-    named = set(re.findall(r"tests/\w+\.py", document.read_text()))
+    named = set(re.findall(r"tests/[\w/]+\.(?:py|[ch])\b", document.read_text()))
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 

@@ -1,4 +1,4 @@
-"""Writes the seeds of the fuzzers anew, when a layout or a kind of step has changed: python tests/fuzz_seeds.py
+"""Writes the seeds of the fuzzers anew, when a layout or a kind of step has changed: python tests/fuzz/fuzz_seeds.py
 
 `whole-*` are requests as the package makes them, `every-step` has a step of each kind; `found-*`, kept by hand, is what a
 fuzzer once found.
@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import pathlib
 import struct
+import sys
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))  # where this is run as a script
 
 import damaged
 
 from aiospawn._binding import library
 from aiospawn._binding.library import Step
 
-SEEDS = pathlib.Path(__file__).parent / "fuzz"
+SEEDS = pathlib.Path(__file__).parent
 _HEADER = library.ffi.sizeof("struct aiospawn_request")
 _STEP = library.ffi.sizeof("struct aiospawn_step")
 _LAUNCHER = struct.Struct("=8IiiIIQ")  # struct launcher_request

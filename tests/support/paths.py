@@ -5,6 +5,6 @@ import pathlib
 __all__ = ["NATIVE", "ROOT", "SUPPORT", "TESTS"]
 
 SUPPORT = pathlib.Path(__file__).parent  # the helpers: what programs of tests find
-TESTS = SUPPORT
+TESTS = SUPPORT.parent
 ROOT = TESTS.parent
 NATIVE = ROOT / "_native"

@@ -1,7 +1,7 @@
 """A soak: launches of every kind on four loops in turn. No status and no byte may be lost, and nothing may grow.
 
-    python tests/soak.py --launches 1000000
-    python tests/soak.py --seconds 3600
+    python tests/long/soak.py --launches 1000000
+    python tests/long/soak.py --seconds 3600
 
 Exits with 1, and says why, when a status, an output or a bound is wrong. Every other round has so many descriptors open that
 launches share the descriptor table.
@@ -24,6 +24,8 @@ import statistics
 import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))  # where this is run as a script
 
 import fresh
 from loops import VARIANTS, new_event_loop

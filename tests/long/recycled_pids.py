@@ -1,6 +1,6 @@
 """Signals while process ids recycle: do they hit a stranger that has got the number?
 
-    unshare --pid --fork --kill-child --mount-proc python tests/recycled_pids.py aiospawn --ids 200000
+    unshare --pid --fork --kill-child --mount-proc python tests/long/recycled_pids.py aiospawn --ids 200000
 
 It leaves 16 process ids in its PID namespace, launches children that exit at once, and signals each until it is told that it
 is gone. Beside them it launches bystanders on the same ids. Nobody signals these: one that a signal ends is a stranger hit.

@@ -1,9 +1,9 @@
 """The native part under sanitizers, analyzers and fuzzers, with other C libraries and on other processors.
 
-Once for a change, not on each CPython, so it is not collected with the rest: pytest tests/analysis.py. What a machine lacks
-is skipped; on Debian: apt install clang clang-tidy libclang-rt-14-dev musl-tools libc6-dev-i386 lib32gcc-12-dev, and for
-other processors gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-user-static
-qemu-system-arm cpio.
+Once for a change, not on each CPython, so it is not collected with the rest: pytest tests/long/analysis.py. What a machine
+lacks is skipped; on Debian: apt install clang clang-tidy libclang-rt-14-dev musl-tools libc6-dev-i386 lib32gcc-12-dev, and
+for other processors gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
+qemu-user-static qemu-system-arm cpio.
 
 FUZZ_RUNS is how often each fuzzer runs its target (default 200,000). AARCH64_KERNEL is a kernel image for the emulated
 machine, as it lies in Debian's package linux-image-arm64.
@@ -12,17 +12,20 @@ machine, as it lies in Debian's package linux-image-arm64.
 from __future__ import annotations
 
 import os
-import pathlib
 import platform
 import re
 import shutil
 import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 from compiled import CROSS, INCLUDES, SOURCES, Compiler, compiler, fuzzer, harness
 from native_launches import build, launches
+from paths import ROOT, TESTS
 
-_HERE = pathlib.Path(__file__).parent
+if TYPE_CHECKING:
+    import pathlib
+
 # Where Debian has the kernel's headers: for a C library that brings none.
 _HEADERS = f"-idirafter /usr/include -idirafter /usr/include/{platform.machine()}-linux-gnu"
 _MUSL = Compiler(f"musl-gcc {_HEADERS}", "", platform.machine())
@@ -77,7 +80,7 @@ def test_gcc_analyzer(source: pathlib.Path, tmp_path: pathlib.Path) -> None:
 def test_clang_tidy() -> None:
     """Nor does clang-tidy, with the checks of .clang-tidy."""
     command = [_needed("clang-tidy"), "--quiet", *SOURCES, "--", "-std=gnu11", "-D_GNU_SOURCE", *INCLUDES]
-    done = subprocess.run(command, cwd=_HERE.parent, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("", 0)
 
 
@@ -91,7 +94,7 @@ def test_fuzz(name: str, tmp_path: pathlib.Path) -> None:
     runs = int(os.environ.get("FUZZ_RUNS", "200000"))
     (tmp_path / "found").mkdir()
     program = fuzzer(tmp_path, name)
-    command = [program, f"-runs={runs}", "-max_len=2048", tmp_path / "found", _HERE / "fuzz" / name]
+    command = [program, f"-runs={runs}", "-max_len=2048", tmp_path / "found", TESTS / "fuzz" / name]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     ran = re.search(r"Done (\d+) runs", done.stderr)
@@ -150,7 +153,7 @@ def test_emulated_machine(tmp_path: pathlib.Path) -> None:
     root.mkdir()
     made_by = compiler(CROSS)
     build(made_by, root, "-static")
-    first = _HERE / "native" / "machine.c"
+    first = TESTS / "native" / "machine.c"
     subprocess.run(
         [made_by.program, "-static", "-O1", "-Wall", "-Wextra", "-Werror", first, "-o", root / "init"], check=True
     )

@@ -1,6 +1,6 @@
 """A launch for `faults` to strike: between the marks it may fail, afterwards it must work, and nothing may be left.
 
-    python tests/fault_target.py SHAPE
+    python tests/long/fault_target.py SHAPE
 
 It says its pid, reads a line, launches, says what came of it as JSON; reads a line, launches once more, says that.
 The first line may tell a system call's number and a count: so often the call is made in vain before the launch, so that
@@ -14,11 +14,14 @@ import ctypes
 import gc
 import json
 import os
+import pathlib
 import resource
 import shutil
 import sys
 import termios  # noqa: F401 - before the launch: what it opens is not the launch's
 from typing import Any
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))  # where this is run as a script
 
 import fresh
 from loops import new_event_loop

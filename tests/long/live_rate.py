@@ -1,6 +1,6 @@
 """How fast lines are read while the child runs, beside `run` that collects the same output: 1 GiB in lines of 80 bytes.
 
-python tests/live_rate.py
+python tests/long/live_rate.py
 """
 
 from __future__ import annotations

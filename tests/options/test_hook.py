@@ -10,11 +10,11 @@ from typing import Any
 
 import fresh
 import pytest
+from example_programs import run
 from place import Place, lacks
 
 import aiospawn
 from aiospawn import NativeHook
-from examples import run
 
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 
