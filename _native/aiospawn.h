@@ -83,6 +83,7 @@ enum aiospawn_step_kind {
   AIOSPAWN_STEP_SECCOMP,         /* data: BPF program */
   AIOSPAWN_STEP_HOOK,            /* data: function and argument pointers */
   AIOSPAWN_STEP_PREEXEC_FN,      /* Python code, once and with AIOSPAWN_FORKED only; in an error record: it raised */
+  AIOSPAWN_STEP_INIT,            /* no step of a request: where an error record says that init could not be made */
   AIOSPAWN_STEP_KINDS
 };
 
@@ -93,7 +94,10 @@ enum aiospawn_request_flag {
   AIOSPAWN_SET_SIGMASK = 8,      /* the program's signal mask is not the caller's, but sigmask */
   AIOSPAWN_MAY_SHARE_TABLE = 16, /* the child needs no descriptor but its ends and the inherited streams (parent/fd_block.h) */
   AIOSPAWN_FORKED = 32,          /* for aiospawn_fork_prepare(), not for aiospawn_launch() */
-  AIOSPAWN_COLLECTED = 64        /* one reader has all of the pipes: their ends may come with the data, in any order */
+  AIOSPAWN_COLLECTED = 64,       /* one reader has all of the pipes: their ends may come with the data, in any order */
+  AIOSPAWN_INIT = 128,           /* with VIA_LAUNCHER: the launcher stays as the program's init, and kills who is left behind it */
+  AIOSPAWN_INIT_WAIT = 256,      /* with INIT: or waits for them, */
+  AIOSPAWN_INIT_LEAVE = 512      /* or leaves them */
 };
 
 enum aiospawn_pipe {             /* struct aiospawn_request.pipes */
@@ -185,7 +189,8 @@ enum aiospawn_feature {
   AIOSPAWN_HAS_CLOSE_RANGE = 16,
   AIOSPAWN_HAS_PIDFD_INFO = 32,  /* PIDFD_GET_INFO tells the exit code of a child that somebody else reaped */
   AIOSPAWN_UNDER_VALGRIND = 64,
-  AIOSPAWN_SHORTAGE = 128        /* no child could be made to try: that may pass */
+  AIOSPAWN_SHORTAGE = 128,       /* no child could be made to try: that may pass */
+  AIOSPAWN_HAS_PROC_CHILDREN = 256 /* /proc tells a thread's children, CONFIG_PROC_CHILDREN */
 };
 
 /* Changes in the child of a fork. */
@@ -263,6 +268,11 @@ int aiospawn_release(struct aiospawn_reactor *reactor, uint64_t token);
 /* group: the child's process group, which it leads; as long as the group has members on Linux 6.9, before that as long as
  * the child is not reaped. */
 int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal, int group);
+/* Of a child with INIT, whose pid is init's: everybody below init gets the signal, and from now on init waits for those who are
+ * left. Of SIGKILL, here and above: everybody is killed, until nobody is left. */
+int aiospawn_signal_tree(struct aiospawn_reactor *reactor, uint64_t token, int signal);
+/* 1 if init, told to kill, has said that whoever is left may not be signalled. */
+int aiospawn_tree_refuses(struct aiospawn_reactor *reactor, uint64_t token);
 /* 1 and the status (as in EXITED) if the child has exited, 0 if not; it is not reaped by this, but may be already. */
 int aiospawn_peek(struct aiospawn_reactor *reactor, uint64_t token, int *status);
 /* A duplicate of the child's pidfd, the caller's to close. */

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 
-__all__ = ["STATUS_LOST", "bad_descriptor", "child_died", "preexec_fn_raised", "step_failed", "unsupported"]
+__all__ = ["STATUS_LOST", "bad_descriptor", "child_died", "no_init", "preexec_fn_raised", "step_failed", "unsupported"]
 
 STATUS_LOST = "exit status of child %s is lost: somebody else waited for it; returncode 255"  # logged
 
@@ -26,6 +26,18 @@ def step_failed(errno: int, step: str, operand: str, filename: str | bytes | Non
     error = OSError(errno, text) if filename is None else OSError(errno, text, filename)
     error.step = step  # type: ignore[attr-defined]
     return error
+
+
+_NO_INIT = {
+    _errno.EOPNOTSUPP: "it is the launcher, which cannot be executed here",
+    _errno.EPERM: "the launcher would have other privileges than this process",
+}
+
+
+def no_init(error: OSError) -> OSError:
+    """The exception for an init that could not be made, as the native part tells it; others as they are."""
+    reason = _NO_INIT.get(error.errno or 0)
+    return error if reason is None else step_failed(error.errno or 0, "init", reason, None)
 
 
 def child_died(signum: int) -> OSError:

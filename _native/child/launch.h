@@ -32,8 +32,9 @@ struct flight {
   int clear_handlers;              /* the clone could not do it */
   int has_close_range;
   uint64_t mask;                   /* the signal mask for the program */
+  int keeper;                      /* the pid of the program's init, or 0 */
   int32_t left;                    /* set by the child when it has left the shared table */
-  char numbers[AIOSPAWN_ENDS * 12]; /* argv[0] of the launcher: the ends */
+  char numbers[AIOSPAWN_ENDS * 12 + 2]; /* argv[0] of the launcher: the ends, and whether it stays */
   int32_t alive;                   /* the kernel clears it (CLONE_CHILD_CLEARTID) when the child has left this memory */
 };
 

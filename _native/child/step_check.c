@@ -50,6 +50,8 @@ int step_is_sound(struct bounds *bounds, const struct aiospawn_step *step) {
   switch (step->kind) {
     case AIOSPAWN_STEP_PREEXEC_FN:
       return bounds->forked-- == 1;
+    case AIOSPAWN_STEP_INIT:
+      return 0;
     case AIOSPAWN_STEP_SAVE:
       return step->value == bounds->saved && bounds->saved++ < AIOSPAWN_MAX_SAVED;
     case AIOSPAWN_STEP_DUP_SAVED:

@@ -92,12 +92,12 @@ static long parent_number(void) {
   return parent ? parent : parent_in_proc();
 }
 
-/* The low half is the signal, the high half the parent. A parent that is gone already will send no signal. */
+/* The low half is the signal, the high half the parent; none: init. A parent that is gone already will send no signal. */
 long step_pdeathsig(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk;
   long result = sys5(SYS_prctl, SET_PDEATHSIG, step->value & 0xffffffff, 0, 0, 0);
   if (result < 0) return result;
-  return parent_number() == step->value >> 32 ? 0 : PARENT_GONE;
+  long parent = step->value >> 32;
+  return parent_number() == (parent ? parent : walk->flight->keeper) ? 0 : PARENT_GONE;
 }
 
 /* ---- limits and scheduling ----------------------------------------------------------------------------------------- */

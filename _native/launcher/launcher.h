@@ -9,7 +9,7 @@
 #include "child/launch.h"
 
 enum {
-  LAUNCHER_VERSION = 4,
+  LAUNCHER_VERSION = 5,
   LAUNCHER_ROOM = 4096,            /* PIPE_BUF: written without waiting */
   LAUNCHER_ANSWER = 42,            /* exit statuses: asked whether it can be executed, */
   LAUNCHER_NO_REQUEST = 127        /* and without a request it has nobody else to tell */
@@ -26,7 +26,8 @@ struct launcher_request {
   int32_t top;
   int32_t program;
   uint32_t has_close_range;
-  uint32_t unused;                 /* no padding: it would carry what lay on the parent's stack */
+  uint16_t init;                   /* enum init_mode */
+  uint16_t lists_children;         /* for init: AIOSPAWN_HAS_PROC_CHILDREN */
   uint64_t mask;
 };
 

@@ -6,6 +6,8 @@
  * rest from (struct launcher_request). All signals are blocked on the way here, and handlers are gone by the execve.
  *
  * The first thing it says on the status pipe is one byte: alive. From then on the parent's memory is not needed.
+ *
+ * Where it is to stay as the command's init, an "i" is behind the numbers, and what it reads from is init's socket (init.h).
  */
 #include <fcntl.h>
 #include <stddef.h>
@@ -14,6 +16,7 @@
 #include "child/child.h"
 #include "launcher.h"
 #include "child/sys.h"
+#include "init.h"
 
 /* Directories of a search path: more than a few are rare. */
 enum { FEW = 64 };
@@ -30,8 +33,8 @@ void *memset(void *to, int value, size_t size) {
   return to;
 }
 
-/* Decimal, a space between; -1 for what is not there. */
-static void parse_ends(const char *text, int *ends) {
+/* Decimal, a space between; -1 for what is not there. What is behind them. */
+static const char *parse_ends(const char *text, int *ends) {
   for (int end = 0; end < AIOSPAWN_ENDS; end++) {
     int sign = *text == '-' ? -1 : 1, number = 0;
     if (sign < 0) text++;
@@ -39,6 +42,7 @@ static void parse_ends(const char *text, int *ends) {
     ends[end] = sign * number;
     if (*text) text++;
   }
+  return text;
 }
 
 static int failed(long result) { return result < 0 && result > -4096; }
@@ -62,9 +66,9 @@ __attribute__((noreturn, used)) static void start(long *stack) {
   const char *few[FEW];
   struct flight flight;
   int ends[AIOSPAWN_ENDS];
-  parse_ends(arguments[0], ends);
-  int status = ends[AIOSPAWN_END_STATUS], reader = ends[AIOSPAWN_END_REQUEST];
-  long size = sys3(SYS_read, reader, (long)&room, sizeof room);
+  int stays = *parse_ends(arguments[0], ends) == 'i';
+  int status = ends[AIOSPAWN_END_STATUS], reader = ends[AIOSPAWN_END_REQUEST], socket = reader;
+  long size = stays ? launcher_receive(socket, &room, sizeof room, &reader) : sys3(SYS_read, reader, (long)&room, sizeof room);
   if (size < (long)sizeof room.request) sys1(SYS_exit_group, LAUNCHER_NO_REQUEST);
   struct launcher_request request = room.request;
   sys3(SYS_fcntl, status, F_SETFD, FD_CLOEXEC);
@@ -72,12 +76,13 @@ __attribute__((noreturn, used)) static void start(long *stack) {
   sys5(SYS_prctl, SET_NAME, (long)LAUNCHER_NAME, 0, 0, 0); /* before it is alive: until then nobody takes it for the program */
   child_say(status, "a");
   const unsigned char *base = room.bytes;
-  long length = sys3(SYS_lseek, reader, 0, SEEK_END);
+  long length = sys3(SYS_lseek, reader, 0, SEEK_END); /* of neither a pipe nor -1 */
   if (length > size) { /* a file */
     size = length;
     base = (const unsigned char *)map(status, (uint64_t)size, PROTECT_READ, MAP_ITS_OWN, reader);
   }
-  sys1(SYS_close, reader);
+  if (reader >= 0) sys1(SYS_close, reader);
+  if (stays) sys3(SYS_fcntl, socket, F_SETFD, FD_CLOEXEC);
   long result = launcher_read(&request, base, (uint64_t)size, ends, &flight);
   if (result < 0) child_fail(status, result, AIOSPAWN_STEP_LAUNCHER, 0);
   const char **candidates = few;
@@ -88,6 +93,7 @@ __attribute__((noreturn, used)) static void start(long *stack) {
   flight.candidates = (const char *const *)candidates;
   flight.arguments = arguments + 1;
   flight.variables = (const char *const *)arguments + count + 1;
+  if (stays) init_run(&flight, socket, request.init, request.lists_children);
   child_run(&flight);
 }
 

@@ -3,6 +3,7 @@
 
 #include "launcher.h"
 #include "child/step_check.h"
+#include "init.h"
 
 enum { DAMAGED = -71 /* EPROTO */ };
 
@@ -24,6 +25,7 @@ static int has_candidates(const struct launcher_request *request, const unsigned
 long launcher_read(const struct launcher_request *request, const unsigned char *base, uint64_t size, const int *ends,
                    struct flight *flight) {
   if (size != request->size || !is_laid_out(request) || !has_candidates(request, base)) return DAMAGED;
+  if (request->init >= INIT_MODES) return DAMAGED;
   struct bounds bounds = {
       .data = base + request->data_at,
       .data_size = request->candidates_at - request->data_at,

@@ -19,6 +19,8 @@ struct child {
   uint8_t private_memory;          /* cloned without CLONE_VM */
   uint8_t via_launcher;
   uint8_t launcher_alive;          /* it has said so */
+  uint8_t has_init;                /* the launcher stays as init: this is its pid */
+  uint8_t tree_refuses;            /* init has said so */
   uint8_t keeps_sigmask;           /* forked: the program's is what the Python code leaves */
   int16_t landing;                 /* its landing slot, or LANDING_NONE */
   int32_t status;                  /* once it is reaped: as in AIOSPAWN_EXITED, which may not be delivered yet */

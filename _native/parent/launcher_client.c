@@ -18,6 +18,8 @@
 
 #include "children.h"
 #include "descriptor.h"
+#include "init_client.h"
+#include "launcher/init.h"
 #include "launcher/launcher.h"
 #include "features.h"
 #include "probe.h"
@@ -155,7 +157,14 @@ static int request_open(size_t size, struct iovec *parts, int count, const struc
   return error;
 }
 
-static int write_request(const struct flight *flight, const struct aiospawn_request *head, int32_t *reader) {
+static enum init_mode init_of(const struct aiospawn_request *head) {
+  if (!(head->flags & AIOSPAWN_INIT)) return INIT_NONE;
+  if (head->flags & AIOSPAWN_INIT_WAIT) return INIT_WAIT;
+  return head->flags & AIOSPAWN_INIT_LEAVE ? INIT_LEAVE : INIT_KILL;
+}
+
+static int write_request(struct child *child, const struct aiospawn_request *head, int32_t *reader) {
+  const struct flight *flight = &child->slot->flight;
   const struct aiospawn_step *steps = flight->steps + head->prelude;
   const char *candidates = flight->candidates[0], *arguments = flight->arguments[0];
   size_t steps_size = (head->steps - head->prelude) * sizeof *steps;
@@ -172,6 +181,8 @@ static int write_request(const struct flight *flight, const struct aiospawn_requ
       .top = head->top,
       .program = head->program,
       .has_close_range = (uint32_t)flight->has_close_range,
+      .init = (uint16_t)init_of(head),
+      .lists_children = (features_found() & AIOSPAWN_HAS_PROC_CHILDREN) != 0,
       .mask = flight->mask,
   };
   struct iovec parts[] = {
@@ -180,12 +191,21 @@ static int write_request(const struct flight *flight, const struct aiospawn_requ
       {(void *)flight->data, head->data_size},
       {(void *)candidates, candidates_size},
   };
-  return request_open(request.size, parts, 4, flight, reader);
+  if (request.init == INIT_NONE) return request_open(request.size, parts, 4, flight, reader);
+  if (request.size <= LAUNCHER_ROOM) return init_client_open(child, parts, 4, -1, reader);
+  int32_t file = -1;
+  int error = request_open(request.size, parts, 4, flight, &file);
+  if (error == 0) error = init_client_open(child, parts, 1, file, reader);
+  state_lock();
+  if (file >= 0) close(file);
+  state_unlock();
+  return error;
 }
 
-int launcher_prepare(struct flight *flight, const struct aiospawn_request *head, int32_t *reader) {
+int launcher_prepare(struct child *child, const struct aiospawn_request *head, int32_t *reader) {
+  struct flight *flight = &child->slot->flight;
   if (!flight->arguments[0]) return -EINVAL;
-  int error = write_request(flight, head, reader);
+  int error = write_request(child, head, reader);
   if (error < 0) return error;
   flight->arguments[-1] = flight->numbers; /* the NULL behind the candidates, which are in the request now */
   flight->arguments--;
@@ -197,8 +217,8 @@ int launcher_prepare(struct flight *flight, const struct aiospawn_request *head,
   return 0;
 }
 
-void launcher_tell_ends(struct flight *flight) {
+void launcher_tell_ends(struct flight *flight, int stays) {
   const int *ends = flight->ends;
-  snprintf(flight->numbers, sizeof flight->numbers, "%d %d %d %d %d", ends[0], ends[1], ends[2], ends[AIOSPAWN_END_STATUS],
-           ends[AIOSPAWN_END_REQUEST]);
+  snprintf(flight->numbers, sizeof flight->numbers, "%d %d %d %d %d%s", ends[0], ends[1], ends[2], ends[AIOSPAWN_END_STATUS],
+           ends[AIOSPAWN_END_REQUEST], stays ? " i" : "");
 }

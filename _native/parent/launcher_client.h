@@ -2,14 +2,14 @@
 #ifndef AIOSPAWN_VIA_LAUNCHER_H
 #define AIOSPAWN_VIA_LAUNCHER_H
 
-#include "child/launch.h"
+#include "children.h"
 
 /* Would a program executed now have the privileges that this process has, no less and no more? */
 int launcher_keeps_privileges(void);
 /* Writes all but the prelude's steps where the launcher reads them, by descriptor *reader, the caller's to close, and turns
  * the flight towards the launcher. 0 or a negated errno; *reader may be open then, too. All signals must be blocked. */
-int launcher_prepare(struct flight *flight, const struct aiospawn_request *head, int32_t *reader);
-/* Tells it the numbers of the flight's ends, when they are settled. */
-void launcher_tell_ends(struct flight *flight);
+int launcher_prepare(struct child *child, const struct aiospawn_request *head, int32_t *reader);
+/* Tells it the numbers of the flight's ends, when they are settled; and that it stays, as init. */
+void launcher_tell_ends(struct flight *flight, int stays);
 
 #endif

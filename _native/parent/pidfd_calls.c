@@ -5,6 +5,7 @@
 
 #include "aiospawn.h"
 #include "features.h"
+#include "init_client.h"
 #include "reactor.h"
 #include "lock.h"
 #include "exit_status.h"
@@ -37,12 +38,32 @@ int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal
   state_lock(); /* the pidfd must not be closed, and its number reused, under the call */
   struct child *child = child_find(&reactor->children, token);
   long result = -ESRCH;
-  if (child && child->sources[WATCHED_PIDFD].fd >= 0) {
+  if (child && child->has_init) {
+    result = init_client_signal(child, signal, group);
+  } else if (child && child->sources[WATCHED_PIDFD].fd >= 0) {
     if (group) result = signal_group(child, signal);
     else if (!child->reaped) result = signal_child(child, signal);
   }
   state_unlock();
   return (int)result;
+}
+
+int aiospawn_signal_tree(struct aiospawn_reactor *reactor, uint64_t token, int signal) {
+  if (reactor->dead) return -EOWNERDEAD;
+  state_lock();
+  const struct child *child = child_find(&reactor->children, token);
+  long result = child && child->has_init ? init_client_signal_tree(child, signal) : -ESRCH;
+  state_unlock();
+  return (int)result;
+}
+
+int aiospawn_tree_refuses(struct aiospawn_reactor *reactor, uint64_t token) {
+  if (reactor->dead) return -EOWNERDEAD;
+  state_lock();
+  struct child *child = child_find(&reactor->children, token);
+  int result = child && child->has_init ? init_client_refuses(child) : -ESRCH;
+  state_unlock();
+  return result;
 }
 
 int aiospawn_take_pidfd(struct aiospawn_reactor *reactor, uint64_t token) {

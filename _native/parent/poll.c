@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "init_client.h"
 #include "launcher/launcher.h"
 #include "reactor.h"
 #include "lock.h"
@@ -136,6 +137,7 @@ static void read_status(struct drain *drain, struct child *child, int ended) {
 
 /* Has it executed the program, as far as that can be told without the status pipe? */
 static int has_executed(const struct child *child) {
+  if (child->has_init) return 0; /* nothing here tells of init's child */
   if (child->via_launcher) return child->launcher_alive && before_exec(child) == 0;
   if (child->private_memory) return before_exec(child) == 0;
   return !__atomic_load_n(&child->slot->flight.alive, __ATOMIC_ACQUIRE);
@@ -293,6 +295,7 @@ static void reap(struct drain *drain, struct child *child) {
     known = 0;
     lost = recovered < 0;
   }
+  if (result > 0 && child->has_init) init_client_usage(child, usage);
   child->reaped = result != 0;
   child->status = status;
   state_unlock();

@@ -147,6 +147,7 @@ static int under_valgrind(void) {
 static uint32_t probe(uint32_t without) {
   uint32_t found = AIOSPAWN_STUB ? AIOSPAWN_HAS_STUB : 0;
   if (under_valgrind()) found |= AIOSPAWN_UNDER_VALGRIND;
+  if (access("/proc/thread-self/children", R_OK) == 0) found |= AIOSPAWN_HAS_PROC_CHILDREN;
   if (child_would_be_first()) return (found | examine_self(without)) & ~without;
   struct trial trial = {0};
   int pidfd = -1;

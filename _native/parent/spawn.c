@@ -25,13 +25,16 @@ static void skip_prelude(struct flight *flight, const struct aiospawn_request *h
 }
 
 /* Without a descriptor for the request, or where no file may be written (RLIMIT_FSIZE), the steps run in a copy of the memory. */
-static void choose_steps(struct child *child, const struct aiospawn_request *head) {
+static int choose_steps(struct child *child, const struct aiospawn_request *head) {
   struct flight *flight = &child->slot->flight;
-  if (child->via_launcher && launcher_prepare(flight, head, &child->far[AIOSPAWN_END_REQUEST]) < 0) {
+  int error = child->via_launcher ? launcher_prepare(child, head, &child->far[AIOSPAWN_END_REQUEST]) : 0;
+  if (error < 0 && child->has_init) return error;
+  if (error < 0) {
     child->via_launcher = 0;
     child->private_memory = 1;
   }
   if (!child->via_launcher) skip_prelude(flight, head);
+  return 0;
 }
 
 static long clone_child(const struct aiospawn_reactor *reactor, struct child *child) {
@@ -57,11 +60,16 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
   return pid;
 }
 
-/* Where the steps run that must not run in shared memory. */
-static void choose_memory(struct child *child, const struct aiospawn_request *head) {
+/* Where the steps run that must not run in shared memory. Init is the launcher: nothing can take its place. */
+static int choose_memory(struct child *child, const struct aiospawn_request *head) {
   int launcher = (head->flags & AIOSPAWN_VIA_LAUNCHER) != 0;
+  child->has_init = (head->flags & AIOSPAWN_INIT) != 0;
+  if (child->has_init && !launcher) return -EINVAL;
+  if (child->has_init && !aiospawn_launcher_usable()) return -EOPNOTSUPP;
+  if (child->has_init && !launcher_keeps_privileges()) return -EPERM;
   child->via_launcher = launcher && aiospawn_launcher_usable() && launcher_keeps_privileges();
   child->private_memory = (head->flags & AIOSPAWN_PRIVATE_MEMORY) || (launcher && !child->via_launcher);
+  return 0;
 }
 
 /* The child exists, but its exit cannot be watched, or it does not get anywhere. */
@@ -84,11 +92,13 @@ static long take_off(const struct aiospawn_reactor *reactor, struct child *child
   long result = sys_sigmask(&all, &mask);
   if (result < 0) return result; /* a seccomp filter */
   launch_finish(child, head, mask);
-  choose_steps(child, head);
-  shared_table_enter(child, head);
-  if (child->landing == LANDING_NONE) shared_table_name_siblings(&child->slot->flight);
-  if (child->via_launcher) launcher_tell_ends(&child->slot->flight);
-  result = status_watch(child);
+  result = choose_steps(child, head);
+  if (result == 0) {
+    shared_table_enter(child, head);
+    if (child->landing == LANDING_NONE) shared_table_name_siblings(&child->slot->flight);
+    if (child->via_launcher) launcher_tell_ends(&child->slot->flight, child->has_init);
+    result = status_watch(child);
+  }
   if (result == 0) result = clone_child(reactor, child);
   sys_sigmask(&mask, NULL);
   return result;
@@ -138,7 +148,8 @@ static int launch(struct aiospawn_reactor *reactor, struct child *child, const s
                   const unsigned char *request) {
   int result = launch_begin(child, layout, request);
   if (result < 0) return result;
-  choose_memory(child, &layout->head);
+  result = choose_memory(child, &layout->head);
+  if (result < 0) return result;
   long pid = take_off(reactor, child, &layout->head);
   if (pid < 0) return (int)pid;
   child->pid = (int32_t)pid;
@@ -147,7 +158,7 @@ static int launch(struct aiospawn_reactor *reactor, struct child *child, const s
   child->pid = (int32_t)pid;
   child_close_ends(child);
   result = launch_watch(child);
-  if (result < 0) kill_and_reap(child);
+  if (result < 0 && !child->has_init) kill_and_reap(child); /* init's tree ends when the socket is closed */
   return result;
 }
 

@@ -1,4 +1,5 @@
-/* A descriptor of a child that the reactor watches: a pipe end of the parent's, the status pipe, the pidfd.
+/* A descriptor of a child that the reactor watches: a pipe end of the parent's, the status pipe, the pidfd. Or only keeps: the
+ * socket of its init.
  *
  * The source owns its descriptor, until that is disowned: then its owner closes it, after source_close() has taken it out of
  * the set. */
@@ -7,7 +8,7 @@
 
 #include "aiospawn.h"
 
-enum watched { WATCHED_STREAM, WATCHED_STATUS = AIOSPAWN_STREAMS, WATCHED_PIDFD, WATCHED };
+enum watched { WATCHED_STREAM, WATCHED_STATUS = AIOSPAWN_STREAMS, WATCHED_PIDFD, WATCHED_INIT, WATCHED };
 
 struct child;
 

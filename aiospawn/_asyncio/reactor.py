@@ -24,6 +24,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
+from aiospawn import _errors
 from aiospawn._binding.library import Event
 from aiospawn._binding.native import Launched, Native
 
@@ -76,11 +77,13 @@ class Reactor:
         self._users += 1  # before the clone: else the reactor might close under the launch
         try:
             launched = forked(self.native, request) if request.options.forks else self.native.launch(request.data)
-        except BaseException:
+        except BaseException as exc:
             if self.native.newest == newest:
                 self._leave()
             else:  # it was made, and a signal's handler that was due raised
                 self._kill_unheld(self.native.newest)
+            if isinstance(exc, OSError) and request.options.init is not None:
+                raise _errors.no_init(exc) from None
             raise
         self._targets[launched.token] = target
         return launched

@@ -14,7 +14,7 @@ from aiospawn._binding import library
 from aiospawn._binding.library import CHILD_READS, NO_PIPE, PTY, Event
 from aiospawn._termination.handles import CgroupHandle
 from aiospawn._termination.terminate import outlasted
-from aiospawn._termination.tree import NativeTree
+from aiospawn._termination.tree import NativeTree, native_tree
 
 from . import lifecycle
 from .lifecycle import Call, Happening, State
@@ -104,14 +104,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self.token, self._pid, self._pidfd = self._reactor.launch(request, self)
         self._closed = False
         try:  # a signal's handler may raise anywhere
-            if request.program.leads_group or request.options.cgroup is not None:
-                self._tree = NativeTree(
-                    self.native,
-                    self.token,
-                    self._pid,
-                    leads_group=request.program.leads_group,
-                    cgroup=None if request.options.cgroup is None else CgroupHandle(request.options.cgroup),
-                )
+            self._tree = self._tree_of(request)
             await waiter
         except GeneratorExit:  # the coroutine is thrown away, as with a loop closed under it: nothing can be awaited
             self._kill_tree()
@@ -125,6 +118,20 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         finally:
             self._launch_waiter = self._request = None
             del waiter  # its exception has this frame in its traceback
+
+    def _tree_of(self, request: Request) -> NativeTree | None:
+        options, leads_group = request.options, request.program.leads_group
+        if not leads_group and options.cgroup is None and options.init is None:
+            return None
+        assert self._pid is not None
+        return native_tree(
+            self.native,
+            self.token,
+            self._pid,
+            leads_group=leads_group,
+            has_init=options.init is not None,
+            cgroup=None if options.cgroup is None else CgroupHandle(options.cgroup),
+        )
 
     async def _abandon(self) -> None:
         """The creation was cancelled: nobody will ever hold this process."""

@@ -110,12 +110,14 @@ def request_head(
     may_share_table: bool,
     collected: bool,
     inherits: int,
+    init: str | None,
 ) -> bytes:
     """struct aiospawn_request, but for the counts at its end."""
     flags = private_memory * lib.AIOSPAWN_PRIVATE_MEMORY | via_launcher * lib.AIOSPAWN_VIA_LAUNCHER
     flags |= keep_pidfd * lib.AIOSPAWN_KEEP_PIDFD | (sigmask is not None) * lib.AIOSPAWN_SET_SIGMASK
     flags |= may_share_table * lib.AIOSPAWN_MAY_SHARE_TABLE | forked * lib.AIOSPAWN_FORKED
-    flags |= collected * lib.AIOSPAWN_COLLECTED
+    flags |= collected * lib.AIOSPAWN_COLLECTED | (init is not None) * lib.AIOSPAWN_INIT
+    flags |= (init == "wait") * lib.AIOSPAWN_INIT_WAIT | (init == "leave") * lib.AIOSPAWN_INIT_LEAVE
     numbers = (steps, prelude, data_size, top, pipe_size, program, sigmask or 0, rows, columns)
     return _HEAD.pack(lib.AIOSPAWN_REQUEST_VERSION, flags, *numbers, *pipes, inherits)
 

@@ -178,6 +178,14 @@ class Native:
             raise TypeError(f"signal must be an integer, not {type(signum).__name__}: {signum!r}") from None
         _check(result)
 
+    def signal_tree(self, token: int, signum: int) -> None:
+        """To everybody below a child's init, from any thread. Raises ProcessLookupError once that is gone."""
+        _check(lib.aiospawn_signal_tree(self._reactor, token, signum))
+
+    def tree_refuses(self, token: int) -> bool:
+        """May nobody who is left of a killed tree be signalled?"""
+        return bool(lib.aiospawn_tree_refuses(self._reactor, token) == 1)
+
     def take_pidfd(self, token: int) -> int | None:
         """The pidfd of a reaped group leader, from now on the caller's to close."""
         fd = lib.aiospawn_take_pidfd(self._reactor, token)

@@ -37,6 +37,7 @@ _FEATURES: Final = (
     ("HAS_STUB", "concurrent_clone", "the loop's thread waits for each execve (CLONE_VFORK)"),
     ("HAS_CLONE3", "clone3", "each child resets its signal handlers one by one (CLONE_CLEAR_SIGHAND, Linux 5.5)"),
     ("HAS_CLOSE_RANGE", "close_range", "descriptors are closed one by one (Linux 5.9)"),
+    ("HAS_PROC_CHILDREN", "proc_children", "init finds its tree by looking at every process (CONFIG_PROC_CHILDREN)"),
     ("HAS_PIDFD_INFO", "pidfd_info", "a child that somebody else reaped: its exit code is lost, 255 (PIDFD_GET_INFO, 6.15)"),
 )  # fmt: skip
 _NEEDED: Final = ("pidfd", "shared_memory")

@@ -22,12 +22,12 @@ from aiospawn._binding import library
 from aiospawn._binding.library import CHILD_READS, NO_PIPE, Event, Watch
 from aiospawn._termination.handles import CgroupHandle
 from aiospawn._termination.terminate import ended, note
-from aiospawn._termination.tree import NativeTree
+from aiospawn._termination.tree import native_tree
 
 if TYPE_CHECKING:
     from aiospawn._asyncio.reactor import Reactor
     from aiospawn._request.request import Request
-    from aiospawn._termination.tree import Tree
+    from aiospawn._termination.tree import NativeTree, Tree
 
     from .events import Observer
     from .output_queue import OutputQueue
@@ -405,5 +405,6 @@ class NativeCapture(Capture):
 
     @property
     def _tree(self) -> NativeTree:
-        native, leads_group = self._reactor.native, self._request.program.leads_group
-        return NativeTree(native, self._token, self.pid, leads_group=leads_group, cgroup=self._cgroup)
+        program, has_init = self._request.program, self._request.options.init is not None
+        native, cgroup = self._reactor.native, self._cgroup
+        return native_tree(native, self._token, self.pid, leads_group=program.leads_group, has_init=has_init, cgroup=cgroup)

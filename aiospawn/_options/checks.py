@@ -133,6 +133,16 @@ def _via(value: Any) -> str | None:
     return None if value is None else "launcher"
 
 
+def _init(value: Any) -> str | None:
+    if value is None or value is False:
+        return None
+    if value is True:
+        return "kill"
+    if not isinstance(value, str) or value not in ("kill", "wait", "leave"):
+        raise ValueError(f'init must be a bool, "kill", "wait" or "leave", got {value!r}')
+    return value
+
+
 CHECKS: dict[str, Callable[[Any], Any]] = {
     "executable": descriptors.path_or_descriptor("executable"),
     "preexec_fn": _preexec_fn,
@@ -177,4 +187,5 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "landlock": descriptors.optional("landlock"),
     "seccomp": _seccomp,
     "via": _via,
+    "init": _init,
 }

@@ -88,6 +88,7 @@ class CommandOptions(TypedDict, total=False):
     seccomp: bytes | bytearray | memoryview | None
     hook: NativeHook | None
     via: Literal["launcher"] | None
+    init: bool | Literal["kill", "wait", "leave"] | None
 
 
 class LaunchOptions(CommandOptions, total=False):

@@ -120,6 +120,7 @@ class Options(NamedTuple):
     seccomp: bytes | None = None
     hook: NativeHook | None = None
     via: str | None = None
+    init: str | None = None
 
     @property
     def forks(self) -> bool:
@@ -227,6 +228,21 @@ def _forks(options: Options) -> None:
         )
 
 
+def _keepers(options: Options) -> None:
+    if options.init is None:
+        return
+    if options.forks:
+        raise ValueError(
+            f"init={options.init!r} cannot be combined with preexec_fn={options.preexec_fn!r}, which needs a fork"
+        )
+    if options.hook is not None:
+        raise ValueError(f"init={options.init!r} cannot be combined with hook, a function of this program")
+    if options.pdeathsig is not None:
+        raise ValueError(
+            f"init={options.init!r} cannot be combined with pdeathsig={options.pdeathsig}: the tree ends with its parent"
+        )
+
+
 def _signal_plans(options: Options) -> None:
     both = (options.sigdefault or 0) & (options.sigignore or 0)
     if both:
@@ -239,4 +255,4 @@ def _death(options: Options) -> None:
         raise ValueError(f"pdeathsig={options.pdeathsig} works from the main thread only: it is sent when the thread ends")
 
 
-_CONTRADICTIONS = (_twice, _maps, _sessions, _hooks, _forks, _signal_plans, _death)
+_CONTRADICTIONS = (_twice, _maps, _sessions, _hooks, _forks, _keepers, _signal_plans, _death)

@@ -56,7 +56,9 @@ class Request:
         if kind == Step.CHDIR:
             return _errors.step_failed(errno, "chdir", "", cast("str | bytes", self.options.cwd))
         name, operand = _steps.TOLD[kind]
-        if kind == Step.LAUNCHER:
+        if kind == Step.INIT:
+            told = ""
+        elif kind == Step.LAUNCHER:
             told = _LAUNCHERS.get(errno, "")
         elif kind == Step.INHERIT:
             told = str(index)  # the stream
@@ -138,6 +140,7 @@ def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -
     steps = [*_steps.closing_first(options, plan), *plan.steps, *_steps.option_steps(options, plan)]
     alone = _steps.runs_alone(steps)
     via_launcher = (alone and options.hook is None and not options.forks) or options.via == "launcher"
+    via_launcher = via_launcher or options.init is not None
     before: list[StepTuple] = []
     if via_launcher:
         before, first = _steps.prelude(options, plan)
@@ -150,7 +153,8 @@ def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -
         forked=options.forks,
         private_memory=options.hook is not None and (alone or not support.hooks_may_share_memory()),
         via_launcher=via_launcher,
-        keep_pidfd=leader,
+        keep_pidfd=leader and options.init is None,
+        init=options.init,
         steps=len(steps),
         prelude=len(before),
         data_size=len(data),

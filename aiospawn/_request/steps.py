@@ -42,7 +42,7 @@ __all__ = [
     "runs_alone",
 ]
 
-_SIGPIPE, _SIGXFSZ = 13, 25
+_SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
 _PYTHON_IGNORES = 1 << (_SIGPIPE - 1) | 1 << (_SIGXFSZ - 1)  # what restore_signals puts back
 
 # Steps that would act on the parent through shared memory (design.md): they run in the launcher.
@@ -255,8 +255,11 @@ def _preexec_fn(_value: Any, options: Options, _plan: Plan) -> Iterator[StepTupl
         yield Step.PREEXEC_FN, 0, 0, b""
 
 
-def _pdeathsig(value: int, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
-    yield Step.PDEATHSIG, 0, value | os.getpid() << 32, b""
+def _pdeathsig(value: int | None, options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    if options.init is not None:  # nobody else may kill init, but who does must not set the command free
+        yield Step.PDEATHSIG, 0, _SIGKILL, b""
+    elif value is not None:
+        yield Step.PDEATHSIG, 0, value | os.getpid() << 32, b""
 
 
 def _hook(value: Any, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
@@ -278,7 +281,9 @@ def _seccomp(value: bytes, _options: Options, _plan: Plan) -> Iterator[StepTuple
     yield Step.SECCOMP, 0, 0, value
 
 
-_ALWAYS = frozenset({"start_new_session", "restore_signals", "close_fds", "preexec_fn"})  # they look at other options, too
+_ALWAYS = frozenset(
+    {"start_new_session", "restore_signals", "close_fds", "preexec_fn", "pdeathsig"}
+)  # they look at other options, too
 
 _TABLE: tuple[tuple[str, Callable[[Any, Options, Plan], Iterator[StepTuple]]], ...] = (
     ("cgroup", _cgroup),
@@ -394,5 +399,6 @@ TOLD: dict[int, tuple[str, Callable[[StepTuple], str]]] = {
     Step.SECCOMP: ("seccomp", lambda step: f"{len(step[3]) // 8} instructions"),
     Step.HOOK: ("hook", lambda step: "{:#x}, {:#x}".format(*struct.unpack("=QQ", step[3]))),
     Step.LAUNCHER: ("launcher", _nothing),
+    Step.INIT: ("init", _nothing),
     Step.INHERIT: ("dup2", _nothing),
 }

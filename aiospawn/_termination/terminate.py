@@ -38,6 +38,7 @@ _FIRST_LOOK, _LAST_LOOK = 0.001, 0.05  # seconds between looks at a group whose 
 async def ended(tree: Tree, exited: asyncio.Future[Any], grace: float, first: int = signal.SIGTERM) -> None:
     """Ends a tree; `exited` is done when its child is reaped, `first` is sent before the grace. Raises PermissionError."""
     cancelled: asyncio.CancelledError | None = None
+    refused = False
     try:
         tree.signal(first)
         try:
@@ -49,11 +50,14 @@ async def ended(tree: Tree, exited: asyncio.Future[Any], grace: float, first: in
             tree.kill()
             raise
         tree.signal(signal.SIGKILL)
-        cancelled = await outlasted([exited]) or cancelled
+        cancelled = await _killed(tree, exited) or cancelled
+        refused = not exited.done()
     except PermissionError:
+        refused = True
+    if refused:
         refusal = _refusal(tree, exited)
         if cancelled is None:
-            raise refusal from None
+            raise refusal
         note(cancelled, refusal)
     if cancelled is not None:
         raise cancelled
@@ -73,6 +77,20 @@ async def _gone_within(tree: Tree, exited: asyncio.Future[Any], grace: float) ->
             if await tree.only_dead_are_left():
                 return
             patience *= 2
+
+
+async def _killed(tree: Tree, exited: asyncio.Future[Any]) -> asyncio.CancelledError | None:
+    """Waits for the end of a tree that was killed, unless its init tells that it goes on.
+
+    Returns the last cancellation that came.
+    """
+    if not tree.has_init:
+        return await outlasted([exited])
+    cancelled: asyncio.CancelledError | None = None
+    while not exited.done() and not tree.refuses():
+        look = asyncio.ensure_future(asyncio.wait([exited], timeout=_LAST_LOOK))
+        cancelled = await outlasted([look]) or cancelled
+    return cancelled
 
 
 def _refusal(tree: Tree, exited: asyncio.Future[Any]) -> PermissionError:

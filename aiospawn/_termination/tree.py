@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .handles import CgroupHandle
 
-__all__ = ["LoopTree", "NativeTree", "Tree"]
+__all__ = ["InitTree", "LoopTree", "NativeTree", "Tree", "native_tree"]
 
 _AT_A_TIME = 50  # processes that are looked at in one turn of the loop
 
@@ -29,6 +29,7 @@ class Tree:
     """One child's, whoever launched it."""
 
     __slots__ = ("leads_group", "pid")
+    has_init = False
 
     def __init__(self, pid: int, *, leads_group: bool) -> None:
         self.pid = pid
@@ -52,6 +53,10 @@ class Tree:
         """At once, as far as it may be: for whoever cannot wait for what comes of it."""
         with contextlib.suppress(PermissionError):
             self.signal(signal.SIGKILL)
+
+    def refuses(self) -> bool:
+        """Was it killed, and does it go on, for who is left of it may not be signalled? Only init can tell."""
+        return False
 
     def group_lives(self) -> bool:
         """Is somebody left of the group? The dead count until they are reaped."""
@@ -158,6 +163,37 @@ class NativeTree(Tree):
     def _kill_cgroup(self) -> None:
         if self._cgroup is not None and not self._native.forked:
             self._cgroup.kill()
+
+
+class InitTree(NativeTree):
+    """Of a child that is init: everybody below it, wherever they went. It is reaped when nobody is left."""
+
+    __slots__ = ()
+    has_init = True
+
+    def signal(self, signum: int) -> None:
+        if signum == signal.SIGKILL:
+            self._kill_cgroup()
+        if not self._native.dead:
+            with contextlib.suppress(ProcessLookupError):
+                self._native.signal_tree(self._token, signum)
+
+    def refuses(self) -> bool:
+        return self._native.tree_refuses(self._token)
+
+    def group_lives(self) -> bool:
+        return False
+
+    def outlive_child(self) -> None:
+        """Nobody is left, or only who was to be let go."""
+        self._cgroup = None
+
+
+def native_tree(
+    native: Native, token: int, pid: int, *, leads_group: bool, has_init: bool, cgroup: CgroupHandle | None
+) -> NativeTree:
+    """Of a child on a reactor."""
+    return (InitTree if has_init else NativeTree)(native, token, pid, leads_group=leads_group, cgroup=cgroup)
 
 
 class LoopTree(Tree):

@@ -17,7 +17,9 @@ from aiospawn._options.options import Options
 
 rows = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 ways = pytest.mark.parametrize(
-    "way", [{}, {"via": "launcher"}, {"preexec_fn": lambda: None}], ids=["direct", "launcher", "forked"]
+    "way",
+    [{}, {"via": "launcher"}, {"init": True}, {"preexec_fn": lambda: None}],
+    ids=["direct", "launcher", "init", "forked"],
 )
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 
@@ -34,16 +36,16 @@ def require(*capabilities: str) -> None:
 
 
 def test_the_table_has_every_option() -> None:
-    """No option is forgotten; hooks and `via` have tests of their own."""
-    assert {row.name.partition(":")[0] for row in ROWS} == {*Options._fields} - {"hook", "via"}
+    """No option is forgotten; hooks, `via` and `init` have tests of their own."""
+    assert {row.name.partition(":")[0] for row in ROWS} == {*Options._fields} - {"hook", "via", "init"}
 
 
 @ways
 @rows
 async def test_shown(row: Row, way: dict[str, Any], place: Place) -> None:
-    """The child shows what was asked for, whether it was made directly, by the launcher, or by a fork."""
-    if way and "preexec_fn" in row.options:
-        way = {}  # it is the way
+    """The child shows what was asked for, whether it was made directly, by the launcher, by its init, or by a fork."""
+    if (way and "preexec_fn" in row.options) or ("init" in way and "pdeathsig" in row.options):
+        way = {}  # it is the way, or refused together with it
     require(row.needs)
     shown, expected = await every_option.shown(row, place, **way)
     assert shown == expected

@@ -65,7 +65,8 @@ def _listed(name: str) -> list[str]:
 CHILD = ["child/clone.c", *_listed("child")]
 PARENT = _listed("parent")
 INCLUDES = ["-I", NATIVE, "-isystem", sysconfig.get_path("include")]  # CPython's own for environment.c
-SOURCES = [NATIVE / name for name in (*CHILD, *PARENT, "launcher/main.c", "launcher/read.c", "environment.c")]
+LAUNCHER = [name for name in _listed("launcher_sources") if name.endswith(".c")]
+SOURCES = [NATIVE / name for name in (*CHILD, *PARENT, *LAUNCHER, "environment.c")]
 
 
 def _child_options(machine: str) -> list[str]:
@@ -109,7 +110,7 @@ def harness(
 def launcher(made_by: Compiler, directory: pathlib.Path) -> pathlib.Path:
     """The launcher, as the build script makes it."""
     program = directory / "launcher"
-    files = [NATIVE / name for name in ("launcher/main.c", "launcher/read.c", *CHILD[1:])]
+    files = [NATIVE / name for name in (*LAUNCHER, *CHILD[1:])]
     options = [*_child_options(made_by.machine), *_listed("launcher_options")]
     _run(*made_by.command("-O2", *options), "-I", NATIVE, *files, "-o", program)
     return program

@@ -87,8 +87,11 @@ TOGETHER: tuple[tuple[str, Callable[[str], Any], Any], ...] = (
 async def shown_together(place: Place, **more: Any) -> list[tuple[str, Any, Any]]:
     """What `together` shows, and what it should."""
     files = [f"/proc/self/{name}" for name in dict.fromkeys(name for name, *_ in TOGETHER)]
+    options = together(place)
+    if "init" in more:
+        del options["pdeathsig"]  # refused together with it
     process = await aiospawn.create_subprocess_exec(
-        "head", "-n", "100", *files, stdin=aiospawn.DEVNULL, stdout=aiospawn.PIPE, **together(place), **more
+        "head", "-n", "100", *files, stdin=aiospawn.DEVNULL, stdout=aiospawn.PIPE, **options, **more
     )
     output, _ = await process.communicate()
     assert await process.wait() == 0

@@ -1,0 +1,278 @@
+/* Init. Compiled like child.c, and a part of the launcher only: raw system calls, and all signals stay blocked.
+ *
+ * Facts and rules:
+ *  - a child subreaper is given every orphan of its tree (prctl(2)). So whoever is left is a child of init, and when waitid says
+ *    that there is none the tree has ended, whoever made a session of its own or forked twice.
+ *  - its process group is its own: what is sent to the launching process's group, SIGKILL among it, does not reach it. The command
+ *    is put back into that group, and made the steps' own business from there on.
+ *  - it has no descriptor of the command's: pipes end with the tree.
+ *  - signals that the kernel sends by itself, a terminal's, reach the command where they should; what is sent to init by somebody
+ *    is passed on.
+ *  - a tree is stopped from the top before it is killed: a shell whose child is killed would go on with the next command, and what
+ *    forks without end would fill the places that the killed leave. Whoever is stopped keeps its place and its children.
+ *  - then everybody is killed, again and again, until waitid says that nobody is left: orphans come to init. */
+#include "init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+
+#include "tree.h"
+#include "child/steps.h"
+
+enum {
+  SET_DUMPABLE = 4, SET_NAME = 15, SET_CHILD_SUBREAPER = 36, /* <sys/prctl.h> would drag libc's prctl in */
+  ANYBODY = 0 /* P_ALL */, EVERY_KIND = 0x40000000 /* __WALL */, EXITED = 4 /* WEXITED */, AT_ONCE = 1 /* WNOHANG */,
+  ALL_CHILDREN = -1 /* RUSAGE_CHILDREN */,
+  MOST_FREEZES = 1000,
+  FIRST_REST_MS = 2, LAST_REST_MS = 1000
+};
+
+struct init {
+  struct tree tree;
+  enum init_mode mode;
+  int socket, signals;             /* descriptors: the socket, signalfd */
+  int command;                     /* its pid */
+  int has_ended;                   /* the command has, */
+  int status;                      /* its exit status, or the negated signal */
+  int is_stopping;                 /* everybody was asked to end: those who are left have time */
+  int is_ending;                   /* everybody is killed */
+  int has_children;
+  int has_refused;                 /* told once */
+  uint32_t reaped, expected;       /* children since the last round of killing, and how many were killed in it */
+  uint32_t rounds;                 /* of killing; the tree is frozen before those whose number is a power of two */
+  int rest_ms;                     /* to the next one */
+  struct init_report report;
+};
+
+static long control(int option, long value) { return sys5(SYS_prctl, option, value, 0, 0, 0); }
+
+static void tell(struct init *init, enum init_report_kind kind) {
+  init->report.kind = kind;
+  sys6(SYS_sendto, init->socket, (long)&init->report, sizeof init->report, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
+}
+
+/* ---- the tree's end -------------------------------------------------------------------------------------------------- */
+
+/* Ended by the same signal, so that whoever waits for init sees what came of the command. No core: it has been dumped. */
+__attribute__((noreturn)) static void end_by(int number) {
+  uint64_t none = 0;
+  control(SET_DUMPABLE, 0);
+  if (number != SIGKILL) signal_set(number, SIG_DFL);
+  sys2(SYS_kill, sys0(SYS_getpid), number);
+  sys_sigmask(&none, NULL);
+  for (;;) sys1(SYS_exit_group, 128 + number);
+}
+
+__attribute__((noreturn)) static void end(struct init *init) {
+  if (init->mode != INIT_LEAVE || init->is_ending || init->is_stopping)
+    sys2(SYS_getrusage, ALL_CHILDREN, (long)init->report.usage);
+  tell(init, INIT_REPORT_ENDED);
+  if (init->status < 0) end_by(-init->status);
+  for (;;) sys1(SYS_exit_group, init->status);
+}
+
+/* All that have ended. */
+static void reap(struct init *init) {
+  siginfo_t info;
+  unsigned char usage[sizeof init->report.usage];
+  for (;;) {
+    info.si_pid = 0;
+    long result = sys5(SYS_waitid, ANYBODY, 0, (long)&info, EXITED | AT_ONCE | EVERY_KIND, (long)usage);
+    if (result == -EINTR) continue;
+    init->has_children = result != -ECHILD;
+    if (result < 0 || info.si_pid == 0) return;
+    init->reaped++;
+    if (info.si_pid != init->command || init->has_ended) continue;
+    init->has_ended = 1;
+    init->status = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
+    memcpy(init->report.usage, usage, sizeof usage);
+  }
+}
+
+/* Until the same processes are there twice, which got no child in between, for all of them were stopped. */
+static void freeze(struct init *init) {
+  uint64_t before = 0;
+  uint32_t count = 0;
+  for (int pass = 0; pass < MOST_FREEZES; pass++) {
+    struct found found = {0};
+    tree_signal(&init->tree, SIGSTOP, 0, &found);
+    if (pass && found.hash == before && found.count == count) break;
+    before = found.hash;
+    count = found.count;
+  }
+}
+
+static void kill_round(struct init *init) {
+  struct found found = {0};
+  if ((init->rounds & (init->rounds - 1)) == 0) freeze(init);
+  init->rounds++;
+  tree_kill(&init->tree, &found);
+  init->expected = found.count;
+  init->reaped = 0;
+  if (found.refused && !found.count && !init->has_refused) {
+    init->report.pid = found.refusing;
+    tell(init, INIT_REPORT_REFUSED);
+    init->has_refused = 1;
+  }
+}
+
+static void begin_ending(struct init *init) {
+  if (init->is_ending) return;
+  init->is_ending = 1;
+  init->rest_ms = FIRST_REST_MS;
+  kill_round(init);
+}
+
+/* The next round comes when all that were killed are reaped, for their children are here by then; or after a while, for a process
+ * may be in a wait that cannot be interrupted. */
+static void go_on_ending(struct init *init, int nothing_happened) {
+  if (!init->has_children) return;
+  if (init->reaped >= init->expected && init->expected) {
+    init->rest_ms = FIRST_REST_MS;
+  } else if (nothing_happened) {
+    init->rest_ms = init->rest_ms < LAST_REST_MS / 2 ? 2 * init->rest_ms : LAST_REST_MS;
+  } else {
+    return;
+  }
+  kill_round(init);
+}
+
+/* ---- what it is told ------------------------------------------------------------------------------------------------- */
+
+/* The command's number is its own until it is reaped; a group's as long as it has members. */
+static void pass_on(struct init *init, int number, int to_group) {
+  struct found found = {0};
+  if (to_group && init->has_ended) tree_signal(&init->tree, number, init->command, &found);
+  else if (init->has_ended) return;
+  else if (!to_group || sys2(SYS_kill, -init->command, number) < 0) sys2(SYS_kill, init->command, number);
+}
+
+static void obey(struct init *init, const struct init_order *order) {
+  struct found found = {0};
+  switch (order->kind) {
+    case INIT_ORDER_SIGNAL:
+    case INIT_ORDER_GROUP:
+      pass_on(init, order->signal, order->kind == INIT_ORDER_GROUP);
+      break;
+    case INIT_ORDER_TREE:
+      init->is_stopping = 1;
+      tree_signal(&init->tree, order->signal, 0, &found);
+      break;
+    case INIT_ORDER_KILL:
+      begin_ending(init);
+      break;
+    default:
+      break;
+  }
+}
+
+/* Nobody but the launching process writes there: no message is its end. */
+static void read_orders(struct init *init) {
+  struct init_order order;
+  for (;;) {
+    long length = sys6(SYS_recvfrom, init->socket, (long)&order, sizeof order, MSG_DONTWAIT, 0, 0);
+    if (length == -EAGAIN || length == -EINTR) return;
+    if (length != sizeof order) break;
+    obey(init, &order);
+  }
+  sys1(SYS_close, init->socket);
+  init->socket = -1;
+  begin_ending(init);
+}
+
+static void read_signals(struct init *init) {
+  struct signalfd_siginfo info;
+  while (sys3(SYS_read, init->signals, (long)&info, sizeof info) == sizeof info)
+    if (info.ssi_code <= 0) pass_on(init, (int)info.ssi_signo, 0); /* SI_USER, SI_QUEUE, SI_TKILL: somebody's */
+}
+
+static void wait_and_look(struct init *init) {
+  struct pollfd watched[] = {{.fd = init->signals, .events = POLLIN}, {.fd = init->socket, .events = POLLIN}};
+  int64_t rest[2] = {init->rest_ms / 1000, (int64_t)(init->rest_ms % 1000) * 1000000};
+  long ready = sys5(SYS_ppoll, (long)watched, 2, init->is_ending ? (long)rest : 0, 0, 0);
+  if (watched[1].revents && ready > 0) read_orders(init);
+  if (watched[0].revents && ready > 0) read_signals(init);
+  reap(init);
+  if (init->is_ending) go_on_ending(init, ready == 0);
+}
+
+static int is_over(const struct init *init) {
+  if (!init->has_ended) return 0;
+  return !init->has_children || (init->mode == INIT_LEAVE && !init->is_ending && !init->is_stopping);
+}
+
+__attribute__((noreturn)) static void keep(struct init *init) {
+  for (;;) {
+    reap(init);
+    if (is_over(init)) end(init);
+    if (init->has_ended && init->mode == INIT_KILL && !init->is_stopping && !init->is_ending) {
+      begin_ending(init);
+      continue;
+    }
+    wait_and_look(init);
+  }
+}
+
+/* ---- the beginning --------------------------------------------------------------------------------------------------- */
+
+/* A process that was killed before the command was made has nothing to end. */
+static void leave_if_told(int socket) {
+  struct init_order order;
+  long length = sys6(SYS_recvfrom, socket, (long)&order, sizeof order, MSG_DONTWAIT | MSG_PEEK, 0, 0);
+  if (length == -EAGAIN || (length == sizeof order && order.kind != INIT_ORDER_KILL)) return;
+  end_by(SIGKILL);
+}
+
+/* Everything but what init needs. */
+static void close_others(const struct init *init, const struct flight *flight) {
+  struct flight kept = *flight;
+  struct walk walk;
+  static const struct aiospawn_step all = {.kind = AIOSPAWN_STEP_CLOSE, .fd = 0, .value = INT32_MAX};
+  const int needed[AIOSPAWN_ENDS] = {init->socket, init->signals, init->tree.proc, -1, -1};
+  memcpy(kept.ends, needed, sizeof needed);
+  kept.status = -1;
+  kept.program = AIOSPAWN_NO_FD;
+  walk.flight = &kept;
+  step_close(&walk, &all);
+}
+
+static long prepare(struct init *init) {
+  uint64_t all = ~(uint64_t)0;
+  long result = control(SET_CHILD_SUBREAPER, 1);
+  if (result == 0) result = tree_open(&init->tree);
+  if (result == 0) result = sys4(SYS_signalfd4, -1, (long)&all, sizeof all, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (result < 0) return result;
+  init->signals = (int)result;
+  return 0;
+}
+
+void init_run(struct flight *flight, int socket, enum init_mode mode, int lists_children) {
+  struct init init = {.socket = socket, .mode = mode, .tree = {.lists_children = lists_children}};
+  long result = prepare(&init);
+  if (result < 0) child_fail(flight->status, result, AIOSPAWN_STEP_INIT, 0);
+  leave_if_told(socket);
+  /* Ignored, the kernel would reap the tree by itself and tell nothing. */
+  int ignores = signal_is_ignored(SIGCHLD);
+  if (ignores) signal_set(SIGCHLD, SIG_DFL);
+  int group = (int)sys1(SYS_getpgid, 0);
+  sys2(SYS_setpgid, 0, 0);
+  flight->keeper = init.tree.self;
+  result = sys5(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+  if (result < 0) child_fail(flight->status, result, AIOSPAWN_STEP_INIT, 0);
+  if (result == 0) {
+    sys2(SYS_setpgid, 0, group);
+    if (ignores) signal_set(SIGCHLD, SIG_IGN);
+    child_run(flight);
+  }
+  init.command = (int)result;
+  init.has_children = 1;
+  control(SET_NAME, (long)INIT_NAME);
+  close_others(&init, flight);
+  keep(&init);
+}

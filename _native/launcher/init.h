@@ -1,0 +1,47 @@
+/* Init: the launcher stays as the parent of the command, a child subreaper, and ends with the last of the command's tree.
+ *
+ * It is told what to do through a socket whose other end only the launching process has: by orders, and by its end, which means
+ * that this process is gone. All that it has to say goes back the same way, in one report before its exit. */
+#ifndef AIOSPAWN_LAUNCHER_INIT_H
+#define AIOSPAWN_LAUNCHER_INIT_H
+
+#include <stdint.h>
+
+#include "child/child.h"
+
+/* struct launcher_request.init: what becomes of those who are left when the command has ended. */
+enum init_mode { INIT_NONE, INIT_KILL, INIT_WAIT, INIT_LEAVE, INIT_MODES };
+
+#define INIT_NAME "aiospawn:init"
+
+/* What init is told. */
+enum init_order_kind {
+  INIT_ORDER_SIGNAL = 1,           /* the command gets the signal */
+  INIT_ORDER_GROUP,                /* the process group that the command leads does */
+  INIT_ORDER_TREE,                 /* everybody does; from now on those who are left are waited for */
+  INIT_ORDER_KILL                  /* everybody is killed */
+};
+struct init_order {
+  int32_t kind;                    /* enum init_order_kind */
+  int32_t signal;
+};
+
+/* What init tells. */
+enum init_report_kind {
+  INIT_REPORT_ENDED = 1,           /* the tree has ended: `usage` is that of all of it */
+  INIT_REPORT_REFUSED              /* it is to be killed, and whoever is left may not be signalled, process `pid` for one */
+};
+struct init_report {
+  int32_t kind;                    /* enum init_report_kind */
+  int32_t pid;
+  unsigned char usage[144];        /* struct rusage of a 64-bit kernel */
+};
+
+/* The request, which the first message of the socket is, or the file that comes with it where it is longer. The descriptor of
+ * that file or -1 is put into *file. The message's length, or a negated errno. */
+long launcher_receive(int socket, void *room, uint64_t size, int *file);
+
+/* Becomes init of the flight's program. The socket is closed by an execve. */
+__attribute__((noreturn)) void init_run(struct flight *flight, int socket, enum init_mode mode, int lists_children);
+
+#endif

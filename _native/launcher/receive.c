@@ -1,0 +1,29 @@
+/* The first message of init's socket. Compiled like child.c. */
+#include <fcntl.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "init.h"
+#include "child/sys.h"
+
+long launcher_receive(int socket, void *room, uint64_t size, int *file) {
+  union {
+    struct cmsghdr header;
+    unsigned char bytes[CMSG_SPACE(sizeof *file)];
+  } passed;
+  struct {
+    void *base;
+    uint64_t size;
+  } part = {room, size};
+  struct msghdr message = {
+      .msg_iov = (void *)&part, .msg_iovlen = 1, .msg_control = &passed, .msg_controllen = sizeof passed};
+  enum { INTERRUPTED = -4 /* EINTR */ };
+  long length;
+  *file = -1;
+  do length = sys3(SYS_recvmsg, socket, (long)&message, MSG_CMSG_CLOEXEC);
+  while (length == INTERRUPTED);
+  if (length > 0 && message.msg_controllen >= CMSG_LEN(sizeof *file) && passed.header.cmsg_level == SOL_SOCKET &&
+      passed.header.cmsg_type == SCM_RIGHTS)
+    *file = *(const int *)CMSG_DATA(&passed.header);
+  return length;
+}

@@ -1,0 +1,222 @@
+/* Who is below init. Compiled like child.c: raw system calls only.
+ *
+ * A process that nobody but init can reap keeps its number, so its children are signalled by theirs. Whoever is further down may
+ * be reaped by its parent, and its number become a stranger's, between a look and a signal: it is held by a pidfd first, then
+ * looked at once more. */
+#include "tree.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+
+#include "child/sys.h"
+
+enum { NOT_PERMITTED = -1 /* EPERM */, READ = 1, WRITE = 2, ITS_OWN = 2, NO_FILE = 0x20, UNRESERVED = 0x4000 };
+enum { MOST = 1 << 22 /* the kernel's most process ids */, FEWEST = 1 << 10 };
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+/* Somebody below init, and its parent. */
+typedef void visitor(struct tree *tree, int pid, int parent, void *argument);
+
+long tree_open(struct tree *tree) {
+  tree->self = (int)sys0(SYS_getpid);
+  tree->queue = NULL;
+  tree->room = 0;
+  tree->proc = (int)sys4(SYS_openat, AT_FDCWD, (long)"/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (tree->proc < 0) return tree->proc;
+  long own = sys4(SYS_openat, tree->proc, (long)"self/stat", O_RDONLY | O_CLOEXEC, 0); /* not mounted, or not procfs */
+  if (own >= 0) sys1(SYS_close, own);
+  return own < 0 ? own : 0;
+}
+
+/* ---- paths --------------------------------------------------------------------------------------------------------- */
+
+static char *append_text(char *to, const char *text) {
+  while (*text) *to++ = *text++;
+  *to = 0;
+  return to;
+}
+
+static char *append_number(char *to, int number) {
+  char digits[12];
+  int count = 0;
+  do digits[count++] = (char)('0' + number % 10);
+  while (number /= 10);
+  while (count) *to++ = digits[--count];
+  *to = 0;
+  return to;
+}
+
+/* ---- a process's parent ---------------------------------------------------------------------------------------------- */
+
+/* "number (name) state parent", and the name may hold anything. -1: it is gone. */
+static int parent_of(const struct tree *tree, int pid) {
+  char path[32], line[512];
+  append_text(append_number(path, pid), "/stat");
+  long fd = sys4(SYS_openat, tree->proc, (long)path, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  long length = sys3(SYS_read, fd, (long)line, sizeof line - 1), at = 0;
+  sys1(SYS_close, fd);
+  if (length <= 0) return -1;
+  line[length] = 0;
+  for (long i = 0; i < length; i++)
+    if (line[i] == ')') at = i;
+  int parent = 0;
+  for (int spaces = 0; spaces < 2 && line[at]; at++) spaces += line[at] == ' ';
+  for (; line[at] >= '0' && line[at] <= '9'; at++) parent = parent * 10 + (line[at] - '0');
+  return parent;
+}
+
+/* ---- its children ------------------------------------------------------------------------------------------------------ */
+
+/* The numbers of a file, with anything between them. */
+static void visit_numbers(struct tree *tree, const char *path, int parent, visitor *visit, void *argument) {
+  char text[2048];
+  long length;
+  int number = 0;
+  long fd = sys4(SYS_openat, tree->proc, (long)path, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return;
+  while ((length = sys3(SYS_read, fd, (long)text, sizeof text)) > 0) {
+    for (long i = 0; i < length; i++) {
+      if (text[i] >= '0' && text[i] <= '9') {
+        number = number * 10 + (text[i] - '0');
+      } else {
+        if (number) visit(tree, number, parent, argument);
+        number = 0;
+      }
+    }
+  }
+  if (number) visit(tree, number, parent, argument);
+  sys1(SYS_close, fd);
+}
+
+/* The entries of a directory that are numbers. */
+static void visit_entries(struct tree *tree, const char *path, int parent, visitor *visit, void *argument) {
+  struct {
+    uint64_t inode;
+    int64_t offset;
+    unsigned short length;
+    unsigned char type;
+    char name[];
+  } *entry;
+  char listing[2048] __attribute__((aligned(8)));
+  long length, directory = sys4(SYS_openat, tree->proc, (long)path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  if (directory < 0) return;
+  while ((length = sys3(SYS_getdents64, directory, (long)listing, sizeof listing)) > 0) {
+    for (long at = 0; at < length; at += entry->length) {
+      entry = (void *)(listing + at);
+      int number = 0;
+      for (const char *digit = entry->name; *digit >= '0' && *digit <= '9'; digit++) number = number * 10 + (*digit - '0');
+      if (number) visit(tree, number, parent, argument);
+    }
+  }
+  sys1(SYS_close, directory);
+}
+
+struct call {
+  visitor *visit;
+  void *argument;
+};
+
+static void visit_threads_children(struct tree *tree, int thread, int process, void *argument) {
+  const struct call *call = argument;
+  char path[64];
+  append_text(append_number(append_text(append_number(path, process), "/task/"), thread), "/children");
+  visit_numbers(tree, path, process, call->visit, call->argument);
+}
+
+static void visit_if_child(struct tree *tree, int pid, int parent, void *argument) {
+  const struct call *call = argument;
+  if (parent_of(tree, pid) == parent) call->visit(tree, pid, parent, call->argument);
+}
+
+static void visit_children(struct tree *tree, int process, visitor *visit, void *argument) {
+  char path[32];
+  struct call call = {visit, argument};
+  if (!tree->lists_children) {
+    visit_entries(tree, ".", process, visit_if_child, &call);
+  } else if (process == tree->self) {
+    visit_threads_children(tree, process, process, &call);
+  } else {
+    append_text(append_number(path, process), "/task");
+    visit_entries(tree, path, process, visit_threads_children, &call);
+  }
+}
+
+/* ---- signals --------------------------------------------------------------------------------------------------------- */
+
+struct sending {
+  int signal, group;
+  struct found *found;
+  uint32_t queued;
+};
+
+static void sent(const struct sending *sending, int pid, long result) {
+  struct found *found = sending->found;
+  if (result == NOT_PERMITTED) {
+    found->refused++;
+    found->refusing = pid;
+  }
+  if (result < 0) return;
+  found->count++;
+  found->hash += (uint64_t)pid * 0x9E3779B97F4A7C15u;
+}
+
+/* Is the number still that of whom it was seen to be, or of somebody else below init? Who lost the parent is init's child now. */
+static int is_below(const struct tree *tree, int pid, int parent) {
+  int now = parent_of(tree, pid);
+  return now == parent || now == tree->self;
+}
+
+static long signal_member(const struct tree *tree, int pid, int parent, int signal) {
+  enum { NO_SUCH = -3 /* ESRCH */ };
+  if (parent == tree->self) return sys2(SYS_kill, pid, signal);
+  long pidfd = sys2(SYS_pidfd_open, pid, 0);
+  if (pidfd < 0) return pidfd;
+  long result = is_below(tree, pid, parent) ? sys4(SYS_pidfd_send_signal, pidfd, signal, 0, 0) : NO_SUCH;
+  sys1(SYS_close, pidfd);
+  return result;
+}
+
+static void signal_and_queue(struct tree *tree, int pid, int parent, void *argument) {
+  struct sending *sending = argument;
+  int is_meant = sending->signal && (!sending->group || sys1(SYS_getpgid, pid) == sending->group);
+  if (is_meant) sent(sending, pid, signal_member(tree, pid, parent, sending->signal));
+  if (sending->queued < tree->room) tree->queue[sending->queued++] = (struct member){pid, parent};
+}
+
+/* Address space, of which only what is written to is memory; less of it where that is limited. */
+static void queue_open(struct tree *tree) {
+  for (uint32_t room = MOST; !tree->queue && room >= FEWEST; room /= 16) {
+    long memory = sys6(SYS_mmap, 0, (long)(room * sizeof *tree->queue), READ | WRITE, ITS_OWN | NO_FILE | UNRESERVED, -1, 0);
+    if (memory < 0 && memory > -4096) continue;
+    tree->queue = (struct member *)memory;
+    tree->room = room;
+  }
+}
+
+static void go_through(struct tree *tree, struct sending *sending) {
+  if (!tree->queue) queue_open(tree);
+  visit_children(tree, tree->self, signal_and_queue, sending);
+  for (uint32_t next = 0; next < sending->queued; next++)
+    visit_children(tree, tree->queue[next].pid, signal_and_queue, sending);
+}
+
+void tree_signal(struct tree *tree, int signal, int group, struct found *found) {
+  struct sending sending = {.signal = signal, .group = group, .found = found};
+  go_through(tree, &sending);
+}
+
+/* Without memory for the queue the children alone are killed at once, and theirs when they are init's. */
+void tree_kill(struct tree *tree, struct found *found) {
+  struct sending sending = {.found = found};
+  if (!tree->queue) queue_open(tree);
+  sending.signal = tree->queue ? 0 : SIGKILL;
+  go_through(tree, &sending);
+  for (uint32_t next = sending.queued; next-- > 0;) {
+    const struct member *member = &tree->queue[next];
+    sent(&sending, member->pid, signal_member(tree, member->pid, member->parent, SIGKILL));
+  }
+}

@@ -1,0 +1,34 @@
+/* The processes below init, found through /proc. */
+#ifndef AIOSPAWN_LAUNCHER_TREE_H
+#define AIOSPAWN_LAUNCHER_TREE_H
+
+#include <stdint.h>
+
+struct tree {
+  int self;                        /* init's pid */
+  int proc;                        /* descriptor of /proc */
+  int lists_children;              /* does the kernel keep the file "children" of a thread (CONFIG_PROC_CHILDREN)? */
+  struct member *queue;            /* those that were seen, parents before their children */
+  uint32_t room;                   /* in the queue */
+};
+
+/* What came of going through them. */
+struct found {
+  uint32_t count;                  /* of processes that got the signal */
+  uint32_t refused;                /* that may not be signalled */
+  int refusing;                    /* one of these */
+  uint64_t hash;                   /* of the process ids: the same twice, the same tree */
+};
+
+struct member {
+  int pid, parent;
+};
+
+/* 0 or a negated errno. */
+long tree_open(struct tree *tree);
+/* Signals everybody, parents before their children; of a process group only, unless that is 0. */
+void tree_signal(struct tree *tree, int signal, int group, struct found *found);
+/* Kills everybody, children before their parents. */
+void tree_kill(struct tree *tree, struct found *found);
+
+#endif

@@ -1,0 +1,21 @@
+/* The parent's side of a child's init (init.h): the socket that only this process has, and what goes through it. */
+#ifndef AIOSPAWN_INIT_CLIENT_H
+#define AIOSPAWN_INIT_CLIENT_H
+
+#include <sys/resource.h>
+#include <sys/uio.h>
+
+#include "children.h"
+
+/* Makes the socket, the child's and *far, and sends the request, with the file that holds it (-1: none). 0 or a negated errno. */
+int init_client_open(struct child *child, struct iovec *parts, int count, int file, int32_t *far);
+/* With the state lock held: as aiospawn_signal(). */
+long init_client_signal(struct child *child, int signal, int group);
+/* With the state lock held: as aiospawn_signal_tree(). */
+long init_client_signal_tree(const struct child *child, int signal);
+/* Has init said that whoever is left may not be signalled? */
+int init_client_refuses(struct child *child);
+/* The resource use of a tree that has ended. 0 where init could not tell, for it was killed. */
+int init_client_usage(struct child *child, struct rusage *usage);
+
+#endif
