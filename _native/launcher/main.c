@@ -22,17 +22,6 @@
 enum { FEW = 64 };
 enum { PROTECT_READ = 1, PROTECT_WRITE = 2, MAP_ITS_OWN = 2, MAP_NO_FILE = 0x20, SET_NAME = 15, BAD_VERSION = -71 /* EPROTO */ };
 
-/* The compiler may ask for these two by itself, whatever it is told. */
-void *memcpy(void *to, const void *from, size_t size) {
-  for (size_t i = 0; i < size; i++) ((volatile char *)to)[i] = ((const char *)from)[i];
-  return to;
-}
-
-void *memset(void *to, int value, size_t size) {
-  for (size_t i = 0; i < size; i++) ((volatile char *)to)[i] = (char)value;
-  return to;
-}
-
 /* Decimal, a space between; -1 for what is not there. What is behind them. */
 static const char *parse_ends(const char *text, int *ends) {
   for (int end = 0; end < AIOSPAWN_ENDS; end++) {
