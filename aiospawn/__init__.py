@@ -22,6 +22,9 @@ from ._map.halt import Halt
 from ._map.map import Map, MapLine, MapProgress, MapResult, map  # noqa: A004 - only ever aiospawn.map
 from ._options.keywords import Capabilities, CommandOptions, LaunchOptions
 from ._options.options import NativeHook
+from ._terminals.ansi import strip_ansi
+from ._terminals.expect import EndOfOutput, ExpectTimeout
+from ._terminals.session import TerminalSession
 
 __all__ = [
     "DEVNULL",
@@ -32,9 +35,11 @@ __all__ = [
     "CommandOptions",
     "CompletedPipeline",
     "CompletedProcess",
+    "EndOfOutput",
     "EventLoop",
     "Executed",
     "Exited",
+    "ExpectTimeout",
     "Halt",
     "LaunchFailed",
     "LaunchOptions",
@@ -53,6 +58,7 @@ __all__ = [
     "StartLimitHit",
     "Supervised",
     "Support",
+    "TerminalSession",
     "Unhealthy",
     "__version__",
     "create_subprocess_exec",
@@ -65,6 +71,7 @@ __all__ = [
     "pipeline",
     "popen",
     "run",
+    "strip_ansi",
     "supervise",
     "supported",
     "system",

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.once
 
 PACKAGE = pathlib.Path(aiospawn.__file__).parent
 
-ORDER = ("_errors", "_options", "_binding", "_request", "_termination", "_asyncio", "_commands", "_map")
+ORDER = ("_errors", "_options", "_binding", "_request", "_termination", "_asyncio", "_commands", "_terminals", "_map")
 EXTENSIONS = {"_ffi", "_environment"}
 MODULES = {
     f"{path.parent.name}.{path.stem}": path

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 with contextlib.suppress(ImportError):  # not on Windows
     import termios
@@ -36,6 +36,16 @@ class Settings(NamedTuple):
     @property
     def canonical(self) -> bool:
         return bool(self.lflag & termios.ICANON)
+
+    @property
+    def echo(self) -> bool:
+        return bool(self.lflag & termios.ECHO)
+
+    @property
+    def interrupt(self) -> bytes:
+        """VINTR, or a control-C."""
+        given = self.characters[termios.VINTR]
+        return b"\x03" if given == _UNDEFINED else given
 
     @property
     def end_of_file(self) -> bytes | None:
@@ -65,7 +75,7 @@ class Terminal(NamedTuple):
     def settings(self) -> Settings:
         """As they are now; the child may change them at any time."""
         try:
-            iflag, _, _, lflag, _, _, characters = termios.tcgetattr(self._descriptor())
+            iflag, _, _, lflag, _, _, characters = termios.tcgetattr(self.descriptor())
         except termios.error as error:
             raise OSError(*error.args) from None
         # VMIN and VTIME are numbers outside canonical mode.
@@ -73,25 +83,37 @@ class Terminal(NamedTuple):
 
     def resize(self, rows: int, columns: int) -> None:
         """The foreground group gets SIGWINCH if that is a new size."""
-        termios.tcsetwinsize(self._descriptor(), (rows, columns))
+        termios.tcsetwinsize(self.descriptor(), (rows, columns))
+
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, columns = termios.tcgetwinsize(self.descriptor())
+        return rows, columns
+
+    def set_echo(self, on: bool) -> None:
+        """Is what is typed written back?"""
+        attributes: list[Any] = termios.tcgetattr(self.descriptor())
+        attributes[3] = attributes[3] | termios.ECHO if on else attributes[3] & ~termios.ECHO
+        termios.tcsetattr(self.descriptor(), termios.TCSANOW, attributes)
 
     def foreground_runs(self) -> bool:
         """Is the leader of the process group that may read on a processor, or about to be? False if nobody can tell."""
         try:
-            with open(f"/proc/{os.tcgetpgrp(self._descriptor())}/stat", "rb") as stat:
+            with open(f"/proc/{os.tcgetpgrp(self.descriptor())}/stat", "rb") as stat:
                 return stat.read().rpartition(b") ")[2][:1] in (b"R", b"D")
         except (FileNotFoundError, ProcessLookupError):  # it is gone, or was when its file was open
             return False
 
     def type(self, text: bytes) -> None:
         """Raises BlockingIOError where there is no space for it."""
-        os.write(self._descriptor(), text)
+        os.write(self.descriptor(), text)
 
     def has_unread_input(self) -> bool:
         """Would a read of the child return at once?"""
         return self.native.has_unread_input(self.token, self._stream())
 
-    def _descriptor(self) -> int:
+    def descriptor(self) -> int:
+        """Of the master side; the child's transport closes it."""
         return self.native.stream(self.token, self._stream())
 
     def _stream(self) -> int:

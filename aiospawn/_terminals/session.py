@@ -1,0 +1,347 @@
+"""`TerminalSession`: a conversation with a program on a terminal, as with pexpect, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Any, AnyStr, Protocol, TypeVar, Unpack, overload
+
+from aiospawn._asyncio.terminal import Terminal
+from aiospawn._commands.command import command
+from aiospawn._commands.observed_process import observed
+from aiospawn._options.keywords import Args, CommandOptions
+from aiospawn._options.values import number, seconds
+
+from .interact import interact
+from .reader import DEFAULT, TerminalReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+    from typing import Self
+
+    from aiospawn._asyncio.process import Process
+    from aiospawn._asyncio.terminal import Settings
+
+__all__ = ["TerminalSession"]
+
+_LOOK_EVERY_S = 0.01
+_CONTROLS = {"@": 0, "`": 0, "[": 27, "{": 27, "\\": 28, "|": 28, "]": 29, "}": 29, "^": 30, "~": 30, "_": 31, "?": 127}
+
+
+_Written_contra = TypeVar("_Written_contra", str, bytes, contravariant=True)
+
+
+class _Log(Protocol[_Written_contra]):
+    def write(self, text: _Written_contra, /) -> object: ...
+
+
+class TerminalSession(TerminalReader[AnyStr]):
+    """A program on a pseudo terminal, and the user in front of it: what it writes is expected, what it reads is sent.
+
+    pexpect's `spawn` with its names, awaited. `async with` launches the program, and leaving the block stops it: SIGHUP to
+    its process group, as when a terminal is closed, SIGKILL after `grace`.
+    """
+
+    @overload
+    def __init__(
+        self: TerminalSession[str],
+        args: Args,
+        *,
+        encoding: str = "utf-8",
+        errors: str = "replace",
+        timeout: float | None = 30.0,
+        size: tuple[int, int] = (24, 80),
+        echo: bool = True,
+        strip_ansi: bool = False,
+        searchwindowsize: int | None = None,
+        delaybeforesend: float | None = None,
+        logfile: _Log[str] | None = None,
+        grace: float = 5.0,
+        shell: bool = False,
+        **options: Unpack[CommandOptions],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: TerminalSession[bytes],
+        args: Args,
+        *,
+        encoding: None,
+        timeout: float | None = 30.0,
+        size: tuple[int, int] = (24, 80),
+        echo: bool = True,
+        strip_ansi: bool = False,
+        searchwindowsize: int | None = None,
+        delaybeforesend: float | None = None,
+        logfile: _Log[bytes] | None = None,
+        grace: float = 5.0,
+        shell: bool = False,
+        **options: Unpack[CommandOptions],
+    ) -> None: ...
+    def __init__(
+        self,
+        args: Any,
+        *,
+        encoding: str | None = "utf-8",
+        errors: str = "replace",
+        timeout: float | None = 30.0,
+        size: tuple[int, int] = (24, 80),
+        echo: bool = True,
+        strip_ansi: bool = False,
+        searchwindowsize: int | None = None,
+        delaybeforesend: float | None = None,
+        logfile: Any = None,
+        grace: float = 5.0,
+        shell: bool = False,
+        **options: Any,
+    ) -> None:
+        """Checks the arguments; nothing is launched yet.
+
+        Args:
+            args: What `run` takes: a list of arguments, or a str with `shell=True`.
+            encoding: Of the output, which is str then; None: bytes.
+            errors: What becomes of bytes that are none in the encoding.
+            timeout: Seconds for `expect` where that says nothing else; None: for ever.
+            size: Rows and columns of the terminal.
+            echo: False: what is sent is not written back, unless the program turns that on.
+            strip_ansi: Take control sequences (colours, cursor movements, titles) out of the output before it is searched.
+            searchwindowsize: How many characters at the end of the output `expect` searches; None: all.
+            delaybeforesend: Seconds before each `send`; for programs that discard what was typed before their prompt.
+            logfile: Has a `write`: gets what is read and sent, as attributes `logfile_read` and `logfile_send` get either.
+            grace: Seconds between SIGHUP and SIGKILL when the session is closed.
+            shell: The command is for `/bin/sh`.
+            options: Those of a launch (docs/options.md).
+
+        Raises TypeError and ValueError for a bad argument, LookupError for an unknown encoding.
+        """
+        super().__init__(encoding, errors, strip_ansi=strip_ansi)
+        self.timeout = seconds("timeout", timeout, optional=True)
+        self.searchwindowsize = searchwindowsize
+        self.delaybeforesend = seconds("delaybeforesend", delaybeforesend, optional=True)
+        self.logfile = logfile
+        self.logfile_read: _Log[AnyStr] | None = None
+        self.logfile_send: _Log[AnyStr] | None = None
+        seconds("grace", grace)
+        self._grace = grace
+        self._encoding = encoding
+        self._echo = echo
+        self._heard = self._log_output
+        self._command = command(args, shell=shell, stdin=None, keywords={**options, "pty": size})
+        self._process: Process | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._process is not None:
+            raise RuntimeError("the TerminalSession's block was entered already")
+        self._process = await observed(None, self._command)
+        self._stream = self._process.stdout
+        if not self._echo:
+            self.setecho(False)
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._close(self._grace, exc)
+
+    @property
+    def process(self) -> Process:
+        """The program. Raises RuntimeError outside of the block."""
+        if self._process is None:
+            raise RuntimeError("the TerminalSession's block was not entered")
+        return self._process
+
+    # ---- sending --------------------------------------------------------------------------------------------------------
+
+    async def send(self, text: AnyStr) -> int:
+        """Types it, and returns how many bytes that were. In canonical mode a line has 4095 at most (termios(3))."""
+        if not isinstance(text, type(self._empty)):
+            raise TypeError(f"send() needs a {type(self._empty).__name__}, got {text!r}")
+        if self.delaybeforesend is not None:
+            await asyncio.sleep(self.delaybeforesend)
+        for log in (self.logfile, self.logfile_send):
+            _write(log, text)
+        data = text.encode(self._encoding or "") if isinstance(text, str) else text
+        await self._type(data)
+        return len(data)
+
+    async def sendline(self, text: AnyStr | None = None) -> int:
+        """`send`, with a newline."""
+        newline: Any = "\n" if isinstance(self._empty, str) else b"\n"
+        return await self.send((self._empty if text is None else text) + newline)
+
+    async def write(self, text: AnyStr) -> None:
+        await self.send(text)
+
+    async def writelines(self, lines: Iterable[AnyStr]) -> None:
+        for line in lines:
+            await self.send(line)
+
+    async def sendcontrol(self, character: str) -> int:
+        """Types a control character: `sendcontrol("c")` a control-C. Raises ValueError for one that there is not."""
+        key = character.lower()
+        code = ord(key) - ord("a") + 1 if len(key) == 1 and "a" <= key <= "z" else _CONTROLS.get(key)
+        if code is None:
+            raise ValueError(f"sendcontrol() needs a letter or one of {' '.join(_CONTROLS)}, got {character!r}")
+        await self._type(bytes([code]))
+        return 1
+
+    async def sendeof(self) -> None:
+        """Types the terminal's end-of-file character (VEOF), which at the beginning of a line ends the input."""
+        stdin = self.process.stdin
+        assert stdin is not None
+        stdin.write_eof()
+
+    async def sendintr(self) -> None:
+        """Types the terminal's interrupt character (VINTR)."""
+        await self._type(self._settings().interrupt)
+
+    async def _type(self, data: bytes) -> None:
+        stdin = self.process.stdin
+        assert stdin is not None
+        stdin.write(data)
+        await stdin.drain()
+
+    # ---- the terminal ---------------------------------------------------------------------------------------------------
+
+    def getecho(self) -> bool:
+        """Is what is sent written back? Raises OSError after the program's end, as the following do."""
+        return self._settings().echo
+
+    def setecho(self, state: bool) -> None:
+        self._terminal.set_echo(state)
+
+    async def waitnoecho(self, timeout: float | None = DEFAULT) -> bool:
+        """Waits until what is sent is not written back, as when a program asks for a password. False: it was not in time."""
+        loop = asyncio.get_running_loop()
+        timeout = self.timeout if timeout is DEFAULT else timeout
+        began = loop.time()
+        while self.getecho():
+            if timeout is not None and loop.time() - began >= timeout:
+                return False
+            await asyncio.sleep(_LOOK_EVERY_S)  # the kernel reports no change of a terminal's settings
+        return True
+
+    def getwinsize(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self._terminal.size()
+
+    def setwinsize(self, rows: int, columns: int) -> None:
+        """The foreground group gets SIGWINCH. Raises ValueError for a number that is not 0 to 65535."""
+        self.process.resize(rows, columns)
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        """The descriptor of the terminal's master side. Raises OSError after the program's end."""
+        return self._terminal.descriptor()
+
+    @property
+    def _terminal(self) -> Terminal:
+        transport: Any = self.process._transport  # noqa: SLF001 - our own
+        return Terminal(transport.native, transport.token)
+
+    def _settings(self) -> Settings:
+        return self._terminal.settings()
+
+    async def interact(
+        self,
+        escape_character: str | None = "\x1d",
+        input_filter: Callable[[bytes], bytes] | None = None,
+        output_filter: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        """Hands the program over to the user of this process's terminal, until it ends or the user types control-].
+
+        Standard input, in raw mode where it is a terminal, is typed; the output goes to standard output. The size of the
+        terminal is followed (SIGWINCH, in the main thread).
+
+        Args:
+            escape_character: What gives the conversation back; None: nothing does.
+            input_filter: Is called with what was typed, and returns what is sent.
+            output_filter: The same for the output.
+        """
+        await interact(self.process, self._unread(), escape_character, input_filter, output_filter)
+
+    def _unread(self) -> bytes:
+        """What was read and nobody has taken; it is shown first."""
+        unread, self.buffer = self.buffer, self._empty
+        return unread.encode(self._encoding or "", "replace") if isinstance(unread, str) else unread
+
+    # ---- the program ----------------------------------------------------------------------------------------------------
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def exitstatus(self) -> int | None:
+        """Its exit status; None while it runs, or where a signal ended it."""
+        code = self.process.returncode
+        return None if code is None or code < 0 else code
+
+    @property
+    def signalstatus(self) -> int | None:
+        """The signal that ended it."""
+        code = self.process.returncode
+        return None if code is None or code >= 0 else -code
+
+    def isalive(self) -> bool:
+        return self.process.returncode is None
+
+    async def wait(self) -> int:
+        """Waits for its end, and returns the return code. A program whose output nobody reads may wait for that."""
+        return await self.process.wait()
+
+    def kill(self, signum: int) -> None:
+        """Sends a signal to the program alone. Raises ProcessLookupError after its end."""
+        self.process.send_signal(number("signal", signum, 0, 64))
+
+    async def terminate(self, *, force: bool = False) -> bool:
+        """Asks it to end by SIGHUP, SIGCONT and SIGINT; with `force`, SIGKILL follows. True if it has ended.
+
+        Each has a tenth of a second.
+        """
+        for signum in (signal.SIGHUP, signal.SIGCONT, signal.SIGINT, *([signal.SIGKILL] if force else [])):
+            if self.isalive():
+                self.kill(signum)
+                waiting = asyncio.ensure_future(self.wait())
+                await asyncio.wait([waiting], timeout=None if signum == signal.SIGKILL else 0.1)
+                waiting.cancel()
+        return not self.isalive()
+
+    async def close(self) -> None:
+        """Ends the session before its block does."""
+        await self._close(self._grace, None)
+
+    async def _close(self, grace: float, exc: BaseException | None) -> None:
+        process = self.process
+        if process.returncode is None and not process.abandoned(exc):
+            discarding = asyncio.get_running_loop().create_task(self._discard())
+            try:
+                await process.end(grace, exc, signal=signal.SIGHUP)
+            finally:
+                discarding.cancel()
+        else:
+            await process.end(grace, exc)
+
+    async def _discard(self) -> None:
+        """A program that waits in a write would not end."""
+        stream = self._stream
+        assert stream is not None
+        while not stream.at_eof():
+            try:
+                await stream.read(64 * 1024)
+            except RuntimeError:  # another task reads
+                return
+
+    def _log_output(self, text: AnyStr) -> None:
+        for log in (self.logfile, self.logfile_read):
+            _write(log, text)
+
+
+def _write(log: Any, text: Any) -> None:
+    if log is not None:
+        log.write(text)
+        flush = getattr(log, "flush", None)
+        if flush is not None:
+            flush()
