@@ -77,6 +77,10 @@ def _write(descriptor: int, data: bytes) -> None:
             rest = rest[os.write(descriptor, rest) :]
         except BlockingIOError:
             select.select([], [descriptor], [])
+        except OSError as error:
+            if error.errno != errno.EIO:  # the terminal was hung up: nobody sees it
+                raise
+            return
 
 
 async def _input() -> bytes:

@@ -63,7 +63,7 @@ def refuse_strays(options: argparse.Namespace) -> None:
     for name in _NAMES:
         if options.restart is None and getattr(options, name) is not None:
             raise UsageError(f"--{name.replace('_', '-')} needs --restart")
-    for name in ("timeout",):
+    for name in ("timeout", "pty"):
         if options.restart is not None and getattr(options, name):
             instead = "; --runtime-max-sec is for each run" if name == "timeout" else ""
             raise UsageError(f"--{name} and --restart do not go together{instead}")

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import aiospawn
 
-from . import _child, _restart, _sources, _status, _values
+from . import _child, _pty, _restart, _sources, _status, _values
 from ._errors import UsageError
 from ._suspension import SuspendableLoop, Suspension
 
@@ -29,6 +29,7 @@ __all__ = ["EXAMPLES", "add_options", "run"]
 EXAMPLES = """\
   $ aiospawn run --timeout 10s -- sleep 0.1
   $ aiospawn run --rlimit cpu=10 --nice 5 --json usage.json -- gzip -k big.log
+  $ aiospawn run --pty -- sh -c 'test -t 1 && stty size'
   $ aiospawn run --cwd / --clear-env --env LANG=C -- ls
   $ aiospawn run --restart on-failure --restart-sec 1s -- test -e big.log
 """
@@ -45,6 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="stop it after so many seconds, or with s, m, h, d; the exit status is 124")  # fmt: skip
     add("--grace", type=_values.duration, default=5.0, metavar="TIME",
         help="from SIGTERM to SIGKILL when it is stopped (default: %(default)s)")  # fmt: skip
+    add("--pty", action="store_true", help="it has a terminal of its own, and you are in front of it")
     add("--json", metavar="FILE", help="write status, times and resource use to FILE, - is standard error")
     _restart.add_options(parser.add_argument_group("keeping it running, in the words of systemd.service(5)"))
     _child.add_options(parser)
@@ -60,7 +62,9 @@ def run(options: argparse.Namespace) -> int:
         report = _opened(options.json, stack) if options.json is not None else None
         with asyncio.Runner(loop_factory=SuspendableLoop) as runner, Suspension(runner.get_loop()):
             outcome: Outcome | _restart.Kept
-            if options.restart is None:
+            if options.pty:
+                outcome = runner.run(_on_terminal(command, options))
+            elif options.restart is None:
                 outcome = runner.run(_outcome(command, options))
             else:
                 outcome = runner.run(_restart.kept_running(command, options))
@@ -115,6 +119,21 @@ class Outcome(NamedTuple):
             return _status.of_error(self.error)
         assert self.returncode is not None
         return _status.TIMED_OUT if self.timed_out else _status.of_returncode(self.returncode)
+
+
+async def _on_terminal(command: list[str], options: argparse.Namespace) -> Outcome:
+    """With `--pty`. Its terminal is not ours, whose signals it gets as characters."""
+    started, clock = time.time(), time.perf_counter()
+    with _Forwarding(in_our_group=False, group=True) as forwarding:
+        try:
+            async with _pty.session(command, options, _child.of_run(options)) as session:
+                forwarding.begin(session.process)
+                timed_out = not await _pty.conversed(session, options.timeout)
+        except OSError as error:
+            return Outcome(started, time.perf_counter() - clock, error=error)
+        except (LookupError, NotImplementedError, ValueError) as error:
+            raise UsageError(str(error.args[0])) from None
+    return Outcome(started, time.perf_counter() - clock, session.process, timed_out=timed_out)
 
 
 async def _outcome(command: list[str], options: argparse.Namespace) -> Outcome:
