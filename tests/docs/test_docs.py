@@ -14,7 +14,7 @@ import aiospawn
 pytestmark = pytest.mark.once
 
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 
@@ -76,5 +76,10 @@ def test_snippets(number: int, tmp_path: Path) -> None:
 
 
 def test_changelog() -> None:
-    """The version that is being made heads the changelog."""
-    assert f"What will be {aiospawn.__version__}." in (ROOT / "CHANGELOG.md").read_text()
+    """The version that is being made, or has just been released, heads the changelog; the two places name the same."""
+    first, *_ = re.findall(r"^## \[.*(?:\n\n.*)?", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    version = aiospawn.__version__
+    assert first == f"## [Unreleased]\n\nWhat will be {version}." or re.match(
+        rf"## \[{version}\] - \d{{4}}-\d\d-\d\d\n", first
+    )
+    assert f'\nversion = "{version}"\n' in (ROOT / "pyproject.toml").read_text()
