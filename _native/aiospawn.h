@@ -2,20 +2,20 @@
  *
  * Data. Python compiles a launch into one flat request (struct aiospawn_request, steps, step data, strings), which
  * aiospawn_launch() copies before it returns: the caller keeps its bytes. What a wake-up brought lies in the reactor's
- * batch (struct aiospawn_batch), owned by the reactor and overwritten by the next aiospawn_drain().
+ * batch (struct aiospawn_batch), owned by the reactor and overwritten by the next aiospawn_poll().
  *
  * Errors. Functions that return int give 0 or more on success and a negated errno otherwise. errno itself is not used.
  *
  * Ownership of descriptors. Everything aiospawn_launch() makes belongs to the reactor: the status pipe, the pidfd, the
  * parent's ends of the pipes. A pipe end leaves by aiospawn_disown(): from then on the caller closes the descriptor, after
- * telling aiospawn_shut(), which takes it out of the epoll set while the number still means that pipe. A token names a
- * child; it is never used twice, so a stale one is answered with -ESRCH and can never mean a stranger.
+ * a call of aiospawn_shut(), which takes it out of the epoll set while the number still means that pipe. A token names a
+ * child; it is never used twice, so a stale one is answered with -ESRCH and can never mean another child.
  *
- * Threads. launch, fork, drain, watch, shut, disown and release are for the thread that runs the reactor's loop. signal, peek,
- * dup_pidfd and reap_left may be called from any thread.
+ * Threads. launch, fork, poll, watch, shut, disown and release are for the thread that runs the reactor's loop. signal, peek,
+ * dup_pidfd and reap_orphans may be called from any thread.
  *
- * Fork. In the child of a fork, by whoever, every reactor is dead: its descriptors are closed (those disowned are replaced
- * by /dev/null, so that the owner's close hurts nobody), its functions answer -EOWNERDEAD, aiospawn_generation has changed.
+ * Fork. In the child of any fork of this process, every reactor is dead: its descriptors are closed (those disowned are replaced
+ * by /dev/null, so that the owner may close them there too), its functions answer -EOWNERDEAD, aiospawn_generation has changed.
  */
 #ifndef AIOSPAWN_H
 #define AIOSPAWN_H
@@ -41,8 +41,8 @@ enum {
 
 /* What the child does between clone and execve, in the order given by the request. Names follow the system calls. */
 enum aiospawn_step_kind {
-  AIOSPAWN_STEP_EXECVE,          /* no step of a request: where an error record says that the program could not be run */
-  AIOSPAWN_STEP_LAUNCHER,        /* likewise: the launcher could not be run, or refused the request */
+  AIOSPAWN_STEP_EXECVE,          /* no step of a request: in an error record: the program could not be executed */
+  AIOSPAWN_STEP_LAUNCHER,        /* likewise: the launcher could not be executed, or refused the request */
   AIOSPAWN_STEP_INHERIT,         /* likewise: an inherited stream, whose number is the index, could not be taken over */
   AIOSPAWN_STEP_SAVE,            /* duplicate fd out of the way, into register value */
   AIOSPAWN_STEP_DUP,             /* fd becomes descriptor number value; the same number: clear close-on-exec */
@@ -151,7 +151,7 @@ enum aiospawn_event_kind {
   AIOSPAWN_DATA,                 /* length bytes at offset of the batch's data, read from stream */
   AIOSPAWN_EOF,                  /* end of stream, or its read error in value; out of the set, closed unless disowned */
   AIOSPAWN_WRITABLE,             /* stream takes data again */
-  AIOSPAWN_READER_GONE,          /* nobody reads stream any more; out of the set */
+  AIOSPAWN_READER_GONE,          /* stream has no reader any more; out of the set */
   AIOSPAWN_EXITED,               /* reaped: value is the exit status, or the negated signal; extra: 1 usage known, 2 status lost */
   AIOSPAWN_EVENT_KINDS
 };
@@ -171,7 +171,7 @@ struct aiospawn_batch {
   uint32_t count;
   const struct aiospawn_event *events;
   const unsigned char *data;
-  const unsigned char *usage;    /* a struct rusage per event, meant where EXITED says so */
+  const unsigned char *usage;    /* a struct rusage per event, valid where EXITED has it */
 };
 
 enum aiospawn_watch {
@@ -187,7 +187,7 @@ enum aiospawn_feature {
   AIOSPAWN_HAS_PIDFD = 4,        /* CLONE_PIDFD, waitid(P_PIDFD), pidfd_send_signal, epoll on a pidfd */
   AIOSPAWN_HAS_CLONE3 = 8,       /* with CLONE_CLEAR_SIGHAND */
   AIOSPAWN_HAS_CLOSE_RANGE = 16,
-  AIOSPAWN_HAS_PIDFD_INFO = 32,  /* PIDFD_GET_INFO tells the exit code of a child that somebody else reaped */
+  AIOSPAWN_HAS_PIDFD_INFO = 32,  /* PIDFD_GET_INFO has the exit code of a child that was reaped elsewhere */
   AIOSPAWN_UNDER_VALGRIND = 64,
   AIOSPAWN_SHORTAGE = 128,       /* no child could be made to try: that may pass */
   AIOSPAWN_HAS_PROC_CHILDREN = 256 /* /proc tells a thread's children, CONFIG_PROC_CHILDREN */
@@ -204,23 +204,23 @@ int aiospawn_launcher_open(const char *path);
 /* Can it be executed here? Tried once. */
 int aiospawn_launcher_usable(void);
 
-/* Sets low descriptor numbers aside (parent/fd_block.h) where RLIMIT_NOFILE allows thousands. */
-void aiospawn_landing_reserve(void);
+/* Reserves low descriptor numbers (parent/fd_block.h) where RLIMIT_NOFILE allows thousands. */
+void aiospawn_fd_block_reserve(void);
 
 /* NULL with -errno in *error. suspend: every launch waits for its execve (CLONE_VFORK). */
 struct aiospawn_reactor *aiospawn_reactor_open(int suspend, int *error);
 int aiospawn_reactor_epoll(const struct aiospawn_reactor *reactor);
 struct aiospawn_batch *aiospawn_reactor_batch(struct aiospawn_reactor *reactor);
-/* Closes every descriptor; children live on, and are reaped by aiospawn_reap_left(). From then on its functions answer
+/* Closes every descriptor; children live on as orphans, and are reaped by aiospawn_reap_orphans(). From then on its functions answer
  * -EOWNERDEAD. */
 void aiospawn_reactor_close(struct aiospawn_reactor *reactor);
-/* Nobody may be in one of its functions. */
+/* No thread may be in one of its functions. */
 void aiospawn_reactor_free(struct aiospawn_reactor *reactor);
 /* Reaps the children of reactors that are closed, as far as they have ended; so does every launch, opening and closing. Until
  * then each has a descriptor, its pidfd. From any thread. */
-void aiospawn_reap_left(void);
+void aiospawn_reap_orphans(void);
 
-/* On an error nothing was made. Whether the program could be run is told by a later event. */
+/* On an error nothing was made. Whether the program could be executed is reported by a later event. */
 int aiospawn_launch(struct aiospawn_reactor *reactor, const unsigned char *request, size_t size,
                     struct aiospawn_launched *launched);
 
@@ -228,28 +228,28 @@ int aiospawn_launch(struct aiospawn_reactor *reactor, const unsigned char *reque
  * on the loop's thread:
  *
  *   the parent: aiospawn_fork_prepare(), fork(), aiospawn_fork_adopt(); where any of that fails, aiospawn_fork_withdraw().
- *   the child:  aiospawn_fork_walk(), the Python code, aiospawn_fork_execute() or aiospawn_fork_refuse().
+ *   the child:  aiospawn_fork_run_steps(), the Python code, aiospawn_fork_execute() or aiospawn_fork_refuse().
  *
  * The fork has to be libc's, by the thread that prepared it: that one's child keeps its ends of the pipes, all others close
- * them. The child waits in aiospawn_fork_walk() until it is adopted, and exits if it never is. So its number is its own until
- * its pidfd is open, whoever waits for children in this process; and whoever withdraws has only to reap it. From the adoption
- * on nobody but the reactor may wait for it. Pipes, status pipe and pidfd are the reactor's, as after aiospawn_launch(). */
-/* The parent's end of the pipe at which the child waits: the child has to close it before aiospawn_fork_walk(). */
+ * them. The child waits in aiospawn_fork_run_steps() until it is adopted, and exits if it never is. So its number is its own until
+ * its pidfd is open, whatever waits for children in this process; and a caller that withdraws has only to reap it. From the
+ * adoption on only the reactor may wait for it. Pipes, status pipe and pidfd are the reactor's, as after aiospawn_launch(). */
+/* The parent's end of the pipe at which the child waits: the child has to close it before aiospawn_fork_run_steps(). */
 int aiospawn_fork_prepare(struct aiospawn_reactor *reactor, const unsigned char *request, size_t size);
 /* On an error the child is not adopted. */
 int aiospawn_fork_adopt(struct aiospawn_reactor *reactor, int pid, struct aiospawn_launched *launched);
 /* Closes what was prepared. Nothing happens if nothing is, as after the adoption. */
 void aiospawn_fork_withdraw(struct aiospawn_reactor *reactor);
-/* Takes the steps before PREEXEC_FN, with all signals blocked. It returns only if they succeed. */
-void aiospawn_fork_walk(struct aiospawn_reactor *reactor);
-/* Takes the others, with all signals blocked, and executes the program. Does not return. own_environment: the program's is not
- * the request's, but what the Python code has left of this process's. */
+/* Runs the steps before PREEXEC_FN, with all signals blocked. It returns only if they succeed. */
+void aiospawn_fork_run_steps(struct aiospawn_reactor *reactor);
+/* Runs the others, with all signals blocked, and executes the program. Does not return. own_environment: the program's is not
+ * the request's, but this process's, as the Python code has changed it. */
 void aiospawn_fork_execute(struct aiospawn_reactor *reactor, int own_environment);
 /* The Python code raised: reports that and exits. */
 void aiospawn_fork_refuse(struct aiospawn_reactor *reactor);
 
 /* Fills the batch with what is ready, without waiting; the number of events. The last batch must have been delivered. */
-int aiospawn_drain(struct aiospawn_reactor *reactor);
+int aiospawn_poll(struct aiospawn_reactor *reactor);
 
 int aiospawn_watch(struct aiospawn_reactor *reactor, uint64_t token, int stream, int how);
 /* The descriptor of a pipe end, still the reactor's. */
@@ -262,7 +262,7 @@ int aiospawn_shut(struct aiospawn_reactor *reactor, uint64_t token, int stream);
 int aiospawn_terminal_unread(struct aiospawn_reactor *reactor, uint64_t token, int stream);
 /* The pidfd that AIOSPAWN_KEEP_PIDFD kept open, from now on the caller's to close. */
 int aiospawn_take_pidfd(struct aiospawn_reactor *reactor, uint64_t token);
-/* The child's entry is given back: what it still holds is closed, the token is stale. */
+/* The child is dropped: what it still holds is closed, the token is stale. */
 int aiospawn_release(struct aiospawn_reactor *reactor, uint64_t token);
 
 /* group: the child's process group, which it leads; as long as the group has members on Linux 6.9, before that as long as
@@ -273,7 +273,7 @@ int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal
 int aiospawn_signal_tree(struct aiospawn_reactor *reactor, uint64_t token, int signal);
 /* 1 if init, told to kill, has said that whoever is left may not be signalled. */
 int aiospawn_tree_refuses(struct aiospawn_reactor *reactor, uint64_t token);
-/* 1 and the status (as in EXITED) if the child has exited, 0 if not; it is not reaped by this, but may be already. */
+/* 1 and the status (as in EXITED) if the child has exited, 0 if not; it is not reaped by this call, but may be already. */
 int aiospawn_peek(struct aiospawn_reactor *reactor, uint64_t token, int *status);
 /* A duplicate of the child's pidfd, the caller's to close. */
 int aiospawn_dup_pidfd(struct aiospawn_reactor *reactor, uint64_t token);

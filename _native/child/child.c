@@ -1,4 +1,4 @@
-/* The child, from clone to execve.
+/* The pre-exec section: the child, from clone to execve.
  *
  * It shares the parent's memory and the thread-local storage of a thread that is running meanwhile. Hence the contract,
  * which clone.c and the step_*.c files are under as well:
@@ -6,11 +6,11 @@
  *  - raw system calls only: no libc call, so no errno, no malloc, no lock, no lazy binding. libc's sigaction takes a lock
  *    that another thread may hold for good (glibc >= 2.41); libc's set*id signals all threads of the parent.
  *    The files are compiled without stack protector, builtins and sanitizers; a test reads their undefined symbols.
- *  - it reads its struct flight and writes its own stack, and the two words of the flight that say where it is (child.h). What
- *    else it has to say goes through the status pipe.
+ *  - it reads its struct launch and writes its own stack, and the two words of the launch that show where it is (launch.h).
+ *    Everything else it reports through the status pipe.
  *  - all signals stay blocked until the handlers are gone: a handler of the parent would run here, on the parent's memory.
  *  - no core is dumped, which would be one of the parent's memory: see core_forbid().
- *  - it never returns: on x86 the caller's shadow stack is not ours.
+ *  - it never returns: on x86 it has no part of the caller's shadow stack.
  *  - nothing that acts on the shared memory's owner: credentials clear the parent's dumpable flag, oom_score_adj and
  *    prctl(PR_SET_MM ...) are the parent's too, a memory cgroup charges and kills the parent, a seccomp filter may end the
  *    child by a signal that no handler catches and dump the memory. Such steps run in the launcher's memory (launcher/main.c),
@@ -87,15 +87,15 @@ void child_fail(int status, long error, uint32_t kind, uint32_t index) {
   quit();
 }
 
-/* Every candidate is tried; the first error that is more than an absence counts, as in CPython. */
-static long execute(const struct walk *walk) {
-  const struct flight *flight = walk->flight;
+/* Every candidate is tried; the first error other than ENOENT and ENOTDIR is the one that is reported, as in CPython. */
+static long execute(const struct step_context *context) {
+  const struct launch *launch = context->launch;
   long found = 0, result = NOT_FOUND;
-  if (flight->program != AIOSPAWN_NO_FD)
-    return sys5(SYS_execveat, operand(walk, flight->program), (long)"", (long)flight->arguments, (long)flight->variables,
+  if (launch->program != AIOSPAWN_NO_FD)
+    return sys5(SYS_execveat, operand(context, launch->program), (long)"", (long)launch->arguments, (long)launch->variables,
                 AT_EMPTY_PATH);
-  for (const char *const *path = flight->candidates; *path; path++) {
-    result = sys3(SYS_execve, (long)*path, (long)flight->arguments, (long)flight->variables);
+  for (const char *const *path = launch->candidates; *path; path++) {
+    result = sys3(SYS_execve, (long)*path, (long)launch->arguments, (long)launch->variables);
     if (result != NOT_FOUND && result != NO_DIRECTORY && !found) found = result;
   }
   return found ? found : result;
@@ -105,68 +105,68 @@ void child_say(int status, const char *byte) {
   uint64_t set = 1 << (SIGPIPE_NUMBER - 1);
   long nothing[2] = {0, 0};
   if (sys3(SYS_write, status, (long)byte, 1) != BROKEN_PIPE) return;
-  /* Nobody listens. The signal that came with it would fire when the mask opens. */
+  /* The signal that came with the error would be delivered when the mask opens. */
   sys4(SYS_rt_sigtimedwait, (long)&set, 0, (long)nothing, sizeof set);
 }
 
-/* No descriptor is touched before the table is our own (parent/fd_block.h); then the siblings' are closed, for a slow execve here
- * must not hold back the end of another child's status pipe. */
-static void leave_table(struct flight *flight) {
-  long result = sys3(SYS_close_range, flight->landing_beyond, ~0u, UNSHARE_TABLE);
-  if (result < 0) child_fail(flight->status, result, AIOSPAWN_STEP_CLOSE, 0);
-  if (flight->awaited) {
-    if (swap_word(&flight->alive, ALIVE) == GIVEN_UP) quit(); /* another is in its place */
-    sys3(SYS_futex, (long)&flight->alive, WAKE, 1);
+/* No descriptor is touched before the table is our own (parent/fd_block.h); then those of other children are closed, for a slow
+ * execve here must not hold back the end of another child's status pipe. */
+static void leave_table(struct launch *launch) {
+  long result = sys3(SYS_close_range, launch->block_beyond, ~0u, UNSHARE_TABLE);
+  if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_CLOSE, 0);
+  if (launch->awaited) {
+    if (swap_word(&launch->alive, ALIVE) == GIVEN_UP) quit(); /* the parent has made another child in its place */
+    sys3(SYS_futex, (long)&launch->alive, WAKE, 1);
   }
-  __atomic_store_n(&flight->left, 1, __ATOMIC_RELEASE);
-  if (!flight->awaited) child_say(flight->status, "l");
-  if (flight->landing > flight->landing_block) sys3(SYS_close_range, flight->landing_block, flight->landing - 1, 0);
-  int next = flight->landing + AIOSPAWN_ENDS;
-  if (next < flight->landing_beyond) sys3(SYS_close_range, next, flight->landing_beyond - 1, 0);
+  __atomic_store_n(&launch->left_table, 1, __ATOMIC_RELEASE);
+  if (!launch->awaited) child_say(launch->status, "l");
+  if (launch->segment > launch->block_first) sys3(SYS_close_range, launch->block_first, launch->segment - 1, 0);
+  int next = launch->segment + AIOSPAWN_ENDS;
+  if (next < launch->block_beyond) sys3(SYS_close_range, next, launch->block_beyond - 1, 0);
   for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++)
-    if (flight->inherits >> stream & 1) {
-      result = sys3(SYS_dup3, flight->landing + stream, stream, 0);
-      if (result < 0) child_fail(flight->status, result, AIOSPAWN_STEP_INHERIT, (uint32_t)stream);
+    if (launch->inherits >> stream & 1) {
+      result = sys3(SYS_dup3, launch->segment + stream, stream, 0);
+      if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INHERIT, (uint32_t)stream);
     }
 }
 
-/* A child with a copy of the table has the ends of those that share it: it may linger, and they must not wait for it. */
-static void close_siblings(const struct flight *flight) {
-  for (int bit = 0; bit < 64 * LANDING_WORDS; bit++) {
-    if (!flight->siblings[bit / 64]) bit |= 63;
-    else if (flight->siblings[bit / 64] >> bit % 64 & 1) sys1(SYS_close, flight->landing_block + bit);
+/* A child with a copy of the table has the ends of those that share it, which must not wait for its execve. */
+static void close_siblings(const struct launch *launch) {
+  for (int bit = 0; bit < 64 * FD_BLOCK_WORDS; bit++) {
+    if (!launch->siblings[bit / 64]) bit |= 63;
+    else if (launch->siblings[bit / 64] >> bit % 64 & 1) sys1(SYS_close, launch->block_first + bit);
   }
 }
 
-uint32_t child_walk(struct walk *walk, uint32_t index) {
-  const struct flight *flight = walk->flight;
-  for (; index < flight->step_count; index++) {
-    const struct aiospawn_step *step = &flight->steps[index];
+uint32_t child_run_steps(struct step_context *context, uint32_t index) {
+  const struct launch *launch = context->launch;
+  for (; index < launch->step_count; index++) {
+    const struct aiospawn_step *step = &launch->steps[index];
     if (step->kind == AIOSPAWN_STEP_PREEXEC_FN) break;
-    long result = steps[step->kind](walk, step);
-    if (result < 0) child_fail(flight->status, result, step->kind, flight->first_index + index);
+    long result = steps[step->kind](context, step);
+    if (result < 0) child_fail(launch->status, result, step->kind, launch->first_index + index);
   }
   return index;
 }
 
-void child_execute(struct walk *walk) {
-  const struct flight *flight = walk->flight;
+void child_execute(struct step_context *context) {
+  const struct launch *launch = context->launch;
   /* From here on a pending signal may end the child: by its default action, in its own name, unless it would dump core. */
-  if (~flight->mask) {
-    core_forbid(walk);
-    sys_sigmask(&flight->mask, NULL);
+  if (~launch->mask) {
+    core_forbid(context);
+    sys_sigmask(&launch->mask, NULL);
   }
-  child_fail(flight->status, execute(walk), flight->execve_kind, flight->step_count);
+  child_fail(launch->status, execute(context), launch->execve_kind, launch->step_count);
 }
 
 void child_run(void *argument) {
-  struct walk walk;
-  struct flight *flight = argument;
-  walk.flight = flight;
-  walk.no_core = 0;
-  if (flight->landing >= 0) leave_table(flight);
-  else close_siblings(flight);
-  if (flight->clear_handlers) signal_clear_handlers();
-  child_walk(&walk, 0);
-  child_execute(&walk);
+  struct step_context context;
+  struct launch *launch = argument;
+  context.launch = launch;
+  context.no_core = 0;
+  if (launch->segment >= 0) leave_table(launch);
+  else close_siblings(launch);
+  if (launch->clear_handlers) signal_clear_handlers();
+  child_run_steps(&context, 0);
+  child_execute(&context);
 }

@@ -18,7 +18,7 @@ struct clone_args_v0 {
 
 #if AIOSPAWN_STUB && defined(__x86_64__)
 
-/* The child wakes up on an empty stack: it cannot return from here, so it calls `run` within the stub. */
+/* The child begins on an empty stack: it cannot return from here, so it calls `run` within the stub. */
 static long enter(long number, long a, long b, long c, long d, long e, void (*run)(void *), void *argument) {
   long result;
   register long r10 __asm__("r10") = d;
@@ -78,21 +78,21 @@ static long legacy_clone(uint64_t flags, void *stack, int *pidfd, int32_t *alive
 
 #include <sched.h>
 
-struct landing {
+struct entry {
   void (*run)(void *);
   void *argument;
 };
 
-static int land(void *landing) {
-  struct landing *to = landing;
+static int enter_by_libc(void *entry) {
+  struct entry *to = entry;
   to->run(to->argument);
   return 127;
 }
 
-/* No stub for this processor: libc's clone, always with CLONE_VFORK (see AIOSPAWN_HAS_STUB), so `landing` outlives it. */
+/* No stub for this processor: libc's clone, always with CLONE_VFORK (see AIOSPAWN_HAS_STUB), so `entry` outlives it. */
 static long legacy_clone(uint64_t flags, void *stack, int *pidfd, int32_t *alive, void (*run)(void *), void *argument) {
-  struct landing landing = {run, argument};
-  int pid = clone(land, stack, (int)flags, &landing, pidfd, NULL, alive);
+  struct entry entry = {run, argument};
+  int pid = clone(enter_by_libc, stack, (int)flags, &entry, pidfd, NULL, alive);
   return pid == -1 ? -errno : pid;
 }
 

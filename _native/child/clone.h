@@ -1,6 +1,8 @@
-/* Making a child that runs a function on a stack of its own. */
-#ifndef AIOSPAWN_CLONE_H
-#define AIOSPAWN_CLONE_H
+/* Makes a child that runs a function on a stack of its own.
+ *
+ * Ownership. Stack and words are the caller's, and are to stay until the child has left this memory; the pidfd is the caller's to close. */
+#ifndef AIOSPAWN_CHILD_CLONE_H
+#define AIOSPAWN_CHILD_CLONE_H
 
 #include <stdint.h>
 

@@ -1,16 +1,15 @@
-/* One launch as its child reads it, from the clone to the execve.
+/* One launch as its child reads it in the pre-exec section, from the clone to the execve.
  *
- * The parent owns it: it lies in the slot that the child borrows, and is written before the clone. */
+ * Ownership. It is a part of the stack that the child borrows (parent/stack_pool.h), and the parent writes it before the clone. The
+ * child writes nothing but its stack, and the words `left_table` and `alive`. What the pointers lead to belongs to the parent too. */
 #ifndef AIOSPAWN_CHILD_LAUNCH_H
 #define AIOSPAWN_CHILD_LAUNCH_H
 
 #include "aiospawn.h"
 
-enum { LANDING_WORDS = 2 };        /* of 64 bits, one for each number of the reserved block */
+enum { FD_BLOCK_WORDS = 2 };       /* of 64 bits, one for each number of the reserved block (parent/fd_block.h) */
 
-/* Everything one child in flight reads. It lies in the slot that the child borrows, beside its stack, and is written by the
- * parent before the clone; the child writes nothing but its stack, `left`, and `alive`. */
-struct flight {
+struct launch {
   const struct aiospawn_step *steps;
   uint32_t step_count;
   const unsigned char *data;
@@ -22,27 +21,27 @@ struct flight {
   int top;                         /* the highest descriptor number that the steps write to */
   int program;                     /* descriptor of the program, instead of candidates, or AIOSPAWN_NO_FD */
   uint32_t first_index;            /* of the steps within the request */
-  uint32_t execve_kind;            /* what a failing execve is told as: STEP_EXECVE, or STEP_LAUNCHER on the way there */
-  int landing;                     /* the first of the child's numbers in a shared table, or -1: it has a table of its own */
-  int landing_block, landing_beyond; /* the block's first number, and the first beyond it */
-  uint64_t siblings[LANDING_WORDS]; /* with a table of its own: the block's numbers that hold ends of other children, by bit */
+  uint32_t execve_kind;            /* what a failing execve is reported as: STEP_EXECVE, or STEP_LAUNCHER where that is executed */
+  int segment;                     /* the first number of its segment in a shared table, or -1: it has a table of its own */
+  int block_first, block_beyond;   /* the block's first number, and the first beyond it */
+  uint64_t siblings[FD_BLOCK_WORDS]; /* with a table of its own: the block's numbers that hold ends of other children, by bit */
   unsigned inherits;               /* with a shared table: the streams to take over, by bit */
-  int awaited;                     /* with a shared table: the parent waits until the child has left it, and is not told else */
-  int memory;                      /* enum flight_memory */
+  int awaited;                     /* with a shared table: the parent waits until the child has left it, instead of a report */
+  int memory;                      /* enum launch_memory */
   int clear_handlers;              /* the clone could not do it */
   int has_close_range;
   uint64_t mask;                   /* the signal mask for the program */
   int keeper;                      /* the pid of the program's init, or 0 */
-  int32_t left;                    /* set by the child when it has left the shared table */
+  int32_t left_table;              /* set by the child when it has left the shared table */
   char numbers[AIOSPAWN_ENDS * 12 + 2]; /* argv[0] of the launcher: the ends, and whether it stays */
   int32_t alive;                   /* the kernel clears it (CLONE_CHILD_CLEARTID) when the child has left this memory */
 };
 
-enum flight_memory { MEMORY_SHARED, MEMORY_COPIED, MEMORY_LAUNCHERS }; /* with the parent; from it; nothing of it is there */
+enum launch_memory { MEMORY_SHARED, MEMORY_COPIED, MEMORY_LAUNCHERS }; /* with the parent; from it; nothing of it is there */
 
-enum { EXIT_LOST = 127 };          /* the exit status of a child that has nobody to report to */
+enum { EXIT_LOST = 127 };          /* the exit status of a child that cannot report */
 
-/* Of `alive`: an awaited child makes ALIVE of it when it has left the table, or finds that it has been given up. */
+/* Values of `alive`: an awaited child sets ALIVE when it has left the table, or finds that the parent has given it up. */
 enum { ALIVE_IN_TABLE = 1, ALIVE = 2, GIVEN_UP = 3 };
 
 /* What a child that cannot go on writes to the status pipe, smaller than PIPE_BUF, so in one piece. */
@@ -54,6 +53,6 @@ struct failure {
 
 /* Duplicates a descriptor, close-on-exec, onto a number above 2 that no step writes to: above the top, or between the numbers of
  * the steps where the top is too near to RLIMIT_NOFILE. The number or a negated errno. */
-long launch_duplicate(const struct flight *flight, int fd);
+long launch_duplicate(const struct launch *launch, int fd);
 
 #endif

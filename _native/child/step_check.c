@@ -39,11 +39,11 @@ int steps_write(const struct aiospawn_step *steps, uint32_t count, int number) {
   return 0;
 }
 
-int program_is_sound(const struct bounds *bounds, int32_t program) {
-  return program == AIOSPAWN_NO_FD || (program < SOUND_NUMBERS && is_operand(bounds, program));
+int program_is_valid(const struct bounds *bounds, int32_t program) {
+  return program == AIOSPAWN_NO_FD || (program < DESCRIPTOR_NUMBERS && is_operand(bounds, program));
 }
 
-int step_is_sound(struct bounds *bounds, const struct aiospawn_step *step) {
+int step_is_valid(struct bounds *bounds, const struct aiospawn_step *step) {
   if (step->kind <= AIOSPAWN_STEP_INHERIT || step->kind >= AIOSPAWN_STEP_KINDS) return 0;
   if (step->data > bounds->data_size || step->size > bounds->data_size - step->data) return 0;
   if (!is_operand(bounds, step->fd)) return 0;

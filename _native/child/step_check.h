@@ -1,11 +1,11 @@
-/* What is asked of a step before a child walks it: its kind, its registers, its offsets, its terminated strings. The parent
- * asks it of a request (parent/request.c), the launcher once more of what it was handed (launcher/read.c). */
-#ifndef AIOSPAWN_SOUND_H
-#define AIOSPAWN_SOUND_H
+/* What is checked of a step before a child runs it: its kind, its registers, its offsets, its terminated strings. The parent
+ * checks a request (parent/request.c), the launcher once more what it has read (launcher/read.c). Nothing is owned here. */
+#ifndef AIOSPAWN_CHILD_STEP_CHECK_H
+#define AIOSPAWN_CHILD_STEP_CHECK_H
 
 #include "aiospawn.h"
 
-enum { SOUND_NUMBERS = 1 << 30 };  /* descriptor numbers lie below: fs.nr_open cannot be set higher */
+enum { DESCRIPTOR_NUMBERS = 1 << 30 };  /* descriptor numbers lie below: fs.nr_open cannot be set higher */
 
 struct bounds {
   const unsigned char *data;       /* the step data */
@@ -18,9 +18,9 @@ struct bounds {
 
 /* Does one of the steps write to this descriptor number, if only to clear its close-on-exec flag? */
 int steps_write(const struct aiospawn_step *steps, uint32_t count, int number);
-/* Asked in the order of the steps: what one sets aside, those behind it may name. */
-int step_is_sound(struct bounds *bounds, const struct aiospawn_step *step);
-/* Asked after the last step. */
-int program_is_sound(const struct bounds *bounds, int32_t program);
+/* In the order of the steps: what one sets aside, those behind it may name. */
+int step_is_valid(struct bounds *bounds, const struct aiospawn_step *step);
+/* After the last step. */
+int program_is_valid(const struct bounds *bounds, int32_t program);
 
 #endif

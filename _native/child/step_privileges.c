@@ -27,17 +27,17 @@ enum { SET_GROUPS = SYS_setgroups, SET_GID = SYS_setresgid, SET_UID = SYS_setres
 
 /* ---- ids ----------------------------------------------------------------------------------------------------------- */
 
-long step_setgroups(struct walk *walk, const struct aiospawn_step *step) {
-  return sys2(SET_GROUPS, step->value, (long)data_of(walk, step));
+long step_setgroups(struct step_context *context, const struct aiospawn_step *step) {
+  return sys2(SET_GROUPS, step->value, (long)data_of(context, step));
 }
 
-long step_setgid(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk;
+long step_setgid(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context;
   return sys3(SET_GID, step->value, step->value, step->value);
 }
 
-long step_setuid(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk;
+long step_setuid(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context;
   return sys3(SET_UID, step->value, step->value, step->value);
 }
 
@@ -54,14 +54,14 @@ static long each_capability(uint64_t mask, long operation, long argument) {
 }
 
 /* Dropping "all" names capabilities that this kernel may not have. */
-long step_bounding(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk;
+long step_bounding(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context;
   long result = each_capability((uint64_t)step->value, DROP_BOUNDING, 0);
   return result == NO_SUCH_CAPABILITY && step->value == -1 ? 0 : result;
 }
 
-long step_keepcaps(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk, (void)step;
+long step_keepcaps(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context, (void)step;
   return sys5(SYS_prctl, SET_KEEPCAPS, 1, 0, 0, 0);
 }
 
@@ -77,8 +77,8 @@ static long sets_get(struct capability_sets *sets) {
 }
 
 /* Takes the capabilities of the mask away. */
-long step_capset(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk;
+long step_capset(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context;
   struct capability_sets sets = {0};
   long result = sets_get(&sets);
   if (result < 0) return result;
@@ -92,8 +92,8 @@ long step_capset(struct walk *walk, const struct aiospawn_step *step) {
 }
 
 /* Ambient: what a program without file capabilities keeps across its execve. */
-long step_ambient(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk;
+long step_ambient(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context;
   struct capability_sets sets = {0};
   long result = sets_get(&sets);
   if (result < 0) return result;
@@ -104,29 +104,29 @@ long step_ambient(struct walk *walk, const struct aiospawn_step *step) {
 
 /* ---- filters ------------------------------------------------------------------------------------------------------- */
 
-long step_no_new_privs(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk, (void)step;
+long step_no_new_privs(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context, (void)step;
   return sys5(SYS_prctl, SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-long step_landlock(struct walk *walk, const struct aiospawn_step *step) {
-  return sys2(SYS_landlock_restrict_self, operand(walk, step->fd), 0);
+long step_landlock(struct step_context *context, const struct aiospawn_step *step) {
+  return sys2(SYS_landlock_restrict_self, operand(context, step->fd), 0);
 }
 
 /* What a filter kills dies by a SIGSYS that no handler catches. Behind it prctl may be forbidden. */
-long step_seccomp(struct walk *walk, const struct aiospawn_step *step) {
+long step_seccomp(struct step_context *context, const struct aiospawn_step *step) {
   struct {
     unsigned short length;
     const void *filter;
-  } program = {(unsigned short)(step->size / 8), data_of(walk, step)};
-  core_forbid(walk);
+  } program = {(unsigned short)(step->size / 8), data_of(context, step)};
+  core_forbid(context);
   return sys3(SYS_seccomp, SECCOMP_FILTER, 0, (long)&program);
 }
 
 /* ---- namespaces ---------------------------------------------------------------------------------------------------- */
 
-long step_setns(struct walk *walk, const struct aiospawn_step *step) {
-  return sys2(SYS_setns, operand(walk, step->fd), step->value);
+long step_setns(struct step_context *context, const struct aiospawn_step *step) {
+  return sys2(SYS_setns, operand(context, step->fd), step->value);
 }
 
 static char *append(char *end, const char *text) {
@@ -171,8 +171,8 @@ static long write_maps(const struct place *process, const char *uid_map, const c
 
 /* Once unshared, the child has no rights in the old namespace, and more than its own id can only be mapped from there: a
  * helper stays behind, waits for a byte and writes the maps. Data: both maps, each terminated. */
-static long unshare_mapped(const struct walk *walk, const struct aiospawn_step *step) {
-  const char *uid_map = data_of(walk, step), *gid_map = uid_map + length_of(uid_map) + 1;
+static long unshare_mapped(const struct step_context *context, const struct aiospawn_step *step) {
+  const char *uid_map = data_of(context, step), *gid_map = uid_map + length_of(uid_map) + 1;
   int go[2] = {-1, -1}, status = 0;
   char byte = 0;
   struct place self;
@@ -199,6 +199,6 @@ static long unshare_mapped(const struct walk *walk, const struct aiospawn_step *
   return status & 0x7f ? -10 /* ECHILD: it was killed */ : -(status >> 8 & 0xff);
 }
 
-long step_unshare(struct walk *walk, const struct aiospawn_step *step) {
-  return step->size ? unshare_mapped(walk, step) : sys1(SYS_unshare, step->value);
+long step_unshare(struct step_context *context, const struct aiospawn_step *step) {
+  return step->size ? unshare_mapped(context, step) : sys1(SYS_unshare, step->value);
 }

@@ -24,48 +24,48 @@ long write_file(int directory, const char *path, const char *text, long length) 
 
 /* ---- place --------------------------------------------------------------------------------------------------------- */
 
-long step_chroot(struct walk *walk, const struct aiospawn_step *step) {
-  return sys1(SYS_chroot, (long)data_of(walk, step));
+long step_chroot(struct step_context *context, const struct aiospawn_step *step) {
+  return sys1(SYS_chroot, (long)data_of(context, step));
 }
 
-long step_chdir(struct walk *walk, const struct aiospawn_step *step) {
-  return sys1(SYS_chdir, (long)data_of(walk, step));
+long step_chdir(struct step_context *context, const struct aiospawn_step *step) {
+  return sys1(SYS_chdir, (long)data_of(context, step));
 }
 
-long step_fchdir(struct walk *walk, const struct aiospawn_step *step) {
-  return sys1(SYS_fchdir, operand(walk, step->fd));
+long step_fchdir(struct step_context *context, const struct aiospawn_step *step) {
+  return sys1(SYS_fchdir, operand(context, step->fd));
 }
 
-long step_umask(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk;
+long step_umask(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context;
   return sys1(SYS_umask, step->value);
 }
 
-long step_cgroup(struct walk *walk, const struct aiospawn_step *step) {
-  if (step->size) return write_file(AT_FDCWD, data_of(walk, step), "0", 1);
-  return write_file(operand(walk, step->fd), "cgroup.procs", "0", 1);
+long step_cgroup(struct step_context *context, const struct aiospawn_step *step) {
+  if (step->size) return write_file(AT_FDCWD, data_of(context, step), "0", 1);
+  return write_file(operand(context, step->fd), "cgroup.procs", "0", 1);
 }
 
 /* ---- session and terminal ------------------------------------------------------------------------------------------ */
 
-long step_setsid(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk, (void)step;
+long step_setsid(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context, (void)step;
   return sys0(SYS_setsid);
 }
 
-long step_setpgid(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk;
+long step_setpgid(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context;
   return sys2(SYS_setpgid, 0, step->value);
 }
 
-long step_tiocsctty(struct walk *walk, const struct aiospawn_step *step) {
-  return sys3(SYS_ioctl, operand(walk, step->fd), SET_CONTROLLING_TERMINAL, 0);
+long step_tiocsctty(struct step_context *context, const struct aiospawn_step *step) {
+  return sys3(SYS_ioctl, operand(context, step->fd), SET_CONTROLLING_TERMINAL, 0);
 }
 
 /* SIGTTOU, which stops a background process that does this, is blocked like every signal. */
-long step_tcsetpgrp(struct walk *walk, const struct aiospawn_step *step) {
+long step_tcsetpgrp(struct step_context *context, const struct aiospawn_step *step) {
   int group = (int)sys1(SYS_getpgid, 0);
-  return sys3(SYS_ioctl, operand(walk, step->fd), SET_FOREGROUND_GROUP, (long)&group);
+  return sys3(SYS_ioctl, operand(context, step->fd), SET_FOREGROUND_GROUP, (long)&group);
 }
 
 /* ---- the parent's death ------------------------------------------------------------------------------------------------- */
@@ -93,54 +93,54 @@ static long parent_number(void) {
 }
 
 /* The low half is the signal, the high half the parent; none: init. A parent that is gone already will send no signal. */
-long step_pdeathsig(struct walk *walk, const struct aiospawn_step *step) {
+long step_pdeathsig(struct step_context *context, const struct aiospawn_step *step) {
   long result = sys5(SYS_prctl, SET_PDEATHSIG, step->value & 0xffffffff, 0, 0, 0);
   if (result < 0) return result;
   long parent = step->value >> 32;
-  return parent_number() == (parent ? parent : walk->flight->keeper) ? 0 : PARENT_GONE;
+  return parent_number() == (parent ? parent : context->launch->keeper) ? 0 : PARENT_GONE;
 }
 
 /* ---- limits and scheduling ----------------------------------------------------------------------------------------- */
 
-long step_rlimit(struct walk *walk, const struct aiospawn_step *step) {
-  return sys4(SYS_prlimit64, 0, step->value, (long)data_of(walk, step), 0);
+long step_rlimit(struct step_context *context, const struct aiospawn_step *step) {
+  return sys4(SYS_prlimit64, 0, step->value, (long)data_of(context, step), 0);
 }
 
-long step_nice(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk;
+long step_nice(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context;
   long current = sys2(SYS_getpriority, PRIORITY_PROCESS, 0); /* the raw call gives 20 - nice */
   if (current < 0) return current;
   return sys3(SYS_setpriority, PRIORITY_PROCESS, 0, 20 - current + step->value);
 }
 
-long step_scheduler(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk;
+long step_scheduler(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context;
   int priority = (int)(step->value >> 32);
   return sys3(SYS_sched_setscheduler, 0, step->value & 0xffffffff, (long)&priority);
 }
 
-long step_affinity(struct walk *walk, const struct aiospawn_step *step) {
-  return sys3(SYS_sched_setaffinity, 0, step->size, (long)data_of(walk, step));
+long step_affinity(struct step_context *context, const struct aiospawn_step *step) {
+  return sys3(SYS_sched_setaffinity, 0, step->size, (long)data_of(context, step));
 }
 
-long step_ioprio(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk;
+long step_ioprio(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context;
   return sys3(SYS_ioprio_set, IOPRIO_PROCESS, 0, step->value);
 }
 
-long step_oom_score_adj(struct walk *walk, const struct aiospawn_step *step) {
-  return write_file(AT_FDCWD, "/proc/self/oom_score_adj", data_of(walk, step), step->size);
+long step_oom_score_adj(struct step_context *context, const struct aiospawn_step *step) {
+  return write_file(AT_FDCWD, "/proc/self/oom_score_adj", data_of(context, step), step->size);
 }
 
-long step_timer_slack(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk;
+long step_timer_slack(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context;
   return sys5(SYS_prctl, SET_TIMERSLACK, step->value, 0, 0, 0);
 }
 
 /* ---- a function of the program's own ------------------------------------------------------------------------------- */
 
-long step_hook(struct walk *walk, const struct aiospawn_step *step) {
-  void *const *call = data_of(walk, step); /* function, argument */
+long step_hook(struct step_context *context, const struct aiospawn_step *step) {
+  void *const *call = data_of(context, step); /* function, argument */
   int (*function)(void *);
   *(void **)&function = call[0];
   int error = function(call[1]);

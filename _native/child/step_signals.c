@@ -88,12 +88,12 @@ void signal_guard(void) {
 
 /* The kernel dumps memory, not a process: of a child that shares its parent's memory it would show the parent's secrets, and
  * before Linux 5.16 it ended everybody who shares them. A copy has a "dumpable" flag of its own, which the execve sets anew. */
-void core_forbid(struct walk *walk) {
+void core_forbid(struct step_context *context) {
   enum { SET_DUMPABLE = 4 };
-  if (walk->no_core) return;
-  walk->no_core = 1;
-  if (walk->flight->memory == MEMORY_SHARED) signal_guard();
-  if (walk->flight->memory == MEMORY_COPIED) sys5(SYS_prctl, SET_DUMPABLE, 0, 0, 0, 0);
+  if (context->no_core) return;
+  context->no_core = 1;
+  if (context->launch->memory == MEMORY_SHARED) signal_guard();
+  if (context->launch->memory == MEMORY_COPIED) sys5(SYS_prctl, SET_DUMPABLE, 0, 0, 0, 0);
 }
 
 static long set_all(uint64_t mask, void (*handler)(int)) {
@@ -105,12 +105,12 @@ static long set_all(uint64_t mask, void (*handler)(int)) {
   return 0;
 }
 
-long step_sigdefault(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk;
+long step_sigdefault(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context;
   return set_all((uint64_t)step->value, SIG_DFL);
 }
 
-long step_sigignore(struct walk *walk, const struct aiospawn_step *step) {
-  (void)walk;
+long step_sigignore(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context;
   return set_all((uint64_t)step->value, SIG_IGN);
 }

@@ -1,27 +1,29 @@
 /* The steps: one function a kind, 0 or more on success, a negated errno otherwise. Compiled like child.c, under the same
- * contract; the launcher is built of them too. */
-#ifndef AIOSPAWN_STEPS_H
-#define AIOSPAWN_STEPS_H
+ * contract; the launcher is built of them too.
+ *
+ * Ownership. A descriptor that a step opens belongs to the child, until its execve; the context lies on the child's stack. */
+#ifndef AIOSPAWN_CHILD_STEPS_H
+#define AIOSPAWN_CHILD_STEPS_H
 
 #include "launch.h"
 #include "sys.h"
 
-struct walk {
-  const struct flight *flight;
+struct step_context {
+  const struct launch *launch;
   int saved[AIOSPAWN_MAX_SAVED];   /* descriptors set aside */
   int no_core;                     /* core_forbid() was called */
 };
 
-typedef long step_function(struct walk *walk, const struct aiospawn_step *step);
+typedef long step_function(struct step_context *context, const struct aiospawn_step *step);
 
 /* What a step's descriptor operand means (see aiospawn.h). */
-static inline int operand(const struct walk *walk, int fd) {
+static inline int operand(const struct step_context *context, int fd) {
   if (fd >= 0) return fd;
-  return fd <= AIOSPAWN_REGISTER ? walk->saved[AIOSPAWN_REGISTER - fd] : walk->flight->ends[-1 - fd];
+  return fd <= AIOSPAWN_REGISTER ? context->saved[AIOSPAWN_REGISTER - fd] : context->launch->ends[-1 - fd];
 }
 
-static inline const void *data_of(const struct walk *walk, const struct aiospawn_step *step) {
-  return walk->flight->data + step->data;
+static inline const void *data_of(const struct step_context *context, const struct aiospawn_step *step) {
+  return context->launch->data + step->data;
 }
 
 /* Writes a short text to a file of the kernel's, relative to a directory descriptor. */
@@ -35,7 +37,7 @@ void signal_clear_handlers(void);
 /* From here to the execve a signal whose default action is a core dump ends the child as SIGKILL does. */
 void signal_guard(void);
 /* From here to the execve nothing dumps a core that shows the parent's memory. Called again it does nothing. */
-void core_forbid(struct walk *walk);
+void core_forbid(struct step_context *context);
 
 /* step_descriptors.c */
 step_function step_save, step_dup, step_dup_saved, step_cloexec, step_open, step_close;

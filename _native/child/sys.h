@@ -1,7 +1,7 @@
 /* Raw system calls: no errno, no thread-local storage, no PLT. A negated errno comes back as the kernel gives it.
- * What a processor needs to take part without suspending its parent is here and in the clone stub of child.c. */
-#ifndef AIOSPAWN_SYS_H
-#define AIOSPAWN_SYS_H
+ * What a processor needs for a child that does not suspend its parent is here and in the stub of clone.c. */
+#ifndef AIOSPAWN_CHILD_SYS_H
+#define AIOSPAWN_CHILD_SYS_H
 
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -59,7 +59,7 @@ static inline long sys3(long n, long a, long b, long c) { return sys6(n, a, b, c
 static inline long sys4(long n, long a, long b, long c, long d) { return sys6(n, a, b, c, d, 0, 0); }
 static inline long sys5(long n, long a, long b, long c, long d, long e) { return sys6(n, a, b, c, d, e, 0); }
 
-/* Puts a value into a word and gives what was there, in one step. Not the compiler's: on aarch64 that may be a call of a library. */
+/* Puts a value into a word and returns what was there, atomically. Not the compiler's: on aarch64 that may be a call of a library. */
 static inline int32_t swap_word(int32_t *word, int32_t value) {
 #if AIOSPAWN_STUB && defined(__aarch64__)
   int32_t old, failed;

@@ -230,16 +230,16 @@ static void leave_if_told(int socket) {
 }
 
 /* Everything but what init needs. */
-static void close_others(const struct init *init, const struct flight *flight) {
-  struct flight kept = *flight;
-  struct walk walk;
+static void close_others(const struct init *init, const struct launch *launch) {
+  struct launch kept = *launch;
+  struct step_context context;
   static const struct aiospawn_step all = {.kind = AIOSPAWN_STEP_CLOSE, .fd = 0, .value = INT32_MAX};
   const int needed[AIOSPAWN_ENDS] = {init->socket, init->signals, init->tree.proc, -1, -1};
   memcpy(kept.ends, needed, sizeof needed);
   kept.status = -1;
   kept.program = AIOSPAWN_NO_FD;
-  walk.flight = &kept;
-  step_close(&walk, &all);
+  context.launch = &kept;
+  step_close(&context, &all);
 }
 
 static long prepare(struct init *init) {
@@ -252,27 +252,27 @@ static long prepare(struct init *init) {
   return 0;
 }
 
-void init_run(struct flight *flight, int socket, enum init_mode mode, int lists_children) {
+void init_run(struct launch *launch, int socket, enum init_mode mode, int lists_children) {
   struct init init = {.socket = socket, .mode = mode, .tree = {.lists_children = lists_children}};
   long result = prepare(&init);
-  if (result < 0) child_fail(flight->status, result, AIOSPAWN_STEP_INIT, 0);
+  if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INIT, 0);
   leave_if_told(socket);
   /* Ignored, the kernel would reap the tree by itself and tell nothing. */
   int ignores = signal_is_ignored(SIGCHLD);
   if (ignores) signal_set(SIGCHLD, SIG_DFL);
   int group = (int)sys1(SYS_getpgid, 0);
   sys2(SYS_setpgid, 0, 0);
-  flight->keeper = init.tree.self;
+  launch->keeper = init.tree.self;
   result = sys5(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-  if (result < 0) child_fail(flight->status, result, AIOSPAWN_STEP_INIT, 0);
+  if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INIT, 0);
   if (result == 0) {
     sys2(SYS_setpgid, 0, group);
     if (ignores) signal_set(SIGCHLD, SIG_IGN);
-    child_run(flight);
+    child_run(launch);
   }
   init.command = (int)result;
   init.has_children = 1;
   control(SET_NAME, (long)INIT_NAME);
-  close_others(&init, flight);
+  close_others(&init, launch);
   keep(&init);
 }

@@ -42,6 +42,6 @@ struct init_report {
 long launcher_receive(int socket, void *room, uint64_t size, int *file);
 
 /* Becomes init of the flight's program. The socket is closed by an execve. */
-__attribute__((noreturn)) void init_run(struct flight *flight, int socket, enum init_mode mode, int lists_children);
+__attribute__((noreturn)) void init_run(struct launch *launch, int socket, enum init_mode mode, int lists_children);
 
 #endif

@@ -1,8 +1,11 @@
-/* What the launcher reads from a pipe, or from a file in memory where it is longer than its room. The numbers of the child's
- * ends are not in it but in argv[0], for a landing slot may yet turn out to be damaged when the request is written. Their form
- * there and the place of the version stay for good: an older launcher must be able to refuse a newer request. */
-#ifndef AIOSPAWN_LAUNCHER_H
-#define AIOSPAWN_LAUNCHER_H
+/* What the launcher reads from a pipe, or from a file in memory where it is longer than the launcher's buffer. The numbers of the
+ * child's ends are not in it but in argv[0]: they are known only when the segment of reserved descriptors is filled, after the
+ * request was written. Their form there and the place of the version never change: an older launcher must be able to refuse a newer
+ * request.
+ *
+ * Ownership. The parent writes the request and closes its descriptor; the launcher reads it into memory of its own. */
+#ifndef AIOSPAWN_LAUNCHER_LAUNCHER_H
+#define AIOSPAWN_LAUNCHER_LAUNCHER_H
 
 #include <stdint.h>
 
@@ -10,9 +13,9 @@
 
 enum {
   LAUNCHER_VERSION = 5,
-  LAUNCHER_ROOM = 4096,            /* PIPE_BUF: written without waiting */
+  LAUNCHER_BUFFER = 4096,            /* PIPE_BUF: written without waiting */
   LAUNCHER_ANSWER = 42,            /* exit statuses: asked whether it can be executed, */
-  LAUNCHER_NO_REQUEST = 127        /* and without a request it has nobody else to tell */
+  LAUNCHER_NO_REQUEST = 127        /* and without a request, where it knows no status pipe */
 };
 #define LAUNCHER_NAME "aiospawn:launch"
 
@@ -31,11 +34,11 @@ struct launcher_request {
   uint64_t mask;
 };
 
-/* The flight of a request of which so many bytes lie at base; nothing in it is trusted. 0, or -EPROTO. Arguments,
+/* The launch of a request of which so many bytes lie at base; nothing in it is trusted. 0, or -EPROTO. Arguments,
  * environment and candidates are still to be put in. Of the ends, -1 is none. */
 long launcher_read(const struct launcher_request *request, const unsigned char *base, uint64_t size, const int *ends,
-                   struct flight *flight);
+                   struct launch *launch);
 /* The candidates of a request that was read, and a NULL behind them. */
-void launcher_point(const struct launcher_request *request, const unsigned char *base, const char **array);
+void launcher_point_candidates(const struct launcher_request *request, const unsigned char *base, const char **array);
 
 #endif

@@ -1,11 +1,11 @@
-/* The launcher: a program without a C library that walks a launch's steps in memory of its own, then executes the target.
+/* The launcher: a program without a C library that runs a launch's steps in memory of its own, then executes the target.
  *
  * For steps that would act on the parent through the memory that a cloned child shares with it (child/child.c): credentials,
  * oom_score_adj, memory cgroups. The child executes this first, from a descriptor, with the target's arguments and
  * environment as they are; only argv[0] is put before them: the numbers of the child's ends, of which the last is to read the
  * rest from (struct launcher_request). All signals are blocked on the way here, and handlers are gone by the execve.
  *
- * The first thing it says on the status pipe is one byte: alive. From then on the parent's memory is not needed.
+ * The first thing that it reports is one byte: it is alive. From then on the parent's memory is not needed.
  *
  * Where it is to stay as the command's init, an "i" is behind the numbers, and what it reads from is init's socket (init.h).
  */
@@ -49,22 +49,22 @@ __attribute__((noreturn, used)) static void start(long *stack) {
   if (count < 1) sys1(SYS_exit_group, LAUNCHER_NO_REQUEST);
   union {
     struct launcher_request request;
-    unsigned char bytes[LAUNCHER_ROOM];
-  } room;
-  room.request = (struct launcher_request){0}; /* the analyzer does not know that read() writes there */
+    unsigned char bytes[LAUNCHER_BUFFER];
+  } buffer;
+  buffer.request = (struct launcher_request){0}; /* the analyzer does not know that read() writes there */
   const char *few[FEW];
-  struct flight flight;
+  struct launch launch;
   int ends[AIOSPAWN_ENDS];
   int stays = *parse_ends(arguments[0], ends) == 'i';
   int status = ends[AIOSPAWN_END_STATUS], reader = ends[AIOSPAWN_END_REQUEST], socket = reader;
-  long size = stays ? launcher_receive(socket, &room, sizeof room, &reader) : sys3(SYS_read, reader, (long)&room, sizeof room);
-  if (size < (long)sizeof room.request) sys1(SYS_exit_group, LAUNCHER_NO_REQUEST);
-  struct launcher_request request = room.request;
+  long size = stays ? launcher_receive(socket, &buffer, sizeof buffer, &reader) : sys3(SYS_read, reader, (long)&buffer, sizeof buffer);
+  if (size < (long)sizeof buffer.request) sys1(SYS_exit_group, LAUNCHER_NO_REQUEST);
+  struct launcher_request request = buffer.request;
   sys3(SYS_fcntl, status, F_SETFD, FD_CLOEXEC);
   if (request.version != LAUNCHER_VERSION) child_fail(status, BAD_VERSION, AIOSPAWN_STEP_LAUNCHER, 0);
-  sys5(SYS_prctl, SET_NAME, (long)LAUNCHER_NAME, 0, 0, 0); /* before it is alive: until then nobody takes it for the program */
+  sys5(SYS_prctl, SET_NAME, (long)LAUNCHER_NAME, 0, 0, 0); /* before it reports: until then it must not be taken for the program */
   child_say(status, "a");
-  const unsigned char *base = room.bytes;
+  const unsigned char *base = buffer.bytes;
   long length = sys3(SYS_lseek, reader, 0, SEEK_END); /* of neither a pipe nor -1 */
   if (length > size) { /* a file */
     size = length;
@@ -72,18 +72,18 @@ __attribute__((noreturn, used)) static void start(long *stack) {
   }
   if (reader >= 0) sys1(SYS_close, reader);
   if (stays) sys3(SYS_fcntl, socket, F_SETFD, FD_CLOEXEC);
-  long result = launcher_read(&request, base, (uint64_t)size, ends, &flight);
+  long result = launcher_read(&request, base, (uint64_t)size, ends, &launch);
   if (result < 0) child_fail(status, result, AIOSPAWN_STEP_LAUNCHER, 0);
   const char **candidates = few;
   if (request.candidates >= FEW)
     candidates = (const char **)map(status, ((uint64_t)request.candidates + 1) * sizeof(char *),
                                     PROTECT_READ | PROTECT_WRITE, MAP_ITS_OWN | MAP_NO_FILE, -1);
-  launcher_point(&request, base, candidates);
-  flight.candidates = (const char *const *)candidates;
-  flight.arguments = arguments + 1;
-  flight.variables = (const char *const *)arguments + count + 1;
-  if (stays) init_run(&flight, socket, request.init, request.lists_children);
-  child_run(&flight);
+  launcher_point_candidates(&request, base, candidates);
+  launch.candidates = (const char *const *)candidates;
+  launch.arguments = arguments + 1;
+  launch.variables = (const char *const *)arguments + count + 1;
+  if (stays) init_run(&launch, socket, request.init, request.lists_children);
+  child_run(&launch);
 }
 
 #if defined(__x86_64__)

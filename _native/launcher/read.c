@@ -1,4 +1,4 @@
-/* The launcher's reader: what it was handed, into a flight. Compiled like child/child.c. */
+/* The launcher's reader: a request, into a launch. Compiled like child/child.c. */
 #include <stddef.h>
 
 #include "launcher.h"
@@ -23,7 +23,7 @@ static int has_candidates(const struct launcher_request *request, const unsigned
 }
 
 long launcher_read(const struct launcher_request *request, const unsigned char *base, uint64_t size, const int *ends,
-                   struct flight *flight) {
+                   struct launch *launch) {
   if (size != request->size || !is_laid_out(request) || !has_candidates(request, base)) return DAMAGED;
   if (request->init >= INIT_MODES) return DAMAGED;
   struct bounds bounds = {
@@ -31,7 +31,7 @@ long launcher_read(const struct launcher_request *request, const unsigned char *
       .data_size = request->candidates_at - request->data_at,
       .top = request->top,
   };
-  *flight = (struct flight){
+  *launch = (struct launch){
       .steps = (const struct aiospawn_step *)(base + request->steps_at),
       .step_count = request->steps,
       .first_index = request->first_index,
@@ -39,23 +39,23 @@ long launcher_read(const struct launcher_request *request, const unsigned char *
       .status = ends[AIOSPAWN_END_STATUS],
       .top = request->top,
       .program = request->program,
-      .landing = -1,
+      .segment = -1,
       .memory = MEMORY_LAUNCHERS,
       .execve_kind = AIOSPAWN_STEP_EXECVE,
       .has_close_range = (int)request->has_close_range,
       .mask = request->mask,
   };
   for (int end = 0; end < AIOSPAWN_ENDS; end++) {
-    flight->ends[end] = ends[end];
+    launch->ends[end] = ends[end];
     if (end < AIOSPAWN_STREAMS && ends[end] >= 0) bounds.ends |= 1u << end;
   }
-  if (request->top < -1 || request->top >= SOUND_NUMBERS) return DAMAGED;
+  if (request->top < -1 || request->top >= DESCRIPTOR_NUMBERS) return DAMAGED;
   for (uint32_t i = 0; i < request->steps; i++)
-    if (!step_is_sound(&bounds, &flight->steps[i])) return DAMAGED;
-  return program_is_sound(&bounds, request->program) ? 0 : DAMAGED;
+    if (!step_is_valid(&bounds, &launch->steps[i])) return DAMAGED;
+  return program_is_valid(&bounds, request->program) ? 0 : DAMAGED;
 }
 
-void launcher_point(const struct launcher_request *request, const unsigned char *base, const char **array) {
+void launcher_point_candidates(const struct launcher_request *request, const unsigned char *base, const char **array) {
   const char *string = (const char *)base + request->candidates_at;
   for (uint32_t i = 0; i < request->candidates; i++) {
     array[i] = string;

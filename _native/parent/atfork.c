@@ -7,36 +7,36 @@
 #include "orphans.h"
 #include "reactor.h"
 #include "stack_pool.h"
-#include "watcher.h"
-#include "lock.h"
+#include "watched_fd.h"
+#include "state_lock.h"
 
 uint32_t aiospawn_generation;
 
 static void prepare(void) {
   state_lock();
-  slots_lock();
-  landing_lock();
+  stack_pool_lock();
+  fd_block_lock();
 }
 
 static void in_parent(void) {
-  landing_unlock();
-  slots_unlock();
+  fd_block_unlock();
+  stack_pool_unlock();
   state_unlock();
 }
 
 static void in_child(void) {
-  landing_after_fork();
-  slots_after_fork();
-  state_reset_lock();
-  sources_after_fork();
+  fd_block_after_fork();
+  stack_pool_after_fork();
+  state_lock_reset();
+  watched_fds_after_fork();
   __atomic_add_fetch(&aiospawn_generation, 1, __ATOMIC_RELEASE);
-  reactors_let_go();
-  left_let_go();
+  reactors_after_fork();
+  orphans_after_fork();
 }
 
 static void install(void) { pthread_atfork(prepare, in_parent, in_child); }
 
-void fork_handlers_install(void) {
+void atfork_install(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, install);
 }

@@ -8,7 +8,7 @@
 
 #include "orphans.h"
 #include "monotonic.h"
-#include "lock.h"
+#include "state_lock.h"
 
 enum { PATIENCE_NS = 1000000000 }; /* with children on their way, when a loop is closed */
 
@@ -30,9 +30,9 @@ static int grow(struct children *children) {
 struct child *child_enter(struct children *children, int epoll) {
   struct child *child = calloc(1, sizeof *child);
   if (!child) return NULL;
-  for (int i = 0; i < WATCHED; i++) child->sources[i] = (struct source){.child = child, .epoll = epoll, .fd = -1, .index = (uint8_t)i};
-  memset(child->far, -1, sizeof child->far);
-  child->landing = LANDING_NONE;
+  for (int i = 0; i < WATCHED_FDS; i++) child->watched[i] = (struct watched_fd){.child = child, .epoll = epoll, .fd = -1, .index = (uint8_t)i};
+  memset(child->ends, -1, sizeof child->ends);
+  child->segment = FD_BLOCK_NONE;
   state_lock();
   if (!children->free_count && grow(children) < 0) {
     state_unlock();
@@ -54,57 +54,57 @@ struct child *child_find(const struct children *children, uint64_t token) {
 }
 
 void child_leave_table(struct child *child) {
-  if (child->landing != LANDING_NONE) landing_give_back(child->landing, &child->slot->flight);
-  child->landing = LANDING_NONE;
+  if (child->segment != FD_BLOCK_NONE) fd_block_give_back(child->segment, &child->stack->launch);
+  child->segment = FD_BLOCK_NONE;
 }
 
 void child_leave_memory(struct child *child) {
-  if (!child->slot) return;
+  if (!child->stack) return;
   child_leave_table(child);
-  slot_release(child->slot);
-  child->slot = NULL;
+  stack_pool_give_back(child->stack);
+  child->stack = NULL;
 }
 
 void child_close_ends(struct child *child) {
   state_lock();
   for (int i = 0; i < AIOSPAWN_ENDS; i++) {
-    if (child->far[i] >= 0) close(child->far[i]);
-    child->far[i] = -1;
+    if (child->ends[i] >= 0) close(child->ends[i]);
+    child->ends[i] = -1;
   }
   state_unlock();
 }
 
 /* The last close of a terminal's parent side hangs up on a session that is still alive: it waits for the exit. Not where it is
  * disowned: then its number is free from now on, and must not be kept as the terminal's. */
-void child_shut(struct source *source) {
-  int stays = source->terminal && !source->disowned && source->child->pid && !source->child->reaped;
-  if (stays) source_watch(source, NO_MASK);
-  else source_close(source);
+void child_shut(struct watched_fd *watched) {
+  int stays = watched->terminal && !watched->disowned && watched->child->pid && !watched->child->reaped;
+  if (stays) watched_fd_set(watched, NO_MASK);
+  else watched_fd_close(watched);
 }
 
 static void child_free(struct child *child, int forked) {
-  /* In a fork nobody else runs in this copy of the memory, and the landing block is gone. */
-  if (forked) child->landing = LANDING_NONE;
+  /* In a fork no child runs in this copy of the memory, and the reserved descriptors were given back. */
+  if (forked) child->segment = FD_BLOCK_NONE;
   if (forked || child->reaped || !child->pid) child_leave_memory(child);
-  else if (child->slot) slot_abandon(child->slot);
+  else if (child->stack) stack_pool_abandon(child->stack);
   free(child);
 }
 
 /* A child that lives, or was not reaped, has its pidfd kept. */
-static void sources_close(struct child *child) {
-  struct source *pidfd = &child->sources[WATCHED_PIDFD];
+static void close_watched(struct child *child) {
+  struct watched_fd *pidfd = &child->watched[WATCHED_PIDFD];
   if (child->pid && !child->reaped && pidfd->fd >= 0) {
-    source_watch(pidfd, NO_MASK);
+    watched_fd_set(pidfd, NO_MASK);
     state_lock();
-    left_keep(child->pid, pidfd->fd);
+    orphans_keep(child->pid, pidfd->fd);
     pidfd->fd = -1;
     state_unlock();
   }
-  for (int i = 0; i < WATCHED; i++) source_close(&child->sources[i]);
+  for (int i = 0; i < WATCHED_FDS; i++) watched_fd_close(&child->watched[i]);
 }
 
 void child_drop(struct children *children, struct child *child) {
-  sources_close(child);
+  close_watched(child);
   uint32_t place = (uint32_t)child->token;
   state_lock();
   children->entries[place] = NULL;
@@ -113,13 +113,13 @@ void child_drop(struct children *children, struct child *child) {
   child_free(child, 0);
 }
 
-/* It says so, or ends. Nobody will hear of it later, and what its reserved descriptors hold (the child's ends, our own streams)
- * would stay open; after the deadline it stays until another launch or loop looks. */
+/* Until it reports that it has left the table, or ends. The report would not be read later, and what its segment holds (the child's
+ * ends, our own streams) would stay open; after the deadline it stays until the next launch or loop. */
 static void await_departure(const struct child *child, int64_t deadline) {
-  struct pollfd status = {.fd = child->sources[WATCHED_STATUS].fd, .events = POLLIN};
-  if (child->landing == LANDING_NONE || status.fd < 0) return;
-  for (int64_t left; (left = deadline - monotonic_ns()) > 0;)
-    if (poll(&status, 1, (int)(left / 1000000) + 1) != -1 || errno != EINTR) return;
+  struct pollfd status = {.fd = child->watched[WATCHED_STATUS].fd, .events = POLLIN};
+  if (child->segment == FD_BLOCK_NONE || status.fd < 0) return;
+  for (int64_t remaining; (remaining = deadline - monotonic_ns()) > 0;)
+    if (poll(&status, 1, (int)(remaining / 1000000) + 1) != -1 || errno != EINTR) return;
 }
 
 /* While the table has them: a fork meanwhile closes what it finds there. */
@@ -129,7 +129,7 @@ void children_close(struct children *children) {
     struct child *child = children->entries[place];
     if (!child) continue;
     await_departure(child, deadline);
-    sources_close(child);
+    close_watched(child);
   }
 }
 
@@ -143,14 +143,14 @@ void children_free(struct children *children, int forked) {
     if (taken.entries[place]) child_free(taken.entries[place], forked);
   free(taken.entries);
   free(taken.free_places);
-  if (!forked) landing_sweep();
+  if (!forked) fd_block_collect();
 }
 
-void children_let_go(const struct children *children, const struct child *itself, int placeholder) {
+void children_close_copies(const struct children *children, const struct child *itself, int placeholder) {
   for (uint32_t place = 0; place < children->capacity; place++) {
     struct child *child = children->entries[place];
-    for (int i = 0; child && i < WATCHED; i++) source_let_go(&child->sources[i], placeholder);
+    for (int i = 0; child && i < WATCHED_FDS; i++) watched_fd_close_copy(&child->watched[i], placeholder);
     for (int i = 0; child && child != itself && i < AIOSPAWN_ENDS; i++)
-      if (child->far[i] >= 0) close(child->far[i]);
+      if (child->ends[i] >= 0) close(child->ends[i]);
   }
 }

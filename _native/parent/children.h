@@ -1,13 +1,16 @@
 /* The children of a reactor, and the table that finds them by their tokens.
  *
- * A child belongs to the table from child_enter() to child_drop() or children_close(), and with it everything it holds. */
-#ifndef AIOSPAWN_CHILDREN_H
-#define AIOSPAWN_CHILDREN_H
+ * Ownership. A child belongs to the table from child_enter() to child_drop() or children_free(), and with it everything it holds: its
+ * watched descriptors, its own ends until child_close_ends(), its stack until child_leave_memory(), its segment of the reserved
+ * descriptors until child_leave_table(). A pointer to a child is good until then, and must not be kept across wake-ups: tokens are
+ * for that. */
+#ifndef AIOSPAWN_PARENT_CHILDREN_H
+#define AIOSPAWN_PARENT_CHILDREN_H
 
 #include "aiospawn.h"
 #include "fd_block.h"
 #include "stack_pool.h"
-#include "watcher.h"
+#include "watched_fd.h"
 
 enum launch_state { LAUNCHING, UNSURE, FAILING, STARTED };
 
@@ -18,19 +21,19 @@ struct child {
   uint8_t reaped;
   uint8_t private_memory;          /* cloned without CLONE_VM */
   uint8_t via_launcher;
-  uint8_t launcher_alive;          /* it has said so */
+  uint8_t launcher_alive;          /* it has reported so */
   uint8_t has_init;                /* the launcher stays as init: this is its pid */
   uint8_t tree_refuses;            /* init has said so */
   uint8_t keeps_sigmask;           /* forked: the program's is what the Python code leaves */
-  int16_t landing;                 /* its landing slot, or LANDING_NONE */
+  int16_t segment;                 /* its segment of the reserved descriptors (fd_block.h), or FD_BLOCK_NONE */
   int32_t status;                  /* once it is reaped: as in AIOSPAWN_EXITED, which may not be delivered yet */
   uint8_t keep_pidfd;              /* open until it is taken or the child is dropped */
   uint8_t collected;               /* nobody reads its pipes one by one */
-  int64_t taken_since;             /* s: somebody else was seen to reap it; 0: nobody was */
-  struct slot *slot;               /* while the child is in our memory */
+  int64_t taken_since;             /* s: since then another thread or process is seen to reap it; 0: none is */
+  struct pooled_stack *stack;      /* while the child is in our memory */
   struct failure failure;          /* while FAILING */
-  int32_t far[AIOSPAWN_ENDS];      /* the child's ends, until they are its own */
-  struct source sources[WATCHED];
+  int32_t ends[AIOSPAWN_ENDS];     /* the child's ends, until they are its own */
+  struct watched_fd watched[WATCHED_FDS];
 };
 
 /* Changed on the loop's thread with the state lock held; so either is enough for looking. */
@@ -42,26 +45,26 @@ struct children {
   uint32_t counter;                /* the token's high half */
 };
 
-/* A zeroed child with a token and sources of descriptor -1, to be watched in this set; it is entered in the table. NULL: out of memory. */
+/* A new child in the table, with a token and descriptors of -1, which are watched in this set; NULL: out of memory. */
 struct child *child_enter(struct children *children, int epoll);
 /* The child of a token, or NULL. On the loop's thread, or with the state lock held. */
 struct child *child_find(const struct children *children, uint64_t token);
-/* It is in our memory, and in our descriptor table, no more. */
+/* It has left our memory, and with it our descriptor table; or the table alone. */
 void child_leave_memory(struct child *child);
 void child_leave_table(struct child *child);
-/* The child has its ends, or never will. */
+/* Closes our copies of its ends: it has them, or was never made. */
 void child_close_ends(struct child *child);
-/* Closes what it holds, frees it. The slot is released, or abandoned where the child may still be in it. */
+/* Closes what it holds, frees it. Its stack is given back, or abandoned where the child may still be on it. */
 void child_drop(struct children *children, struct child *child);
-/* source_close() of a child's descriptor, but that a terminal stays open as long as its child lives. */
-void child_shut(struct source *source);
+/* watched_fd_close() of a child's descriptor, but that a terminal stays open as long as its child lives. */
+void child_shut(struct watched_fd *watched);
 
 /* Closes what all of them hold. */
 void children_close(struct children *children);
 /* Frees them, and the table. forked: they are those of the process that this one was forked from. */
 void children_free(struct children *children, int forked);
 /* In the child of a fork: closes what the copies hold, but the ends of the one that it is itself (NULL: none of them). The
- * placeholder is source_let_go()'s. */
-void children_let_go(const struct children *children, const struct child *itself, int placeholder);
+ * placeholder is watched_fd_close_copy()'s. */
+void children_close_copies(const struct children *children, const struct child *itself, int placeholder);
 
 #endif

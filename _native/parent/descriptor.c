@@ -15,9 +15,9 @@ int descriptor_lift(int *fd, int lowest) {
   return error;
 }
 
-int descriptor_lift_end(int32_t *end, const struct flight *flight) {
-  if (*end > 2 && !steps_write(flight->steps, flight->step_count, *end)) return 0;
-  long moved = launch_duplicate(flight, *end);
+int descriptor_lift_end(int32_t *end, const struct launch *launch) {
+  if (*end > 2 && !steps_write(launch->steps, launch->step_count, *end)) return 0;
+  long moved = launch_duplicate(launch, *end);
   close(*end);
   *end = moved < 0 ? -1 : (int32_t)moved;
   return moved < 0 ? (int)moved : 0;

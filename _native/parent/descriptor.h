@@ -1,5 +1,6 @@
-#ifndef AIOSPAWN_DESCRIPTOR_H
-#define AIOSPAWN_DESCRIPTOR_H
+/* What is done to a descriptor number before it is used. Who owns a descriptor, owns it under its new number. */
+#ifndef AIOSPAWN_PARENT_DESCRIPTOR_H
+#define AIOSPAWN_PARENT_DESCRIPTOR_H
 
 #include "child/launch.h"
 
@@ -7,7 +8,7 @@
  * open. */
 int descriptor_lift(int *fd, int lowest);
 /* The same with an end of the child's: to a number that none of its steps writes to. */
-int descriptor_lift_end(int32_t *end, const struct flight *flight);
+int descriptor_lift_end(int32_t *end, const struct launch *launch);
 /* Has anybody a POSIX lock on its file? A question for a lock of the open file description (fcntl(2), Linux 3.15) is answered
  * with this process's own, too. */
 int descriptor_is_locked(int fd);

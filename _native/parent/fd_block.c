@@ -13,36 +13,36 @@
 #include "monotonic.h"
 
 /* What is reserved is copied and closed again in every child of a process that has few descriptors: 256 numbers cost it 20 us.
- * With 25 slots, of 64 launches at a time hardly one finds none. */
+ * With 25 segments, hardly one of 64 launches at a time finds none. */
 enum {
-  BLOCK = 64 * LANDING_WORDS,
-  SLOTS = BLOCK / LANDING_WIDTH,
-  LOWEST_START = 64,               /* the numbers below are for programs that know them by heart */
+  BLOCK = 64 * FD_BLOCK_WORDS,
+  SEGMENTS = BLOCK / FD_BLOCK_WIDTH,
+  LOWEST_START = 64,               /* the numbers below are for programs with fixed numbers of their own */
   HIGHEST_START = 4096,
   LARGE_LIMIT = 4096,              /* a table below it is copied in 20 us at the most */
   LARGEST_TABLE = 65536,
-  COPY_NS = 50                     /* what a descriptor's copy may cost; waiting for a slot must not cost more */
+  COPY_NS = 50                     /* what a descriptor's copy may cost; waiting for a segment must not cost more */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int first = -1;             /* the block's first number; -1: there is none */
 static int in_use;                 /* a launch has shared the table: it was grown before, and the block was asked for */
-static int lost;                   /* a number was: no more launches, but those in flight are to be given back */
+static int lost;                   /* a number was: no more is taken, but the segments in use are to be given back */
 static int placeholder = -1;
 static struct stat identity;
 
-static struct block_slot {
-  const struct flight *flight;     /* of the child on its way, or NULL */
+static struct segment {
+  const struct launch *launch;     /* of the child that uses it, or NULL */
   uint8_t busy;
   uint8_t filled;                  /* by bit: the numbers that hold a child's end */
-  uint8_t inherited;               /* and those of them that are the program's own streams */
-  struct { dev_t device; ino_t file; } put[LANDING_WIDTH];
-} block[SLOTS];
+  uint8_t inherited;               /* and those of them that are streams of this process */
+  struct { dev_t device; ino_t file; } put[FD_BLOCK_WIDTH];
+} segments[SEGMENTS];
 
-static const struct flight gone = {.left = 1}; /* for a slot that outlives its child's flight */
+static const struct launch gone = {.left_table = 1}; /* for a segment that outlives its child's launch */
 
-void landing_lock(void) { pthread_mutex_lock(&lock); }
-void landing_unlock(void) { pthread_mutex_unlock(&lock); }
+void fd_block_lock(void) { pthread_mutex_lock(&lock); }
+void fd_block_unlock(void) { pthread_mutex_unlock(&lock); }
 
 /* ---- the numbers --------------------------------------------------------------------------------------------------- */
 
@@ -83,173 +83,173 @@ static void grow_table(void) {
 }
 
 /* A program that may have thousands of descriptors may have them before its first launch: then the low numbers are gone. */
-void aiospawn_landing_reserve(void) {
+void aiospawn_fd_block_reserve(void) {
   struct rlimit limit;
-  landing_lock();
+  fd_block_lock();
   if (first == -1 && getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= LARGE_LIMIT) reserve();
-  landing_unlock();
+  fd_block_unlock();
 }
 
-/* ---- slots --------------------------------------------------------------------------------------------------------- */
+/* ---- segments ------------------------------------------------------------------------------------------------------ */
 
-int landing_first(int slot) { return first + slot * LANDING_WIDTH; }
+int fd_block_number(int segment) { return first + segment * FD_BLOCK_WIDTH; }
 
-void landing_block(int *start, int *beyond) {
+void fd_block_range(int *start, int *beyond) {
   *start = first;
   *beyond = first + BLOCK;
 }
 
-/* The program may have closed a number of ours and have a file of its own there now. Where that cannot be found out it has not. */
-static int still_holds(int slot, int i) {
+/* The program may have closed one of the numbers and have a file of its own there now. Where that cannot be found out it has not. */
+static int still_holds(int segment, int i) {
   struct stat now;
-  if (fstat(landing_first(slot) + i, &now) == -1) return errno != EBADF;
-  return now.st_dev == block[slot].put[i].device && now.st_ino == block[slot].put[i].file;
+  if (fstat(fd_block_number(segment) + i, &now) == -1) return errno != EBADF;
+  return now.st_dev == segments[segment].put[i].device && now.st_ino == segments[segment].put[i].file;
 }
 
-static int holds_a_lock(int slot) {
-  for (int i = 0; i < LANDING_WIDTH; i++)
-    if (block[slot].inherited >> i & 1 && descriptor_is_locked(landing_first(slot) + i)) return 1;
+static int holds_a_lock(int segment) {
+  for (int i = 0; i < FD_BLOCK_WIDTH; i++)
+    if (segments[segment].inherited >> i & 1 && descriptor_is_locked(fd_block_number(segment) + i)) return 1;
   return 0;
 }
 
-/* What is on the numbers must go, or it would hold back the end of a pipe: also when RLIMIT_NOFILE has sunk below them. */
-static void clear(int slot) {
+/* What is on the numbers must be closed, or it would hold back the end of a pipe: also when RLIMIT_NOFILE is below them now. */
+static void clear(int segment) {
   if (!is_placeholder(placeholder)) lost = 1;
-  for (int i = 0; i < LANDING_WIDTH; i++) {
-    int number = landing_first(slot) + i;
-    if (!(block[slot].filled >> i & 1)) continue;
-    if (!still_holds(slot, i)) {
+  for (int i = 0; i < FD_BLOCK_WIDTH; i++) {
+    int number = fd_block_number(segment) + i;
+    if (!(segments[segment].filled >> i & 1)) continue;
+    if (!still_holds(segment, i)) {
       lost = 1;
     } else if (lost || put_placeholder(number) == -1) {
       lost = 1;
       close(number);
     }
   }
-  block[slot] = (struct block_slot){0};
+  segments[segment] = (struct segment){0};
 }
 
-/* The child has left. A lock that the program has taken meanwhile on a stream would be dropped with the duplicate: later. */
-static int give_back(int slot) {
-  block[slot].flight = &gone;
-  if (holds_a_lock(slot)) return 0;
-  clear(slot);
+/* Once the child has left the table. Not while the program has a lock on a stream: it would be dropped with the duplicate. */
+static int give_back(int segment) {
+  segments[segment].launch = &gone;
+  if (holds_a_lock(segment)) return 0;
+  clear(segment);
   return 1;
 }
 
-/* The kernel clears `alive` when a child ends on its way, before it drops the table: it touches no descriptor any more. */
-static int has_left(const struct flight *flight) {
-  return __atomic_load_n(&flight->left, __ATOMIC_ACQUIRE) || !__atomic_load_n(&flight->alive, __ATOMIC_ACQUIRE);
+/* The kernel clears `alive` when a child ends before its execve, before it drops the table: it touches no descriptor any more. */
+static int has_left_table(const struct launch *launch) {
+  return __atomic_load_n(&launch->left_table, __ATOMIC_ACQUIRE) || !__atomic_load_n(&launch->alive, __ATOMIC_ACQUIRE);
 }
 
-static int can_be_had(int slot) {
-  if (!block[slot].busy) return 1;
-  return block[slot].flight && has_left(block[slot].flight) && give_back(slot);
+static int can_be_had(int segment) {
+  if (!segments[segment].busy) return 1;
+  return segments[segment].launch && has_left_table(segments[segment].launch) && give_back(segment);
 }
 
 static int find_free(void) {
-  for (int slot = 0; slot < SLOTS; slot++)
-    if (!block[slot].busy) return slot;
-  for (int slot = 0; slot < SLOTS; slot++)
-    if (can_be_had(slot)) return slot;
-  return LANDING_NONE;
+  for (int segment = 0; segment < SEGMENTS; segment++)
+    if (!segments[segment].busy) return segment;
+  for (int segment = 0; segment < SEGMENTS; segment++)
+    if (can_be_had(segment)) return segment;
+  return FD_BLOCK_NONE;
 }
 
 /* *wait: one may get free. */
 static int try_to_take(int *wait) {
-  int slot = LANDING_NONE;
-  landing_lock();
+  int segment = FD_BLOCK_NONE;
+  fd_block_lock();
   if (!in_use) {
     if (first == -1) reserve();
     if (first != -1) grow_table();
     in_use = 1;
   }
-  if (first != -1 && !lost) slot = find_free();
-  if (slot != LANDING_NONE) block[slot].busy = 1;
-  *wait = slot == LANDING_NONE && first != -1 && !lost;
-  landing_unlock();
-  return slot;
+  if (first != -1 && !lost) segment = find_free();
+  if (segment != FD_BLOCK_NONE) segments[segment].busy = 1;
+  *wait = segment == FD_BLOCK_NONE && first != -1 && !lost;
+  fd_block_unlock();
+  return segment;
 }
 
-/* Where all slots are taken it is by children that wait for a processor: they are given ours. */
-int landing_take(int lowest_new) {
-  int wait, slot = try_to_take(&wait);
-  if (!wait) return slot;
+/* Where all segments are taken it is by children that wait for a processor: they are given ours. */
+int fd_block_take(int lowest_new) {
+  int wait, segment = try_to_take(&wait);
+  if (!wait) return segment;
   int64_t deadline = monotonic_ns() + (int64_t)lowest_new * COPY_NS;
   do {
     sched_yield();
-    slot = try_to_take(&wait);
+    segment = try_to_take(&wait);
   } while (wait && monotonic_ns() < deadline);
-  return slot;
+  return segment;
 }
 
-/* Not where somebody closed or replaced our numbers: what is there now is not ours to touch, nor are the others to use. */
-static int put(int descriptor, int slot, int i) {
-  int number = landing_first(slot) + i;
+/* Not where the program has closed or replaced a number: what is there now is not ours to touch, nor are the others to use. */
+static int put(int descriptor, int segment, int i) {
+  int number = fd_block_number(segment) + i;
   struct stat about;
   if (!is_placeholder(number) || fstat(descriptor, &about) == -1 || dup3(descriptor, number, O_CLOEXEC) == -1) return 0;
-  block[slot].put[i].device = about.st_dev;
-  block[slot].put[i].file = about.st_ino;
+  segments[segment].put[i].device = about.st_dev;
+  segments[segment].put[i].file = about.st_ino;
   return 1;
 }
 
-int landing_fill(int slot, const int32_t *descriptors, unsigned inherited) {
-  landing_lock();
-  block[slot].inherited = (uint8_t)inherited;
-  for (int i = 0; i < LANDING_WIDTH && !lost; i++) {
+int fd_block_fill(int segment, const int32_t *descriptors, unsigned inherited) {
+  fd_block_lock();
+  segments[segment].inherited = (uint8_t)inherited;
+  for (int i = 0; i < FD_BLOCK_WIDTH && !lost; i++) {
     if (descriptors[i] < 0) continue;
-    if (put(descriptors[i], slot, i)) block[slot].filled |= (uint8_t)(1u << i);
+    if (put(descriptors[i], segment, i)) segments[segment].filled |= (uint8_t)(1u << i);
     else lost = 1;
   }
   int done = !lost;
-  if (!done) clear(slot);
-  landing_unlock();
+  if (!done) clear(segment);
+  fd_block_unlock();
   return done;
 }
 
-void landing_depart(int slot, const struct flight *flight) {
-  landing_lock();
-  block[slot].flight = flight;
-  landing_unlock();
+void fd_block_lend(int segment, const struct launch *launch) {
+  fd_block_lock();
+  segments[segment].launch = launch;
+  fd_block_unlock();
 }
 
-void landing_give_back(int slot, const struct flight *flight) {
-  landing_lock();
-  if (block[slot].busy && block[slot].flight == flight) give_back(slot);
-  landing_unlock();
+void fd_block_give_back(int segment, const struct launch *launch) {
+  fd_block_lock();
+  if (segments[segment].busy && segments[segment].launch == launch) give_back(segment);
+  fd_block_unlock();
 }
 
-void landing_forget(const struct flight *flight) {
-  landing_lock();
-  for (int slot = 0; slot < SLOTS; slot++)
-    if (block[slot].flight == flight) give_back(slot);
-  landing_unlock();
+void fd_block_forget(const struct launch *launch) {
+  fd_block_lock();
+  for (int segment = 0; segment < SEGMENTS; segment++)
+    if (segments[segment].launch == launch) give_back(segment);
+  fd_block_unlock();
 }
 
 static void sweep(void) {
-  for (int slot = 0; slot < SLOTS; slot++) can_be_had(slot);
+  for (int segment = 0; segment < SEGMENTS; segment++) can_be_had(segment);
 }
 
-void landing_sweep(void) {
-  landing_lock();
+void fd_block_collect(void) {
+  fd_block_lock();
   sweep();
-  landing_unlock();
+  fd_block_unlock();
 }
 
-void landing_filled(uint64_t filled[LANDING_WORDS]) {
-  landing_lock();
+void fd_block_filled(uint64_t filled[FD_BLOCK_WORDS]) {
+  fd_block_lock();
   if (in_use) sweep();
-  for (int number = 0; in_use && number < SLOTS * LANDING_WIDTH; number++) {
-    uint64_t bit = block[number / LANDING_WIDTH].filled >> number % LANDING_WIDTH & 1;
+  for (int number = 0; in_use && number < SEGMENTS * FD_BLOCK_WIDTH; number++) {
+    uint64_t bit = segments[number / FD_BLOCK_WIDTH].filled >> number % FD_BLOCK_WIDTH & 1;
     filled[number / 64] |= bit << number % 64;
   }
-  landing_unlock();
+  fd_block_unlock();
 }
 
-/* The numbers are as good here as in the parent, and so are its locks: closing here drops none. The ends of its children in
- * flight are not for us to hold. */
-void landing_after_fork(void) {
+/* The numbers are as good here as in the parent, and so are its locks: closing here drops none. This process must not hold the
+ * ends of its parent's children. */
+void fd_block_after_fork(void) {
   pthread_mutex_init(&lock, NULL);
   in_use = 0;
-  for (int slot = 0; slot < SLOTS; slot++)
-    if (block[slot].busy) clear(slot);
+  for (int segment = 0; segment < SEGMENTS; segment++)
+    if (segments[segment].busy) clear(segment);
 }

@@ -1,11 +1,11 @@
 /* A launch whose child CPython forks, for `preexec_fn`: Python code has to run in it between two steps. The same request, pipes
  * and steps as in any other launch, and the same reports; but the child's memory is a copy of its own from the start.
  *
- *  - libc's fork, not a clone: only that leaves its locks, and CPython's, usable in the child. Its handlers let go of everything
+ *  - libc's fork, not a clone: only that leaves its locks, and CPython's, usable in the child. Its handlers close everything
  *    of the parent's (atfork.c), but for the ends of this child.
  *  - the child waits at the gate, a pipe, until the parent has its pidfd. Before that no number of its can become another's,
- *    and nobody else in the process can reap it: it does not end. A parent that gives up closes the gate.
- *  - the child reads the slot in its copy of the memory, so the parent's is free as soon as the child is adopted. */
+ *    and nothing else in the process can reap it: it does not end. A parent that gives up closes the gate.
+ *  - the child reads the launch in its copy of the memory, so the parent's stack is free as soon as the child is adopted. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -13,7 +13,7 @@
 
 #include "launch_setup.h"
 #include "reactor.h"
-#include "lock.h"
+#include "state_lock.h"
 #include "child/child.h"
 #include "child/sys.h"
 
@@ -52,10 +52,10 @@ static int prepare(struct aiospawn_reactor *reactor, const struct layout *layout
   int result = launch_begin(child, layout, request);
   if (result < 0) return result;
   child->private_memory = 1;
-  child->slot->flight.memory = MEMORY_COPIED;
+  child->stack->launch.memory = MEMORY_COPIED;
   child->keeps_sigmask = !(layout->head.flags & AIOSPAWN_SET_SIGMASK);
   launch_finish(child, &layout->head, 0);
-  result = source_watch(&child->sources[WATCHED_STATUS], 0);
+  result = watched_fd_set(&child->watched[WATCHED_STATUS], 0);
   return result < 0 ? result : gate_open(reactor);
 }
 
@@ -86,7 +86,7 @@ void aiospawn_fork_withdraw(struct aiospawn_reactor *reactor) {
 static int pidfd_open_for(struct child *child, int pid) {
   state_lock();
   long fd = sys2(SYS_pidfd_open, pid, 0);
-  if (fd >= 0) child->sources[WATCHED_PIDFD].fd = (int32_t)fd;
+  if (fd >= 0) child->watched[WATCHED_PIDFD].fd = (int32_t)fd;
   state_unlock();
   return fd < 0 ? (int)fd : 0;
 }
@@ -104,20 +104,20 @@ int aiospawn_fork_adopt(struct aiospawn_reactor *reactor, int pid, struct aiospa
   child_leave_memory(child);
   reactor->prepared = NULL;
   *launched = (struct aiospawn_launched){
-      .token = child->token, .pid = child->pid, .pidfd = child->sources[WATCHED_PIDFD].fd};
+      .token = child->token, .pid = child->pid, .pidfd = child->watched[WATCHED_PIDFD].fd};
   gate_close(reactor);
   return 0;
 }
 
 /* ---- the child ----------------------------------------------------------------------------------------------------- */
 
-static struct walk walk;  /* of this process, where that is such a child */
+static struct step_context context;  /* of this process, where that is such a child */
 static uint32_t next;     /* the step that comes next */
 
 static void wait_for_adoption(struct aiospawn_reactor *reactor) {
-  char said;
+  char byte;
   long length;
-  do length = sys3(SYS_read, reactor->gate[0], (long)&said, 1);
+  do length = sys3(SYS_read, reactor->gate[0], (long)&byte, 1);
   while (length == -EINTR);
   if (length != 1) sys1(SYS_exit_group, EXIT_NOT_ADOPTED);
   sys1(SYS_close, reactor->gate[0]);
@@ -129,25 +129,25 @@ static uint64_t block_signals(void) {
   return mask;
 }
 
-void aiospawn_fork_walk(struct aiospawn_reactor *reactor) {
+void aiospawn_fork_run_steps(struct aiospawn_reactor *reactor) {
   wait_for_adoption(reactor);
   uint64_t mask = block_signals();
-  walk.flight = &reactor->prepared->slot->flight;
-  next = child_walk(&walk, 0);
+  context.launch = &reactor->prepared->stack->launch;
+  next = child_run_steps(&context, 0);
   sys_sigmask(&mask, NULL);
 }
 
 void aiospawn_fork_execute(struct aiospawn_reactor *reactor, int own_environment) {
-  struct flight *flight = &reactor->prepared->slot->flight;
+  struct launch *launch = &reactor->prepared->stack->launch;
   uint64_t mask = block_signals();
-  if (own_environment) flight->variables = (const char *const *)environ;
-  if (reactor->prepared->keeps_sigmask) flight->mask = mask;
+  if (own_environment) launch->variables = (const char *const *)environ;
+  if (reactor->prepared->keeps_sigmask) launch->mask = mask;
   signal_clear_handlers();
-  child_walk(&walk, next + 1);
-  child_execute(&walk);
+  child_run_steps(&context, next + 1);
+  child_execute(&context);
 }
 
 void aiospawn_fork_refuse(struct aiospawn_reactor *reactor) {
   block_signals();
-  child_fail(reactor->prepared->slot->flight.status, -ECANCELED, AIOSPAWN_STEP_PREEXEC_FN, next);
+  child_fail(reactor->prepared->stack->launch.status, -ECANCELED, AIOSPAWN_STEP_PREEXEC_FN, next);
 }

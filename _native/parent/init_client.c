@@ -10,7 +10,7 @@
 #include "aiospawn.h"
 #include "descriptor.h"
 #include "launcher/init.h"
-#include "lock.h"
+#include "state_lock.h"
 #include "child/sys.h"
 
 _Static_assert(sizeof(struct rusage) <= sizeof((struct init_report *)0)->usage, "as init has it");
@@ -33,34 +33,34 @@ static int send_request(int fd, struct iovec *parts, int count, int file) {
   return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == -1 ? -errno : 0;
 }
 
-int init_client_open(struct child *child, struct iovec *parts, int count, int file, int32_t *far) {
+int init_client_open(struct child *child, struct iovec *parts, int count, int file, int32_t *child_end) {
   int ends[2], error = 0;
-  struct source *near = &child->sources[WATCHED_INIT];
+  struct watched_fd *parent_end = &child->watched[WATCHED_INIT];
   state_lock(); /* so that a fork finds both ends in the table */
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1) {
     error = -errno;
   } else {
-    near->fd = ends[0];
-    *far = ends[1];
-    int first = descriptor_lift(&near->fd, 3), second = descriptor_lift_end(far, &child->slot->flight);
+    parent_end->fd = ends[0];
+    *child_end = ends[1];
+    int first = descriptor_lift(&parent_end->fd, 3), second = descriptor_lift_end(child_end, &child->stack->launch);
     error = first < 0 ? first : second;
   }
   state_unlock();
-  return error < 0 ? error : send_request(near->fd, parts, count, file);
+  return error < 0 ? error : send_request(parent_end->fd, parts, count, file);
 }
 
 /* ---- orders ---------------------------------------------------------------------------------------------------------- */
 
 /* Somebody may have stopped init, which goes on then. */
 static void wake(const struct child *child) {
-  sys4(SYS_pidfd_send_signal, child->sources[WATCHED_PIDFD].fd, SIGCONT, 0, 0);
+  sys4(SYS_pidfd_send_signal, child->watched[WATCHED_PIDFD].fd, SIGCONT, 0, 0);
 }
 
 static long give_order(const struct child *child, enum init_order_kind kind, int signal) {
   struct init_order order = {.kind = kind, .signal = signal};
-  if (child->reaped || child->sources[WATCHED_INIT].fd < 0) return -ESRCH;
+  if (child->reaped || child->watched[WATCHED_INIT].fd < 0) return -ESRCH;
   if (kind == INIT_ORDER_KILL) wake(child);
-  if (send(child->sources[WATCHED_INIT].fd, &order, sizeof order, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return 0;
+  if (send(child->watched[WATCHED_INIT].fd, &order, sizeof order, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return 0;
   /* Its other side is closed when init exits, a moment before it can be reaped. */
   return errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN ? -ESRCH : -errno;
 }
@@ -69,7 +69,7 @@ long init_client_signal(struct child *child, int signal, int group) {
   if (signal < 0 || signal > LAST_SIGNAL) return -EINVAL;
   if (signal == SIGKILL) return give_order(child, INIT_ORDER_KILL, 0);
   if (signal) return give_order(child, group ? INIT_ORDER_GROUP : INIT_ORDER_SIGNAL, signal);
-  return child->reaped ? -ESRCH : sys4(SYS_pidfd_send_signal, child->sources[WATCHED_PIDFD].fd, 0, 0, 0);
+  return child->reaped ? -ESRCH : sys4(SYS_pidfd_send_signal, child->watched[WATCHED_PIDFD].fd, 0, 0, 0);
 }
 
 long init_client_signal_tree(const struct child *child, int signal) {
@@ -79,9 +79,9 @@ long init_client_signal_tree(const struct child *child, int signal) {
 
 /* ---- reports --------------------------------------------------------------------------------------------------------- */
 
-/* What init has told so far. 1: the tree has ended. */
+/* What init has told so child_end. 1: the tree has ended. */
 static int hear(struct child *child, struct init_report *report) {
-  int fd = child->sources[WATCHED_INIT].fd;
+  int fd = child->watched[WATCHED_INIT].fd;
   while (fd >= 0 && recv(fd, report, sizeof *report, MSG_DONTWAIT) == (ssize_t)sizeof *report) {
     if (report->kind == INIT_REPORT_ENDED) return 1;
     if (report->kind == INIT_REPORT_REFUSED) child->tree_refuses = 1;
@@ -99,7 +99,7 @@ int init_client_usage(struct child *child, struct rusage *usage) {
 int init_client_refuses(struct child *child) {
   struct init_report report;
   /* The last report is left for whoever reaps it. */
-  int fd = child->sources[WATCHED_INIT].fd;
+  int fd = child->watched[WATCHED_INIT].fd;
   if (fd >= 0 && recv(fd, &report, sizeof report, MSG_DONTWAIT | MSG_PEEK) == (ssize_t)sizeof report &&
       report.kind == INIT_REPORT_REFUSED)
     hear(child, &report);

@@ -1,14 +1,14 @@
 /* The parent's side of a child's init (init.h): the socket that only this process has, and what goes through it. */
-#ifndef AIOSPAWN_INIT_CLIENT_H
-#define AIOSPAWN_INIT_CLIENT_H
+#ifndef AIOSPAWN_PARENT_INIT_CLIENT_H
+#define AIOSPAWN_PARENT_INIT_CLIENT_H
 
 #include <sys/resource.h>
 #include <sys/uio.h>
 
 #include "children.h"
 
-/* Makes the socket, the child's and *far, and sends the request, with the file that holds it (-1: none). 0 or a negated errno. */
-int init_client_open(struct child *child, struct iovec *parts, int count, int file, int32_t *far);
+/* Makes the socket, the child's and *child_end, and sends the request, with the file that holds it (-1: none). 0 or a negated errno. */
+int init_client_open(struct child *child, struct iovec *parts, int count, int file, int32_t *child_end);
 /* With the state lock held: as aiospawn_signal(). */
 long init_client_signal(struct child *child, int signal, int group);
 /* With the state lock held: as aiospawn_signal_tree(). */

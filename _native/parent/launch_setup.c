@@ -7,36 +7,36 @@
 #include <unistd.h>
 
 #include "features.h"
-#include "lock.h"
+#include "state_lock.h"
 #include "pipes.h"
 
 int launch_begin(struct child *child, const struct layout *layout, const unsigned char *request) {
   unsigned char *memory;
-  child->slot = slot_acquire(layout->pointers + layout->size, &memory);
-  if (!child->slot) return -ENOMEM;
+  child->stack = stack_pool_take(layout->pointers + layout->size, &memory);
+  if (!child->stack) return -ENOMEM;
   child->keep_pidfd = (layout->head.flags & AIOSPAWN_KEEP_PIDFD) != 0;
   child->collected = (layout->head.flags & AIOSPAWN_COLLECTED) != 0;
-  int result = request_place(layout, request, memory, &child->slot->flight);
+  int result = request_place(layout, request, memory, &child->stack->launch);
   return result < 0 ? result : pipes_open(child, &layout->head);
 }
 
 void launch_finish(struct child *child, const struct aiospawn_request *head, uint64_t mask) {
-  struct flight *flight = &child->slot->flight;
+  struct launch *launch = &child->stack->launch;
   uint32_t features = features_found();
-  flight->status = child->far[AIOSPAWN_END_STATUS];
-  memcpy(flight->ends, child->far, sizeof flight->ends);
-  flight->clear_handlers = !(features & AIOSPAWN_HAS_CLONE3);
-  flight->has_close_range = (features & AIOSPAWN_HAS_CLOSE_RANGE) != 0;
-  flight->landing = LANDING_NONE;
-  memset(flight->siblings, 0, sizeof flight->siblings);
-  flight->awaited = 0;
-  flight->left = 0;
-  __atomic_store_n(&flight->alive, ALIVE_IN_TABLE, __ATOMIC_RELEASE);
-  flight->mask = head->flags & AIOSPAWN_SET_SIGMASK ? head->sigmask : mask;
+  launch->status = child->ends[AIOSPAWN_END_STATUS];
+  memcpy(launch->ends, child->ends, sizeof launch->ends);
+  launch->clear_handlers = !(features & AIOSPAWN_HAS_CLONE3);
+  launch->has_close_range = (features & AIOSPAWN_HAS_CLOSE_RANGE) != 0;
+  launch->segment = FD_BLOCK_NONE;
+  memset(launch->siblings, 0, sizeof launch->siblings);
+  launch->awaited = 0;
+  launch->left_table = 0;
+  __atomic_store_n(&launch->alive, ALIVE_IN_TABLE, __ATOMIC_RELEASE);
+  launch->mask = head->flags & AIOSPAWN_SET_SIGMASK ? head->sigmask : mask;
 }
 
 /* The kernel gives it the lowest number that is free: in a program without standard streams one of theirs. */
-static int pidfd_lift(struct source *pidfd) {
+static int pidfd_lift(struct watched_fd *pidfd) {
   int low = pidfd->fd, error = 0;
   if (low > 2) return 0;
   state_lock();
@@ -52,6 +52,6 @@ static int pidfd_lift(struct source *pidfd) {
 }
 
 int launch_watch(struct child *child) {
-  int result = pidfd_lift(&child->sources[WATCHED_PIDFD]);
-  return result < 0 ? result : source_watch(&child->sources[WATCHED_PIDFD], EPOLLIN);
+  int result = pidfd_lift(&child->watched[WATCHED_PIDFD]);
+  return result < 0 ? result : watched_fd_set(&child->watched[WATCHED_PIDFD], EPOLLIN);
 }

@@ -1,15 +1,15 @@
 /* What both ways of a launch have in common: by a clone (spawn.c), and by a fork of the caller's (forked_child.c).
  *
- * Everything that is made belongs to the child, and goes with it (children.h); its ends with child_close_ends(). */
+ * Ownership. Everything that is made belongs to the child, also on an error: the caller drops it (children.h). */
 #ifndef AIOSPAWN_PARENT_LAUNCH_SETUP_H
 #define AIOSPAWN_PARENT_LAUNCH_SETUP_H
 
 #include "children.h"
 #include "request.h"
 
-/* Copies the request into a slot, makes the pipes and the status pipe, watches the parent's ends of the pipes. */
+/* Copies the request into the memory of a stack, makes the pipes and the status pipe, watches the parent's ends of the pipes. */
 int launch_begin(struct child *child, const struct layout *layout, const unsigned char *request);
-/* Writes the rest of the flight, when all ends are there. The mask is the program's, unless the request has one. */
+/* Writes the rest of the launch, when all ends are there. The mask is the program's, unless the request has one. */
 void launch_finish(struct child *child, const struct aiospawn_request *head, uint64_t mask);
 /* Watches the pidfd, out of the way of the standard streams. */
 int launch_watch(struct child *child);

@@ -23,7 +23,7 @@
 #include "launcher/launcher.h"
 #include "features.h"
 #include "probe.h"
-#include "lock.h"
+#include "state_lock.h"
 #include "exit_status.h"
 #include "child/sys.h"
 
@@ -41,8 +41,8 @@ int aiospawn_launcher_open(const char *path) {
   return error;
 }
 
-/* Programs close descriptors that they do not know: the number may mean another file by now. One that gives its user more
- * rights than he has (a mode bit, as capabilities above) would give them to the steps. */
+/* Programs close descriptors that they do not know: the number may mean another file by now. One with more rights
+ * than its user (a mode bit, as capabilities above) would give them to the steps. */
 static int is_still_ours(void) {
   struct stat now;
   return program >= 0 && fstat(program, &now) == 0 && now.st_dev == identity.st_dev && now.st_ino == identity.st_ino &&
@@ -60,7 +60,7 @@ static int answers(void) {
   int pidfd, status = -1;
   long pid = run_suspended(try_launcher, &program, (features_found() & AIOSPAWN_HAS_CLONE3) != 0, &pidfd);
   if (pid < 0) return is_shortage(pid) ? -1 : 0;
-  if (status_of(pidfd, WEXITED, &status, NULL) == -ECHILD) status_of_reaped_soon(pidfd, &status);
+  if (exit_status_of(pidfd, WEXITED, &status, NULL) == -ECHILD) exit_status_await(pidfd, &status);
   close(pidfd);
   return status == LAUNCHER_ANSWER;
 }
@@ -136,13 +136,13 @@ static void drop_pending(int signal) {
   sigtimedwait(&set, NULL, &now);
 }
 
-/* Small requests go through a pipe, which is half as dear as a file in memory. What the reader gets is what was written
+/* Small requests go through a pipe, which costs half of a file in memory. What the reader gets is what was written
  * in either case: the file's offset is not moved. */
-static int request_open(size_t size, struct iovec *parts, int count, const struct flight *flight, int32_t *reader) {
+static int request_open(size_t size, struct iovec *parts, int count, const struct launch *launch, int32_t *reader) {
   int ends[2] = {-1, -1}, error = 0;
   ssize_t written;
   state_lock(); /* so that a fork finds the reader in the table */
-  if (size > LAUNCHER_ROOM) ends[0] = memfd_create("aiospawn", MFD_CLOEXEC);
+  if (size > LAUNCHER_BUFFER) ends[0] = memfd_create("aiospawn", MFD_CLOEXEC);
   else if (pipe2(ends, O_CLOEXEC) == -1) ends[0] = -1;
   if (ends[0] == -1) error = -errno;
   if (!error) {
@@ -151,7 +151,7 @@ static int request_open(size_t size, struct iovec *parts, int count, const struc
   }
   if (ends[1] >= 0) close(ends[1]);
   *reader = ends[0];
-  if (!error) error = descriptor_lift_end(reader, flight);
+  if (!error) error = descriptor_lift_end(reader, launch);
   state_unlock();
   if (error == -EFBIG) drop_pending(SIGXFSZ);
   return error;
@@ -164,9 +164,9 @@ static enum init_mode init_of(const struct aiospawn_request *head) {
 }
 
 static int write_request(struct child *child, const struct aiospawn_request *head, int32_t *reader) {
-  const struct flight *flight = &child->slot->flight;
-  const struct aiospawn_step *steps = flight->steps + head->prelude;
-  const char *candidates = flight->candidates[0], *arguments = flight->arguments[0];
+  const struct launch *launch = &child->stack->launch;
+  const struct aiospawn_step *steps = launch->steps + head->prelude;
+  const char *candidates = launch->candidates[0], *arguments = launch->arguments[0];
   size_t steps_size = (head->steps - head->prelude) * sizeof *steps;
   size_t candidates_size = head->candidates ? (size_t)(arguments - candidates) : 0;
   struct launcher_request request = {
@@ -180,21 +180,21 @@ static int write_request(struct child *child, const struct aiospawn_request *hea
       .first_index = head->prelude,
       .top = head->top,
       .program = head->program,
-      .has_close_range = (uint32_t)flight->has_close_range,
+      .has_close_range = (uint32_t)launch->has_close_range,
       .init = (uint16_t)init_of(head),
       .lists_children = (features_found() & AIOSPAWN_HAS_PROC_CHILDREN) != 0,
-      .mask = flight->mask,
+      .mask = launch->mask,
   };
   struct iovec parts[] = {
       {&request, sizeof request},
       {(void *)steps, steps_size},
-      {(void *)flight->data, head->data_size},
+      {(void *)launch->data, head->data_size},
       {(void *)candidates, candidates_size},
   };
-  if (request.init == INIT_NONE) return request_open(request.size, parts, 4, flight, reader);
-  if (request.size <= LAUNCHER_ROOM) return init_client_open(child, parts, 4, -1, reader);
+  if (request.init == INIT_NONE) return request_open(request.size, parts, 4, launch, reader);
+  if (request.size <= LAUNCHER_BUFFER) return init_client_open(child, parts, 4, -1, reader);
   int32_t file = -1;
-  int error = request_open(request.size, parts, 4, flight, &file);
+  int error = request_open(request.size, parts, 4, launch, &file);
   if (error == 0) error = init_client_open(child, parts, 1, file, reader);
   state_lock();
   if (file >= 0) close(file);
@@ -203,22 +203,22 @@ static int write_request(struct child *child, const struct aiospawn_request *hea
 }
 
 int launcher_prepare(struct child *child, const struct aiospawn_request *head, int32_t *reader) {
-  struct flight *flight = &child->slot->flight;
-  if (!flight->arguments[0]) return -EINVAL;
+  struct launch *launch = &child->stack->launch;
+  if (!launch->arguments[0]) return -EINVAL;
   int error = write_request(child, head, reader);
   if (error < 0) return error;
-  flight->arguments[-1] = flight->numbers; /* the NULL behind the candidates, which are in the request now */
-  flight->arguments--;
-  flight->ends[AIOSPAWN_END_REQUEST] = *reader;
-  flight->step_count = head->prelude;
-  flight->program = program;
-  flight->execve_kind = AIOSPAWN_STEP_LAUNCHER;
-  flight->mask = ~(uint64_t)0;
+  launch->arguments[-1] = launch->numbers; /* the NULL behind the candidates, which are in the request now */
+  launch->arguments--;
+  launch->ends[AIOSPAWN_END_REQUEST] = *reader;
+  launch->step_count = head->prelude;
+  launch->program = program;
+  launch->execve_kind = AIOSPAWN_STEP_LAUNCHER;
+  launch->mask = ~(uint64_t)0;
   return 0;
 }
 
-void launcher_tell_ends(struct flight *flight, int stays) {
-  const int *ends = flight->ends;
-  snprintf(flight->numbers, sizeof flight->numbers, "%d %d %d %d %d%s", ends[0], ends[1], ends[2], ends[AIOSPAWN_END_STATUS],
+void launcher_write_ends(struct launch *launch, int stays) {
+  const int *ends = launch->ends;
+  snprintf(launch->numbers, sizeof launch->numbers, "%d %d %d %d %d%s", ends[0], ends[1], ends[2], ends[AIOSPAWN_END_STATUS],
            ends[AIOSPAWN_END_REQUEST], stays ? " i" : "");
 }

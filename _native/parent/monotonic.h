@@ -1,6 +1,6 @@
 /* Time that only goes on: for deadlines. */
-#ifndef AIOSPAWN_MONOTONIC_H
-#define AIOSPAWN_MONOTONIC_H
+#ifndef AIOSPAWN_PARENT_MONOTONIC_H
+#define AIOSPAWN_PARENT_MONOTONIC_H
 
 #include <stdint.h>
 #include <time.h>

@@ -5,7 +5,7 @@
  *   clone3                         5.3     CLONE_CLEAR_SIGHAND            5.5
  *   close_range                    5.9     PIDFD_GET_INFO, exit code      6.15
  *
- * Containers and emulators refuse or imitate single calls, so the version says little: each is tried. The child is made
+ * Containers and emulators refuse or imitate single calls, so the version proves little: each is tried. The child is made
  * with CLONE_VFORK, because an emulator that runs CLONE_VM as a thread would let it run beside us on our memory. Where it would
  * be the first process of a new PID namespace, and its end the end of that, this process is looked at instead.
  */
@@ -44,7 +44,7 @@ static void try_in_child(void *argument) {
 
 int is_shortage(long error) { return error == -EMFILE || error == -ENFILE || error == -EAGAIN || error == -ENOMEM; }
 
-/* And says that it is ready, or not? -1: it could not be tried. */
+/* Does epoll take the descriptor, and report it ready, or not? -1: it could not be tried. */
 static int epoll_takes(int fd, int ready) {
   int epoll = epoll_create1(EPOLL_CLOEXEC);
   if (epoll == -1) return is_shortage(-errno) ? -1 : 0;
@@ -87,17 +87,17 @@ static uint32_t examine(int pid, int pidfd, const struct trial *trial, int valgr
     return 0;
   }
   /* CLONE_VFORK ends with the child's memory, a moment before its life: only a death that was waited for must be readable. */
-  status_of(pidfd, WEXITED | WNOWAIT, &status, NULL);
+  exit_status_of(pidfd, WEXITED | WNOWAIT, &status, NULL);
   int pollable = epoll_takes(pidfd, 1);
   int signalled = sys4(SYS_pidfd_send_signal, pidfd, 0, 0, 0) == 0 || valgrind; /* some do not know the call: signal_child() */
-  int reaped = status_of(pidfd, WEXITED, &status, NULL);
-  int stolen = reaped == -ECHILD; /* SIGCHLD is ignored, or somebody waits for everything: no fault of the kernel */
+  int reaped = exit_status_of(pidfd, WEXITED, &status, NULL);
+  int stolen = reaped == -ECHILD; /* SIGCHLD is ignored, or another thread waits for every child: no fault of the kernel */
   if (reaped < 0 && !stolen)
     while (waitpid(pid, &status, 0) == -1 && errno == EINTR) {
     }
   if (pollable == -1) found |= AIOSPAWN_SHORTAGE;
   if (pollable == 1 && (reaped == 1 || stolen) && (signalled || stolen)) found |= AIOSPAWN_HAS_PIDFD;
-  if (status_of_reaped_soon(pidfd, &status) == 1) found |= AIOSPAWN_HAS_PIDFD_INFO;
+  if (exit_status_await(pidfd, &status) == 1) found |= AIOSPAWN_HAS_PIDFD_INFO;
   if (trial->memory_is_shared) found |= AIOSPAWN_HAS_SHARED_MEMORY;
   if (trial->has_close_range) found |= AIOSPAWN_HAS_CLOSE_RANGE;
   close(pidfd);
@@ -128,7 +128,7 @@ static uint32_t examine_self(uint32_t without) {
   if (pidfd < 0) return found | (is_shortage(pidfd) ? AIOSPAWN_SHORTAGE : 0);
   int pollable = epoll_takes(pidfd, 0);
   if (pollable == -1) found |= AIOSPAWN_SHORTAGE;
-  if (pollable == 1 && status_of(pidfd, WEXITED | WNOHANG, &status, NULL) == -ECHILD &&
+  if (pollable == 1 && exit_status_of(pidfd, WEXITED | WNOHANG, &status, NULL) == -ECHILD &&
       sys4(SYS_pidfd_send_signal, pidfd, 0, 0, 0) == 0)
     found |= AIOSPAWN_HAS_PIDFD;
   if (AIOSPAWN_STUB && !(without & AIOSPAWN_HAS_CLONE3) && knows_clone3()) found |= AIOSPAWN_HAS_CLONE3;

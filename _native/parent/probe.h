@@ -1,9 +1,12 @@
-#ifndef AIOSPAWN_PROBE_H
-#define AIOSPAWN_PROBE_H
+/* What the kernel offers, found out by trying. aiospawn.h declares aiospawn_probe().
+ *
+ * Ownership. A pidfd that is returned is the caller's to close. */
+#ifndef AIOSPAWN_PARENT_PROBE_H
+#define AIOSPAWN_PARENT_PROBE_H
 
 #include <stdint.h>
 
-/* Is this negated errno one that may pass: no descriptor, process or memory was left? */
+/* Is this negated errno one that may pass: no descriptor, process or memory was to be had? */
 int is_shortage(long error);
 
 /* Would a child made now be the first process of a PID namespace? When that one ends, no other can be made there: it is not

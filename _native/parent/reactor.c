@@ -16,14 +16,14 @@ void reactors_remove(struct aiospawn_reactor *reactor) {
   *link = reactor->next;
 }
 
-void reactors_let_go(void) {
+void reactors_after_fork(void) {
   int placeholder = reactors ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
   for (struct aiospawn_reactor *reactor = reactors; reactor; reactor = reactor->next) {
     if (reactor->dead) continue;
     int forked = reactor->prepared && pthread_equal(reactor->forker, pthread_self()); /* this is the child of that */
     reactor->dead = 1;
     close(reactor->epoll);
-    children_let_go(&reactor->children, forked ? reactor->prepared : NULL, placeholder);
+    children_close_copies(&reactor->children, forked ? reactor->prepared : NULL, placeholder);
     for (int i = 0; i < 2 && !forked; i++)
       if (reactor->gate[i] >= 0) close(reactor->gate[i]);
   }

@@ -1,6 +1,9 @@
-/* The reactor's inside: its epoll set, its batch and its children. All of it is the loop's thread's, but what lock.h says. */
-#ifndef AIOSPAWN_REACTOR_H
-#define AIOSPAWN_REACTOR_H
+/* The reactor's inside: its epoll set, its batch and its children; and the list of all reactors.
+ *
+ * Ownership. A reactor owns its epoll descriptor, its children and what they hold, and the memory of its batch until it is freed. All
+ * of it is for the loop's thread, but for what state_lock.h guards. */
+#ifndef AIOSPAWN_PARENT_REACTOR_H
+#define AIOSPAWN_PARENT_REACTOR_H
 
 #include <pthread.h>
 #include <sys/resource.h>
@@ -10,7 +13,7 @@
 
 enum {
   EVENTS = AIOSPAWN_BATCH_EVENTS,
-  BATCH = EVENTS / 3,              /* epoll events a drain: 64 - 256 keep timers on time, 4096 made them 12 ms late */
+  BATCH = EVENTS / 3,              /* epoll events a wake-up: 64 - 256 keep timers on time, 4096 made them 12 ms late */
   DATA = AIOSPAWN_BATCH_DATA
 };
 
@@ -28,7 +31,7 @@ struct aiospawn_reactor {
   struct children children;
   struct child *prepared;          /* to be forked and adopted (forked_child.c), or NULL */
   pthread_t forker;                /* who forks it */
-  int32_t gate[2];                 /* the pipe that says so to the child, its end first; -1: closed */
+  int32_t gate[2];                 /* the pipe at which the child waits for that, its end first; -1: closed */
   int32_t epoll;
   uint8_t suspend;
   uint8_t dead;                    /* closed, or this process is a fork of its owner */
@@ -39,6 +42,6 @@ struct aiospawn_reactor {
 void reactors_add(struct aiospawn_reactor *reactor);
 void reactors_remove(struct aiospawn_reactor *reactor);
 /* In the child of a fork: every reactor is dead, and what it held is closed. */
-void reactors_let_go(void);
+void reactors_after_fork(void);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "atfork.h"
 #include "descriptor.h"
-#include "lock.h"
+#include "state_lock.h"
 #include "orphans.h"
 #include "reactor.h"
 
@@ -48,8 +48,8 @@ static void set_close(struct aiospawn_reactor *reactor) {
 }
 
 struct aiospawn_reactor *aiospawn_reactor_open(int suspend, int *error) {
-  fork_handlers_install();
-  left_reap(LEFT_ALL);
+  atfork_install();
+  orphans_reap(ORPHANS_ALL);
   *error = -ENOMEM;
   struct aiospawn_reactor *reactor = calloc(1, sizeof *reactor);
   if (!reactor) return NULL;
@@ -80,7 +80,7 @@ void aiospawn_reactor_close(struct aiospawn_reactor *reactor) {
   if (!reactor->dead) children_close(&reactor->children);
   children_free(&reactor->children, reactor->dead);
   set_close(reactor);
-  left_reap(LEFT_ALL);
+  orphans_reap(ORPHANS_ALL);
   reactor->batch.head = reactor->batch.count = 0;
 }
 

@@ -25,7 +25,7 @@ int request_read(const unsigned char *request, size_t size, struct layout *layou
   for (int i = 0; i < AIOSPAWN_STREAMS; i++)
     if (head->pipes[i] > (i ? AIOSPAWN_CHILD_WRITES : AIOSPAWN_PTY)) return -EINVAL;
   if (head->pipes[0] == AIOSPAWN_PTY && (head->pipes[1] || head->pipes[2])) return -EINVAL;
-  return head->top < -1 || head->top >= SOUND_NUMBERS || head->pipe_size < 0 ? -EINVAL : 0;
+  return head->top < -1 || head->top >= DESCRIPTOR_NUMBERS || head->pipe_size < 0 ? -EINVAL : 0;
 }
 
 static struct bounds bounds_of(const struct aiospawn_request *head, const unsigned char *data) {
@@ -46,24 +46,24 @@ static const char **point(const char ***next, const char **string, const char *e
   return count ? NULL : first;
 }
 
-int request_place(const struct layout *layout, const unsigned char *request, unsigned char *memory, struct flight *flight) {
+int request_place(const struct layout *layout, const unsigned char *request, unsigned char *memory, struct launch *launch) {
   const char **next = (const char **)memory;
   unsigned char *copy = memory + layout->pointers;
   memcpy(copy, request, layout->size);
   const char *string = (const char *)copy + layout->strings, *end = (const char *)copy + layout->size;
-  flight->steps = (const struct aiospawn_step *)(copy + layout->steps);
-  flight->step_count = layout->head.steps;
-  flight->data = copy + layout->data;
-  flight->top = layout->head.top;
-  flight->program = layout->head.program;
-  flight->execve_kind = AIOSPAWN_STEP_EXECVE;
-  flight->first_index = 0;
-  flight->candidates = point(&next, &string, end, layout->head.candidates);
-  flight->arguments = flight->candidates ? point(&next, &string, end, layout->head.arguments) : NULL;
-  flight->variables = flight->arguments ? point(&next, &string, end, layout->head.variables) : NULL;
-  if (!flight->variables || string != end) return -EINVAL;
-  struct bounds bounds = bounds_of(&layout->head, flight->data);
-  for (uint32_t i = 0; i < flight->step_count; i++)
-    if (!step_is_sound(&bounds, &flight->steps[i])) return -EINVAL;
-  return program_is_sound(&bounds, flight->program) ? 0 : -EINVAL;
+  launch->steps = (const struct aiospawn_step *)(copy + layout->steps);
+  launch->step_count = layout->head.steps;
+  launch->data = copy + layout->data;
+  launch->top = layout->head.top;
+  launch->program = layout->head.program;
+  launch->execve_kind = AIOSPAWN_STEP_EXECVE;
+  launch->first_index = 0;
+  launch->candidates = point(&next, &string, end, layout->head.candidates);
+  launch->arguments = launch->candidates ? point(&next, &string, end, layout->head.arguments) : NULL;
+  launch->variables = launch->arguments ? point(&next, &string, end, layout->head.variables) : NULL;
+  if (!launch->variables || string != end) return -EINVAL;
+  struct bounds bounds = bounds_of(&layout->head, launch->data);
+  for (uint32_t i = 0; i < launch->step_count; i++)
+    if (!step_is_valid(&bounds, &launch->steps[i])) return -EINVAL;
+  return program_is_valid(&bounds, launch->program) ? 0 : -EINVAL;
 }

@@ -1,7 +1,9 @@
-/* The reader of requests (aiospawn.h): whatever the bytes are, it answers with an error or with a flight that the child can
- * walk without looking at anything again. */
-#ifndef AIOSPAWN_REQUEST_H
-#define AIOSPAWN_REQUEST_H
+/* The reader of requests (aiospawn.h): whatever the bytes are, the result is an error, or a launch whose steps the child can run
+ * without checking anything again.
+ *
+ * Ownership. The request stays the caller's; the launch points into the memory that it was copied to. */
+#ifndef AIOSPAWN_PARENT_REQUEST_H
+#define AIOSPAWN_PARENT_REQUEST_H
 
 #include "child/launch.h"
 
@@ -13,8 +15,8 @@ struct layout {                    /* where the parts of a request lie, and what
 
 /* 0, or -EINVAL: the header contradicts itself or the size. */
 int request_read(const unsigned char *request, size_t size, struct layout *layout);
-/* Copies the request into memory of layout->pointers + layout->size bytes, pointer arrays first, and lets the flight point
+/* Copies the request into memory of layout->pointers + layout->size bytes, pointer arrays first, and makes the launch point
  * into it. 0, or -EINVAL: the strings or a step are damaged. */
-int request_place(const struct layout *layout, const unsigned char *request, unsigned char *memory, struct flight *flight);
+int request_place(const struct layout *layout, const unsigned char *request, unsigned char *memory, struct launch *launch);
 
 #endif

@@ -18,45 +18,45 @@
 
 /* ---- the clone ----------------------------------------------------------------------------------------------------- */
 
-static void skip_prelude(struct flight *flight, const struct aiospawn_request *head) {
-  flight->steps += head->prelude;
-  flight->step_count -= head->prelude;
-  flight->first_index = head->prelude;
+static void skip_prelude(struct launch *launch, const struct aiospawn_request *head) {
+  launch->steps += head->prelude;
+  launch->step_count -= head->prelude;
+  launch->first_index = head->prelude;
 }
 
 /* Without a descriptor for the request, or where no file may be written (RLIMIT_FSIZE), the steps run in a copy of the memory. */
 static int choose_steps(struct child *child, const struct aiospawn_request *head) {
-  struct flight *flight = &child->slot->flight;
-  int error = child->via_launcher ? launcher_prepare(child, head, &child->far[AIOSPAWN_END_REQUEST]) : 0;
+  struct launch *launch = &child->stack->launch;
+  int error = child->via_launcher ? launcher_prepare(child, head, &child->ends[AIOSPAWN_END_REQUEST]) : 0;
   if (error < 0 && child->has_init) return error;
   if (error < 0) {
     child->via_launcher = 0;
     child->private_memory = 1;
   }
-  if (!child->via_launcher) skip_prelude(flight, head);
+  if (!child->via_launcher) skip_prelude(launch, head);
   return 0;
 }
 
 static long clone_child(const struct aiospawn_reactor *reactor, struct child *child) {
   uint32_t features = features_found();
-  struct slot *slot = child->slot;
-  struct flight *flight = &slot->flight;
+  struct pooled_stack *stack = child->stack;
+  struct launch *launch = &stack->launch;
   int suspend = reactor->suspend || !(features & AIOSPAWN_HAS_STUB);
   struct clone_plan plan = {
       .flags = CLONE_PIDFD | (child->private_memory ? 0 : CLONE_VM | CLONE_CHILD_CLEARTID) | (suspend ? CLONE_VFORK : 0) |
-               (flight->landing == LANDING_NONE ? 0 : CLONE_FILES),
+               (launch->segment == FD_BLOCK_NONE ? 0 : CLONE_FILES),
       .use_clone3 = (features & AIOSPAWN_HAS_CLONE3) != 0,
-      .stack = slot->stack,
-      .stack_size = SLOT_STACK,
-      .pidfd = &child->sources[WATCHED_PIDFD].fd,
-      .alive = &flight->alive,
+      .stack = stack->bottom,
+      .stack_size = STACK_SIZE,
+      .pidfd = &child->watched[WATCHED_PIDFD].fd,
+      .alive = &launch->alive,
   };
-  flight->memory = child->private_memory ? MEMORY_COPIED : MEMORY_SHARED;
-  long pid = child_clone(&plan, child_run, flight);
+  launch->memory = child->private_memory ? MEMORY_COPIED : MEMORY_SHARED;
+  long pid = child_clone(&plan, child_run, launch);
   /* A clone that fails late has written a number there, which is another's by now. */
-  if (pid < 0) child->sources[WATCHED_PIDFD].fd = -1;
+  if (pid < 0) child->watched[WATCHED_PIDFD].fd = -1;
   /* The child has a copy of the memory that holds the word: it will never be cleared here. */
-  if (pid < 0 || child->private_memory) __atomic_store_n(&flight->alive, 0, __ATOMIC_RELEASE);
+  if (pid < 0 || child->private_memory) __atomic_store_n(&launch->alive, 0, __ATOMIC_RELEASE);
   return pid;
 }
 
@@ -75,19 +75,19 @@ static int choose_memory(struct child *child, const struct aiospawn_request *hea
 /* The child exists, but its exit cannot be watched, or it does not get anywhere. */
 static void kill_and_reap(struct child *child) {
   int status;
-  sys4(SYS_pidfd_send_signal, child->sources[WATCHED_PIDFD].fd, SIGKILL, 0, 0);
-  status_of(child->sources[WATCHED_PIDFD].fd, WEXITED, &status, NULL);
+  sys4(SYS_pidfd_send_signal, child->watched[WATCHED_PIDFD].fd, SIGKILL, 0, 0);
+  exit_status_of(child->watched[WATCHED_PIDFD].fd, WEXITED, &status, NULL);
   child->reaped = 1;
 }
 
-/* Only its end wakes us, which cannot come from a shared table before the child says that it has left. */
+/* Only its end wakes the loop, which cannot come from a shared table before the child reports that it has left. */
 static int status_watch(struct child *child) {
-  int told = child->landing != LANDING_NONE && !child->slot->flight.awaited;
-  return source_watch(&child->sources[WATCHED_STATUS], told ? EPOLLIN : 0);
+  int reports = child->segment != FD_BLOCK_NONE && !child->stack->launch.awaited;
+  return watched_fd_set(&child->watched[WATCHED_STATUS], reports ? EPOLLIN : 0);
 }
 
 /* With all signals blocked: a handler could run in the child. */
-static long take_off(const struct aiospawn_reactor *reactor, struct child *child, const struct aiospawn_request *head) {
+static long clone_first(const struct aiospawn_reactor *reactor, struct child *child, const struct aiospawn_request *head) {
   uint64_t all = ~(uint64_t)0, mask = 0;
   long result = sys_sigmask(&all, &mask);
   if (result < 0) return result; /* a seccomp filter */
@@ -95,8 +95,8 @@ static long take_off(const struct aiospawn_reactor *reactor, struct child *child
   result = choose_steps(child, head);
   if (result == 0) {
     shared_table_enter(child, head);
-    if (child->landing == LANDING_NONE) shared_table_name_siblings(&child->slot->flight);
-    if (child->via_launcher) launcher_tell_ends(&child->slot->flight, child->has_init);
+    if (child->segment == FD_BLOCK_NONE) shared_table_list_siblings(&child->stack->launch);
+    if (child->via_launcher) launcher_write_ends(&child->stack->launch, child->has_init);
     result = status_watch(child);
   }
   if (result == 0) result = clone_child(reactor, child);
@@ -104,22 +104,22 @@ static long take_off(const struct aiospawn_reactor *reactor, struct child *child
   return result;
 }
 
-/* ---- waiting for the child to leave the table -------------------------------------------------------------------------- */
+/* ---- waiting for the child to leave the table ------------------------------------------------------------------------ */
 
 /* No step of the child has run yet: it was stopped, by a signal or a debugger. Another takes its place, with a copy of the table,
- * its ends under the slot's numbers as they are. Until it has them, the slot is nobody else's to give back. */
-static long take_off_again(const struct aiospawn_reactor *reactor, struct child *child) {
+ * its ends under the segment's numbers as they are. Until it has them, no other launch may give the segment back. */
+static long clone_again(const struct aiospawn_reactor *reactor, struct child *child) {
   uint64_t all = ~(uint64_t)0, mask = 0;
-  struct flight *flight = &child->slot->flight;
-  landing_depart(child->landing, NULL);
+  struct launch *launch = &child->stack->launch;
+  fd_block_lend(child->segment, NULL);
   kill_and_reap(child);
-  source_close(&child->sources[WATCHED_PIDFD]);
+  watched_fd_close(&child->watched[WATCHED_PIDFD]);
   child->pid = child->reaped = 0;
-  flight->landing = LANDING_NONE;
-  flight->awaited = 0;
-  shared_table_name_siblings(flight);
-  shared_table_spare_ends(flight);
-  __atomic_store_n(&flight->alive, ALIVE_IN_TABLE, __ATOMIC_RELEASE);
+  launch->segment = FD_BLOCK_NONE;
+  launch->awaited = 0;
+  shared_table_list_siblings(launch);
+  shared_table_spare_ends(launch);
+  __atomic_store_n(&launch->alive, ALIVE_IN_TABLE, __ATOMIC_RELEASE);
   long pid = sys_sigmask(&all, &mask);
   if (pid < 0) return pid;
   pid = clone_child(reactor, child);
@@ -128,17 +128,17 @@ static long take_off_again(const struct aiospawn_reactor *reactor, struct child 
 }
 
 /* The child's pid, or an error, once it is on its way and no stream of ours is needed any more. */
-static long depart(const struct aiospawn_reactor *reactor, struct child *child) {
-  struct flight *flight = &child->slot->flight;
+static long await_table(const struct aiospawn_reactor *reactor, struct child *child) {
+  struct launch *launch = &child->stack->launch;
   long pid = child->pid;
-  if (!flight->awaited) return pid;
-  if (shared_table_await(flight)) {
+  if (!launch->awaited) return pid;
+  if (shared_table_await(launch)) {
     child_leave_table(child);
     return pid;
   }
-  pid = take_off_again(reactor, child);
-  landing_give_back(child->landing, NULL);
-  child->landing = LANDING_NONE;
+  pid = clone_again(reactor, child);
+  fd_block_give_back(child->segment, NULL);
+  child->segment = FD_BLOCK_NONE;
   return pid;
 }
 
@@ -150,10 +150,10 @@ static int launch(struct aiospawn_reactor *reactor, struct child *child, const s
   if (result < 0) return result;
   result = choose_memory(child, &layout->head);
   if (result < 0) return result;
-  long pid = take_off(reactor, child, &layout->head);
+  long pid = clone_first(reactor, child, &layout->head);
   if (pid < 0) return (int)pid;
   child->pid = (int32_t)pid;
-  pid = depart(reactor, child);
+  pid = await_table(reactor, child);
   if (pid < 0) return (int)pid;
   child->pid = (int32_t)pid;
   child_close_ends(child);
@@ -166,7 +166,7 @@ int aiospawn_launch(struct aiospawn_reactor *reactor, const unsigned char *reque
                     struct aiospawn_launched *launched) {
   struct layout layout;
   if (reactor->dead) return -EOWNERDEAD;
-  left_reap(LEFT_AT_A_LAUNCH);
+  orphans_reap(ORPHANS_AT_A_LAUNCH);
   int result = request_read(request, size, &layout);
   if (result < 0) return result;
   if (layout.head.flags & AIOSPAWN_FORKED) return -EINVAL;
@@ -179,6 +179,6 @@ int aiospawn_launch(struct aiospawn_reactor *reactor, const unsigned char *reque
     return result;
   }
   *launched = (struct aiospawn_launched){
-      .token = child->token, .pid = child->pid, .pidfd = child->sources[WATCHED_PIDFD].fd};
+      .token = child->token, .pid = child->pid, .pidfd = child->watched[WATCHED_PIDFD].fd};
   return 0;
 }

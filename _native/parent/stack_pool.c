@@ -8,17 +8,17 @@
 #include "fd_block.h"
 
 enum {
-  ROOM = 64 * 1024,                /* arguments and environment of most launches; longer ones get a mapping of their own */
-  KEPT = 64                        /* slots kept for reuse: about as many as are in flight in a busy process */
+  REQUEST_MEMORY = 64 * 1024,      /* arguments and environment of most launches; longer ones get a mapping of their own */
+  KEPT = 64                        /* stacks kept for reuse: about as many as a busy process uses at a time */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct slot *unused;
+static struct pooled_stack *unused;
 static unsigned unused_count;
-static struct slot *abandoned;
+static struct pooled_stack *abandoned;
 
-void slots_lock(void) { pthread_mutex_lock(&lock); }
-void slots_unlock(void) { pthread_mutex_unlock(&lock); }
+void stack_pool_lock(void) { pthread_mutex_lock(&lock); }
+void stack_pool_unlock(void) { pthread_mutex_unlock(&lock); }
 
 static size_t guard_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
@@ -27,95 +27,95 @@ static void *map(size_t size) {
   return memory == MAP_FAILED ? NULL : memory;
 }
 
-/* Guard page, stack, room; in this order, for a stack grows down. */
-static struct slot *slot_make(void) {
+/* Guard page, stack, request memory; in this order, for a stack grows down. */
+static struct pooled_stack *stack_make(void) {
   size_t guard = guard_size();
-  struct slot *slot = calloc(1, sizeof *slot);
-  if (!slot) return NULL;
-  unsigned char *base = map(guard + SLOT_STACK + ROOM);
+  struct pooled_stack *stack = calloc(1, sizeof *stack);
+  if (!stack) return NULL;
+  unsigned char *base = map(guard + STACK_SIZE + REQUEST_MEMORY);
   if (!base) {
-    free(slot);
+    free(stack);
     return NULL;
   }
   if (mprotect(base, guard, PROT_NONE) == -1) {
-    munmap(base, guard + SLOT_STACK + ROOM);
-    free(slot);
+    munmap(base, guard + STACK_SIZE + REQUEST_MEMORY);
+    free(stack);
     return NULL;
   }
-  slot->stack = base + guard;
-  slot->room = slot->stack + SLOT_STACK;
-  slot->room_size = ROOM;
-  return slot;
+  stack->bottom = base + guard;
+  stack->request = stack->bottom + STACK_SIZE;
+  stack->request_size = REQUEST_MEMORY;
+  return stack;
 }
 
-static void slot_free(struct slot *slot) {
+static void stack_free(struct pooled_stack *stack) {
   size_t guard = guard_size();
-  munmap(slot->stack - guard, guard + SLOT_STACK + ROOM);
-  free(slot);
+  munmap(stack->bottom - guard, guard + STACK_SIZE + REQUEST_MEMORY);
+  free(stack);
 }
 
-/* Takes the first abandoned slot whose child is gone; NULL if none is. */
-static struct slot *take_abandoned(void) {
-  for (struct slot **link = &abandoned; *link; link = &(*link)->next) {
-    struct slot *slot = *link;
-    if (__atomic_load_n(&slot->flight.alive, __ATOMIC_ACQUIRE)) continue;
-    *link = slot->next;
-    landing_forget(&slot->flight);
-    return slot;
+/* The first abandoned stack whose child is gone, out of the list; NULL if none is. */
+static struct pooled_stack *take_abandoned(void) {
+  for (struct pooled_stack **link = &abandoned; *link; link = &(*link)->next) {
+    struct pooled_stack *stack = *link;
+    if (__atomic_load_n(&stack->launch.alive, __ATOMIC_ACQUIRE)) continue;
+    *link = stack->next;
+    fd_block_forget(&stack->launch);
+    return stack;
   }
   return NULL;
 }
 
-static void drop_large(struct slot *slot) {
-  if (slot->large) munmap(slot->large, slot->large_size);
-  slot->large = NULL;
+static void drop_large(struct pooled_stack *stack) {
+  if (stack->large) munmap(stack->large, stack->large_size);
+  stack->large = NULL;
 }
 
-struct slot *slot_acquire(size_t size, unsigned char **memory) {
-  slots_lock();
-  struct slot *slot = unused;
-  if (slot) {
-    unused = slot->next;
+struct pooled_stack *stack_pool_take(size_t size, unsigned char **memory) {
+  stack_pool_lock();
+  struct pooled_stack *stack = unused;
+  if (stack) {
+    unused = stack->next;
     unused_count--;
-  } else if ((slot = take_abandoned())) {
-    drop_large(slot);
+  } else if ((stack = take_abandoned())) {
+    drop_large(stack);
   }
-  slots_unlock();
-  if (!slot) slot = slot_make();
-  if (!slot) return NULL;
-  *memory = slot->room;
-  if (size > slot->room_size) {
-    slot->large_size = size;
-    *memory = slot->large = map(size);
-    if (!slot->large) {
-      slot_release(slot);
+  stack_pool_unlock();
+  if (!stack) stack = stack_make();
+  if (!stack) return NULL;
+  *memory = stack->request;
+  if (size > stack->request_size) {
+    stack->large_size = size;
+    *memory = stack->large = map(size);
+    if (!stack->large) {
+      stack_pool_give_back(stack);
       return NULL;
     }
   }
-  return slot;
+  return stack;
 }
 
-void slot_release(struct slot *slot) {
-  drop_large(slot);
-  slots_lock();
+void stack_pool_give_back(struct pooled_stack *stack) {
+  drop_large(stack);
+  stack_pool_lock();
   int keep = unused_count < KEPT;
   if (keep) {
-    slot->next = unused;
-    unused = slot;
+    stack->next = unused;
+    unused = stack;
     unused_count++;
   }
-  slots_unlock();
-  if (!keep) slot_free(slot);
+  stack_pool_unlock();
+  if (!keep) stack_free(stack);
 }
 
-void slot_abandon(struct slot *slot) {
-  slots_lock();
-  slot->next = abandoned;
-  abandoned = slot;
-  slots_unlock();
+void stack_pool_abandon(struct pooled_stack *stack) {
+  stack_pool_lock();
+  stack->next = abandoned;
+  abandoned = stack;
+  stack_pool_unlock();
 }
 
-void slots_after_fork(void) {
+void stack_pool_after_fork(void) {
   pthread_mutex_init(&lock, NULL);
-  for (struct slot *slot = abandoned; slot; slot = slot->next) slot->flight.alive = 0;
+  for (struct pooled_stack *stack = abandoned; stack; stack = stack->next) stack->launch.alive = 0;
 }

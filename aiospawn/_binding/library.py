@@ -150,4 +150,4 @@ def _open_launcher() -> None:
 
 if lib is not None:
     _open_launcher()
-    lib.aiospawn_landing_reserve()  # later the low numbers may be taken
+    lib.aiospawn_fd_block_reserve()  # later the low numbers may be taken

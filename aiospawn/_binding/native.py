@@ -102,7 +102,7 @@ class Native:
 
     def walk(self) -> None:
         """In the forked child: takes the steps before preexec_fn. Exits unless they succeed."""
-        lib.aiospawn_fork_walk(self._reactor)
+        lib.aiospawn_fork_run_steps(self._reactor)
 
     def execute(self, *, own_environment: bool) -> NoReturn:
         """In the forked child: takes the other steps, executes the program, `own_environment`: with this process's."""
@@ -116,7 +116,7 @@ class Native:
 
     def drain(self) -> None:
         """Reads and reaps what is ready into the batch; the last one must have been taken."""
-        result = lib.aiospawn_drain(self._reactor)
+        result = lib.aiospawn_poll(self._reactor)
         if result < 0:
             _check(result)
 

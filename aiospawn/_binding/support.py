@@ -66,7 +66,7 @@ def supported() -> Support:
     It also reaps the children of closed loops that have ended since, as the next launch does and the next loop.
     """
     if lib is not None:
-        lib.aiospawn_reap_left()
+        lib.aiospawn_reap_orphans()
     return support()
 
 

@@ -32,7 +32,7 @@ static int launch(struct aiospawn_reactor *reactor, int count) {
 static int ends(struct aiospawn_reactor *reactor, int count) {
   int ended = 0;
   for (int tries = 0; ended < count && tries < 10000; tries++) {
-    int events = aiospawn_drain(reactor);
+    int events = aiospawn_poll(reactor);
     for (int i = 0; i < events; i++) ended += aiospawn_reactor_batch(reactor)->events[i].kind == AIOSPAWN_EXITED;
     usleep(1000);
   }

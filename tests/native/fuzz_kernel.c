@@ -100,15 +100,15 @@ long fuzz_syscall(long number, ...) {
   return draw % 4 ? 0 : draw % 64;
 }
 
-static int calls_a_hook(const struct flight *flight) {
-  for (uint32_t i = 0; i < flight->step_count; i++)
-    if (flight->steps[i].kind == AIOSPAWN_STEP_HOOK) return 1;
+static int calls_a_hook(const struct launch *launch) {
+  for (uint32_t i = 0; i < launch->step_count; i++)
+    if (launch->steps[i].kind == AIOSPAWN_STEP_HOOK) return 1;
   return 0;
 }
 
-void fuzz_run(struct flight *flight, uint32_t seed) {
+void fuzz_run(struct launch *launch, uint32_t seed) {
   state = seed;
   calls = 0;
-  if (calls_a_hook(flight)) return;
-  if (!setjmp(over)) child_run(flight);
+  if (calls_a_hook(launch)) return;
+  if (!setjmp(over)) child_run(launch);
 }

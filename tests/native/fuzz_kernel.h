@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct flight;
+struct launch;
 
 /* Runs the child to its end. What its system calls answer is drawn from the seed; a call of a hook is not made. */
-void fuzz_run(struct flight *flight, uint32_t seed);
+void fuzz_run(struct launch *launch, uint32_t seed);
 
 #endif

@@ -10,19 +10,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct launcher_request request;
   static const int numbers[AIOSPAWN_ENDS] = {91, 92, 93, 90, 94};
   int ends[AIOSPAWN_ENDS];
-  struct flight flight;
+  struct launch launch;
   if (size < sizeof request) return 0;
   unsigned char *base = malloc(size); /* as aligned as a mapping; libFuzzer's is not */
   memcpy(base, data, size);
   memcpy(&request, data, sizeof request);
   for (int end = 0; end < AIOSPAWN_ENDS; end++) ends[end] = request.unused >> end & 1 ? -1 : numbers[end];
-  if (launcher_read(&request, base, size, ends, &flight) == 0) {
+  if (launcher_read(&request, base, size, ends, &launch) == 0) {
     const char **candidates = malloc(((size_t)request.candidates + 1) * sizeof *candidates);
-    launcher_point(&request, base, candidates);
-    flight.candidates = candidates;
-    flight.arguments = arguments;
-    flight.variables = arguments;
-    fuzz_run(&flight, (uint32_t)request.mask);
+    launcher_point_candidates(&request, base, candidates);
+    launch.candidates = candidates;
+    launch.arguments = arguments;
+    launch.variables = arguments;
+    fuzz_run(&launch, (uint32_t)request.mask);
     free(candidates);
   }
   free(base);

@@ -6,12 +6,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct layout layout;
-  struct flight flight = {.status = 90, .ends = {91, 92, 93, 90, 94}, .landing = -1};
+  struct launch launch = {.status = 90, .ends = {91, 92, 93, 90, 94}, .segment = -1};
   if (request_read(data, size, &layout) < 0) return 0;
   unsigned char *memory = malloc(layout.pointers + layout.size);
-  flight.has_close_range = (int)(layout.head.rows & 1);
-  flight.clear_handlers = (int)(layout.head.columns & 1);
-  if (request_place(&layout, data, memory, &flight) == 0) fuzz_run(&flight, (uint32_t)layout.head.sigmask);
+  launch.has_close_range = (int)(layout.head.rows & 1);
+  launch.clear_handlers = (int)(layout.head.columns & 1);
+  if (request_place(&layout, data, memory, &launch) == 0) fuzz_run(&launch, (uint32_t)layout.head.sigmask);
   free(memory);
   return 0;
 }

@@ -79,7 +79,7 @@ static int launch_forked(struct aiospawn_reactor *reactor, const unsigned char *
   pid_t pid = fork();
   if (pid == 0) {
     close(gate);
-    aiospawn_fork_walk(reactor);
+    aiospawn_fork_run_steps(reactor);
     aiospawn_fork_execute(reactor, 0);
     abort();
   }
@@ -135,7 +135,7 @@ static void tick(struct aiospawn_reactor *reactor, const struct aiospawn_launche
     _exit(1);
   }
   struct aiospawn_batch *batch = aiospawn_reactor_batch(reactor);
-  if (aiospawn_drain(reactor) < 0) abort();
+  if (aiospawn_poll(reactor) < 0) abort();
   for (; batch->head < batch->count; batch->head++)
     for (int i = 0; i < count; i++)
       if (launched[i].token == batch->events[batch->head].token) note(&outcomes[i], &batch->events[batch->head], batch->data);
@@ -238,7 +238,7 @@ struct loop {
 static void run_some(struct loop *loop, int count, uint32_t flags) {
   struct aiospawn_launched launched[AT_A_TIME] = {0};
   struct outcome outcomes[AT_A_TIME] = {0};
-  int left = count;
+  int left_table = count;
   struct draft draft = draft_of(flags, launched_program, "7", NULL, 0, 0);
   for (int i = 0; i < count; i++) {
     int result = launch(loop->reactor, &draft, &launched[i]);
@@ -250,10 +250,10 @@ static void run_some(struct loop *loop, int count, uint32_t flags) {
     aiospawn_shut(loop->reactor, launched[i].token, 0);
   }
   __atomic_store_n(&loop->token, launched[0].token, __ATOMIC_RELEASE);
-  while (left) {
+  while (left_table) {
     tick(loop->reactor, launched, outcomes, count);
-    left = 0;
-    for (int i = 0; i < count; i++) left += !is_over(&outcomes[i]);
+    left_table = 0;
+    for (int i = 0; i < count; i++) left_table += !is_over(&outcomes[i]);
   }
   __atomic_store_n(&loop->token, 0, __ATOMIC_RELEASE);
   for (int i = 0; i < count; i++) {
@@ -340,7 +340,7 @@ int main(int count, char *arguments[]) {
   uint32_t found = aiospawn_probe(without ? (uint32_t)atoi(without) : 0);
   tell(found);
   if ((found & needed) != needed) return 0;
-  aiospawn_landing_reserve();
+  aiospawn_fd_block_reserve();
   int opened = aiospawn_launcher_open(arguments[1]);
   printf("launcher: %s\n", opened == 0 && aiospawn_launcher_usable() ? "usable" : "not usable");
   if (count == 3) return check_each() != 0;

@@ -446,9 +446,9 @@ def test_forks_beside_a_reactor(tmp_path: pathlib.Path) -> None:
     ]
 
 
-def test_landing_numbers_are_free(tmp_path: pathlib.Path) -> None:
+def test_reserved_numbers_are_free(tmp_path: pathlib.Path) -> None:
     """Numbers are set aside without taking one that another thread has just been given."""
-    program = harness(compiler(), tmp_path, "landing_claim.c", without=("parent/fd_block.c",))
+    program = harness(compiler(), tmp_path, "fd_block_claim.c", without=("parent/fd_block.c",))
     assert _told(program) == "opened 74, it is still theirs\n"
 
 
@@ -472,8 +472,8 @@ assert os.waitpid(pid, 0)[1] == 0
 
 @pytest.mark.parametrize("via", ["", "launcher"], ids=["direct", "launcher"])
 @variants
-def test_limit_lowered_in_flight(variant: str, via: str) -> None:
-    """RLIMIT_NOFILE may sink below the numbers of a child in flight: the end of its output is seen all the same."""
+def test_limit_lowered_before_execve(variant: str, via: str) -> None:
+    """RLIMIT_NOFILE may sink below the numbers of a child before its execve: the end of its output is seen all the same."""
     program = """
 import asyncio, os, resource
 import aiospawn, fresh

@@ -1,5 +1,5 @@
-/* Another thread opens a file at a number of the landing block when that number has been found free and not yet been taken.
- * The thread is played by fcntl: landing.c is compiled to call this one. */
+/* Another thread opens a file at a number of the reserved block when that number has been found free and not yet been taken.
+ * The thread is played by fcntl: fd_block.c is compiled to call this one. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -35,7 +35,7 @@ int main(void) {
   struct stat theirs, there;
   for (int number = 3; number < START + BLOCK; number++) close(number);
   file = memfd_create("theirs", 0);
-  aiospawn_landing_reserve();
+  aiospawn_fd_block_reserve();
   fstat(file, &theirs);
   fstat(START + 10, &there);
   printf("opened %d, it is %s\n", opened, theirs.st_ino == there.st_ino ? "still theirs" : "ours");
