@@ -155,6 +155,7 @@ def test_doctor_for_a_file() -> None:
         assert word in result.stdout
 
 
+@pytest.mark.once
 def test_doctor_not_supported() -> None:
     """Where native launching does not work, the status is 1 and the reasons are told."""
     result = run(*COMMAND, "doctor", "--json", AIOSPAWN_WITHOUT="pidfd")
@@ -167,6 +168,7 @@ def test_doctor_not_supported() -> None:
     assert found["reasons"][0] in for_people.stdout
 
 
+@pytest.mark.once
 def test_doctor_missing_feature() -> None:
     """A feature that is missing is told with what that costs."""
     found = json.loads(run(*COMMAND, "doctor", "--json", AIOSPAWN_WITHOUT="clone3").stdout)
@@ -174,6 +176,7 @@ def test_doctor_missing_feature() -> None:
     assert found["features"]["clone3"]["cost"]
 
 
+@pytest.mark.once
 def test_doctor_forced_variant() -> None:
     """What the environment forces is told."""
     found = json.loads(run(*COMMAND, "doctor", "--json", AIOSPAWN_SPAWN="vfork").stdout)
@@ -181,6 +184,7 @@ def test_doctor_forced_variant() -> None:
     assert found["variant"] == ("vfork" if aiospawn.supported() else "none")
 
 
+@pytest.mark.once
 def test_doctor_failing_launch(tmp_path: Path) -> None:
     """A launch that fails is a finding, not a traceback."""
     result = run(*COMMAND, "doctor", "--json", PATH=str(tmp_path))
@@ -193,6 +197,7 @@ def test_doctor_failing_launch(tmp_path: Path) -> None:
 # ---- demo -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_demo(tmp_path: Path) -> None:
     """Each loop runs all commands, every output is right, nothing is left behind."""
     file = tmp_path / "demo.json"
@@ -212,6 +217,7 @@ def test_demo(tmp_path: Path) -> None:
             assert (row["wrong_outputs"], row["descriptors_left"], row["zombies_left"]) == ([], 0, 0)
 
 
+@pytest.mark.once
 def test_demo_without_uvloop() -> None:
     """Where uvloop is missing, its two rows say so."""
     result = run(*prepared(NO_UVLOOP, "demo", "--commands", "8"))
@@ -220,6 +226,7 @@ def test_demo_without_uvloop() -> None:
     assert len(re.findall("uvloop +not installed", result.stdout)) == 2
 
 
+@pytest.mark.once
 def test_demo_wrong_output(tmp_path: Path) -> None:
     """A wrong output is shown and gives status 1."""
     path = fake_sha256sum(tmp_path, 'echo "0123  $1"')
@@ -229,11 +236,13 @@ def test_demo_wrong_output(tmp_path: Path) -> None:
     assert "0123  /usr" in result.stdout
 
 
+@pytest.mark.once
 def test_demo_needs_sha256sum(tmp_path: Path) -> None:
     """Without the program there is no demo."""
     assert_refused(run(*COMMAND, "demo", PATH=str(tmp_path)), "sha256sum")
 
 
+@pytest.mark.once
 def test_demo_json_not_writable(tmp_path: Path) -> None:
     """A file that cannot be written is told before the work."""
     result = run(*COMMAND, "demo", "--json", str(tmp_path / "missing" / "demo.json"))
@@ -241,6 +250,7 @@ def test_demo_json_not_writable(tmp_path: Path) -> None:
     assert result.stdout == ""
 
 
+@pytest.mark.once
 def test_demo_out_of_descriptors() -> None:
     """A launch that fails ends the demo with the error, the loop and advice."""
     limited = ("/bin/sh", "-c", 'ulimit -n 30; exec "$@"', "sh")
@@ -251,6 +261,7 @@ def test_demo_out_of_descriptors() -> None:
     assert "--jobs" in result.stderr
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("method", METHODS)
 def test_interrupted(tmp_path: Path, method: str) -> None:
     """SIGINT to the program alone: status 130, nothing printed, and the children are gone."""
@@ -278,6 +289,7 @@ def test_interrupted(tmp_path: Path, method: str) -> None:
         os.killpg(process.pid, 0)
 
 
+@pytest.mark.once
 def test_demo_on_a_terminal() -> None:
     """The bar moves; Ctrl-C on the terminal gives status 130 and no traceback, and the bar is gone."""
     terminal, programs_end = pty.openpty()
@@ -325,18 +337,21 @@ def test_measure() -> None:
     assert (found.commands, found.cut, found.wrong, found.descriptors_left, found.children_left) == (5, False, (), 0, 0)
 
 
+@pytest.mark.once
 def test_measure_wrong_output() -> None:
     """A wrong output is counted, with what was written."""
     (wrong,) = measured([ECHO, ECHO._replace(expected=b"left\n")]).wrong
     assert repr(b"right\n") in wrong
 
 
+@pytest.mark.once
 def test_measure_time_limit() -> None:
     """After the time limit nothing is launched."""
     found = measured([ECHO] * 5, seconds=-1)
     assert (found.commands, found.cut) == (0, True)
 
 
+@pytest.mark.once
 def test_measure_descriptor_left() -> None:
     """A descriptor that was not closed is counted."""
     left = []
@@ -351,6 +366,7 @@ def test_measure_descriptor_left() -> None:
         os.close(left[0])
 
 
+@pytest.mark.once
 def test_measure_child_left() -> None:
     """A child that was not reaped is counted."""
     left = []
@@ -365,6 +381,7 @@ def test_measure_child_left() -> None:
         left[0].wait()
 
 
+@pytest.mark.once
 def test_measure_stall() -> None:
     """A loop that is held is seen."""
 

@@ -372,6 +372,7 @@ def test_child_that_may_not_be_signalled() -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.once
 @one_loop
 async def test_memory_is_flat() -> None:
     """Three thousand results later this process is no larger."""

@@ -85,7 +85,8 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
                 os.kill(int(path.read_text()), signal.SIGKILL)
 
 
-JOB = "sh -c 'echo $$ >new{0}; mv new{0} pid{0}; while ! [ -e go ]; do sleep 0.05; done; echo end {0}'"
+# It forks nothing: a shell that waits for its child's execve is not stopped before that.
+JOB = "sh -c 'mkfifo go{0}; exec 3<>go{0}; echo $$ >new{0}; mv new{0} pid{0}; read line <&3; echo end {0}'"
 LINES = {
     "map": f"{COMMAND} map -j 2 {JOB.format('$0')} ::: 1 2",
     "run": f"{COMMAND} run -- {JOB.format(1)} </dev/null",
@@ -98,6 +99,12 @@ def pids(directory: Path, line: str) -> list[int]:
     files = [directory / f"pid{number}" for number in range(1, 3 if line == "map" else 2)]
     until(lambda: all(file.exists() for file in files))
     return [int(file.read_text()) for file in files]
+
+
+def let_go(directory: Path) -> None:
+    """Lets the commands end."""
+    for path in directory.glob("go*"):
+        path.write_bytes(b"\n")
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -114,7 +121,7 @@ def test_stopped_and_continued(shell: Shell, tmp_path: Path, line: str) -> None:
             shell.wait_for(b"Stopped")
         shell.type(resume)
         until(lambda: all(state(pid) in "SR" for pid in commands))
-    (tmp_path / "go").touch()
+    let_go(tmp_path)
     for number in range(1, len(commands) + 1):
         shell.wait_for(f"end {number}".encode())
     shell.type("echo status $?\n")
@@ -141,7 +148,7 @@ def test_timeouts_stand_still(shell: Shell, tmp_path: Path) -> None:
     shell.type("\x1a")
     shell.wait_for(b"Stopped")
     until(lambda: time.monotonic() > began + 4)
-    (tmp_path / "go").touch()
+    let_go(tmp_path)
     shell.type("fg\n")
     shell.wait_for(b"end 1")
     until(lambda: not state(pid))
@@ -154,6 +161,6 @@ def test_ignored_when_it_was_ignored(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
         (pid,) = pids(tmp_path, "run")
         process.send_signal(signal.SIGTSTP)
-        (tmp_path / "go").touch()
+        let_go(tmp_path)
         assert process.communicate(timeout=LIMIT_S)[0] == "end 1\n"
     assert not state(pid)

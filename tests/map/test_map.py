@@ -462,6 +462,7 @@ async def test_progress_that_raises() -> None:
         await collected([TRUE, SLEEP], concurrency=2, progress=fail)
 
 
+@pytest.mark.once
 @orders
 async def test_memory(ordered: bool) -> None:
     """It does not grow with the commands that are done."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import asyncssh
+import fresh
 import pytest
 
 # asyncssh makes this one when a process's standard input is closed, and drops it when the channel is gone by then.
@@ -145,3 +146,5 @@ async def test_proxy_command_that_fails() -> None:
     """The end of a command that connects to nothing is the end of the connection, an error of the client's."""
     with pytest.raises((asyncssh.ConnectionLost, BrokenPipeError)):
         await _connected(22, proxy_command=("false",))
+    while fresh.children():  # asyncssh does not wait for its end  # noqa: ASYNC110
+        await asyncio.sleep(0.001)

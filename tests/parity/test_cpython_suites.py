@@ -41,7 +41,10 @@ def _has_suites() -> bool:
 @pytest.mark.skipif(not _has_suites(), reason="this Python comes without its test package")
 @pytest.mark.parametrize(
     ("variant", "crowd"),
-    [*((variant, 0) for variant in fresh.VARIANTS), *((variant, 300) for variant in fresh.CONCURRENT)],
+    [
+        *((variant, 0) for variant in fresh.VARIANTS),
+        *(pytest.param(variant, 300, marks=pytest.mark.once) for variant in fresh.CONCURRENT),
+    ],
     ids=lambda value: value if isinstance(value, str) else "crowded" if value else "few",
 )
 def test_suites(variant: str, crowd: int) -> None:

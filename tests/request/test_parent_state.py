@@ -3,6 +3,8 @@
 import fresh
 import pytest
 
+pytestmark = pytest.mark.once
+
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 
 # Everything with a launch that succeeds, one that fails at its last step, and one that is cancelled.

@@ -115,6 +115,7 @@ st.register_type_strategy(os.PathLike, st.builds(pathlib.Path, st.sampled_from([
 st.register_type_strategy(aiospawn.NativeHook, st.builds(aiospawn.NativeHook, st.integers(1, 2**64 - 1)))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("option", CHECKS)
 @settings(deadline=None)  # what is imported for the first value of a type takes its time
 @given(data=st.data())
