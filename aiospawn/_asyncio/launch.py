@@ -124,6 +124,13 @@ async def _launched(
         _logger.debug(message, arguments[0] if shown is arguments else shown)
     request = _request.compiled(arguments, program, options)
     sys.audit("subprocess.Popen", request.executable, [*arguments], options.cwd, options.env)
-    transport = SubprocessTransport(reactor_of(loop), loop, protocol, shown)
-    await transport.start(request)
-    return transport, protocol
+    transport: SubprocessTransport | None = None
+    try:
+        transport = SubprocessTransport(reactor_of(loop), loop, protocol, shown)
+        await transport.start(request)
+        return transport, protocol
+    except BaseException:  # a signal's handler raised, or the launch
+        if transport is not None:
+            transport.close()
+        reactor_of(loop).close_if_unused()
+        raise

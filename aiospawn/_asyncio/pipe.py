@@ -8,13 +8,20 @@ that file closes the stream.
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
+import operator
 from typing import TYPE_CHECKING, Any, Protocol
+
+from aiospawn._binding.indivisible import in_one, mark
 
 if TYPE_CHECKING:
     import contextvars
+    from collections.abc import Callable
 
     from aiospawn._binding.native import Native
+
+    from .stream_protocol import Resumed
 
 __all__ = ["Owner", "Pipe"]
 
@@ -31,7 +38,12 @@ class Owner(Protocol):
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
     def get_protocol(self) -> asyncio.BaseProtocol: ...
-    def pipe_lost(self) -> None: ...
+
+    resumed: Resumed | None
+    """asyncio's own streams, where it is those that hear of it."""
+
+    def pipe_lost(self, stream: int) -> None: ...
+    def soon(self, callback: Callable[[], None]) -> None: ...
 
 
 class _PipeFile(io.FileIO):
@@ -40,9 +52,9 @@ class _PipeFile(io.FileIO):
     _leave: Any = None
 
     def close(self) -> None:
-        leave, self._leave = self._leave, None
-        if leave is not None:
-            leave()
+        if self._leave is not None:
+            self._leave()
+            self._leave = None
         super().close()
 
 
@@ -56,16 +68,22 @@ class _StreamProtocol(asyncio.Protocol):
         self._stream = stream
 
     def data_received(self, data: bytes) -> None:
-        self._owner.get_protocol().pipe_data_received(self._stream, data)  # type: ignore[attr-defined]
+        self.call("data_received", data)()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._owner.get_protocol().pipe_connection_lost(self._stream, exc)  # type: ignore[attr-defined]
+        self.call("connection_lost", exc)()
 
     def pause_writing(self) -> None:
-        self._owner.get_protocol().pause_writing()
+        self.call("pause_writing")()
 
     def resume_writing(self) -> None:
-        self._owner.get_protocol().resume_writing()
+        self.call("resume_writing")()
+
+    def call(self, what: str, *args: Any) -> Callable[[], object]:
+        """The call of the process's protocol, with nothing of ours in between."""
+        if args:
+            return functools.partial(operator.methodcaller(f"pipe_{what}", self._stream, *args), self._owner.get_protocol())
+        return functools.partial(operator.methodcaller(what), self._owner.get_protocol())
 
 
 class Pipe(asyncio.BaseTransport):
@@ -76,8 +94,10 @@ class Pipe(asyncio.BaseTransport):
 
     _file: _PipeFile | None = None
     _closing = False
-    _ended = False
-    _lost = False
+    _ended = False  # the descriptor is closed, and what follows is posted or made
+    _loss: Exception | None = None
+    _lost = False  # the protocol was told
+    _over = False  # and the process
 
     def __init__(self, owner: Owner, stream: int) -> None:
         super().__init__()
@@ -124,41 +144,74 @@ class Pipe(asyncio.BaseTransport):
 
     def forget(self) -> None:
         """The program never ran: nobody is told anything."""
-        self._closing = self._ended = self._lost = True
+        self._closing = self._ended = self._lost = self._over = True
+
+    # Resumable, each of these: interrupted anywhere it may be called again (`_indivisible`).
 
     def _left(self) -> None:
         """The file is being closed, by us or by whoever asked for it."""
         self._owner.native.shut(self._owner.token, self._stream)
-        self._end(None)
-
-    def _close_descriptor(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        else:
-            self._owner.native.shut(self._owner.token, self._stream)
+        self._closing = True
+        self._tell_soon()
 
     def _end(self, exc: Exception | None) -> None:
         """Closes at once, and tells the protocol soon."""
-        if self._ended:
+        if self._ended or self._lost:
             return
-        self._closing = self._ended = True
-        self._close_descriptor()
-        self._post(self._lose, exc)
+        if self._loss is None:
+            self._loss = exc
+        self._closing = True
+        self._owner.native.shut(self._owner.token, self._stream)
+        if self._file is not None:
+            self._file.close()
+        self._tell_soon()
 
-    def _post(self, callback: Any, *args: Any) -> None:
-        owner = self._owner
-        if not owner.native.dead and not owner.loop.is_closed():
-            owner.context.run(owner.loop.call_soon, callback, *args)
+    def _tell_soon(self) -> None:
+        if not self._ended:
+            self._soon(self._lose)
+            self._ended = True
 
-    def _lose(self, exc: Exception | None) -> None:
-        if self._lost:
+    def _soon(self, callback: Callable[[], None]) -> None:
+        """Makes a resumable callback soon, again until it returns."""
+        if not self._over:
+            self._owner.soon(callback)
+
+    def _tell(self, done: Callable[[], object], what: str, *args: Any) -> None:
+        """A call of the protocol, once: `done` marks that it was made."""
+        if not self._is_passed_on():
+            in_one(done, functools.partial(operator.methodcaller(what, *args), self._protocol))
+        elif (resumed := self._resumed()) is None:
+            in_one(done, self._protocol.call(what, *args))
+        else:
+            if args:
+                resumed.pipe_connection_lost(self._stream, *args)
+            else:
+                getattr(resumed, what)()
+            done()
+
+    def _resumed(self) -> Resumed | None:
+        """asyncio's own streams, where it is those that hear of this pipe."""
+        return self._owner.resumed if self._is_passed_on() else None
+
+    def _is_passed_on(self) -> bool:
+        """To the process's protocol, unless somebody has set another."""
+        return type(self._protocol) is _StreamProtocol
+
+    def _lose(self) -> None:
+        if self._over:
             return
-        self._lost = True
         try:
-            self._protocol.connection_lost(exc)
+            if not self._lost:
+                self._tell(mark(self, "_lost", value=True), "connection_lost", self._loss)
         finally:
-            owner = self._owner
-            # The process holds its pipes: if they held it for ever, only the garbage collector would free both.
-            self._protocol = None
-            del self._owner
-            owner.pipe_lost()
+            if self._lost:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        if self._over:  # by a loop within what the protocol does
+            return
+        # The process holds its pipes: if they held it for ever, only the garbage collector would free both.
+        self._protocol = None
+        self._owner.pipe_lost(self._stream)
+        self._over = True
+        del self._owner

@@ -3,9 +3,10 @@
 The loop is asked for one `add_reader`, so every loop is the same to it. A wake-up is one call into the native part, which
 reads and reaps what is ready into a batch of events, and one `call_soon` for each event, unless it is told at once:
 
- - Nothing is lost between the drain and the callbacks. The batch stays in native memory and its head moves behind what was
-   told; after an exception in between (KeyboardInterrupt strikes anywhere) the reactor calls itself soon, and goes on there.
- - Nothing is delivered twice. An event posted just before such an exception is posted again; its number tells.
+ - Nothing is lost. The batch stays in native memory, and its head moves behind an event when that was handled; after an
+   exception in between (KeyboardInterrupt strikes anywhere) the reactor calls itself soon, and goes on there.
+ - Nothing is told twice. Events have numbers, and a target's handling is resumable (`_indivisible`): run again from its
+   start after an interruption, it skips what was done. What is told by a callback stays in a mailbox until that returns.
  - Callbacks run in the context of whoever created the child, and in no other: the reader is added in an empty context, and
    each event is posted from a copy of the creator's.
  - A callback that raises is the loop's exception handler's business, and hurts no other child.
@@ -17,12 +18,13 @@ reads and reaps what is ready into a batch of events, and one `call_soon` for ea
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import contextvars
 import signal
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from aiospawn import _errors
 from aiospawn._binding.library import Event
@@ -32,6 +34,7 @@ from .forked_child import forked
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from aiospawn._request.request import Request
 
@@ -42,50 +45,113 @@ _MOST_EVENTS = 1024  # of a batch, at least
 _DATA, _EXITED, _FAILED = Event.DATA, Event.EXITED, Event.FAILED
 _ENDS = (Event.EXITED, Event.FAILED, Event.DIED)
 
+_NOBODYS: Final = contextvars.Context()
+_Event: TypeAlias = tuple[int, int, int, int, int, Any]  # number, kind, stream, value, extra, payload
+_Post: TypeAlias = "Callable[[contextvars.Context, Callable[..., None], Any], None]"
+
 
 class Target(Protocol):
     """Who is told of a child's events."""
 
+    token: int
+    """Of the child, set by the reactor before any event can come; 0 where there is no child of this target's."""
     context: contextvars.Context
     immediate: bool
     """Whether nobody else's code runs in `on_event`, and it does not raise: then no callback of the loop is needed."""
 
     def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
-        """Runs as a callback of the loop, unless `immediate`. A number that is not above the last was delivered before."""
+        """Runs as a callback of the loop, unless `immediate`. A number that is not above the last was handled before.
+
+        It is resumable: after an exception it is called again with the same event, until it returns.
+        """
+
+
+class _Mailbox:
+    """The events of one target that are told by callbacks of the loop: each stays until its handling has returned.
+
+    Each has its own callback, which also handles what is before it: that was interrupted.
+    """
+
+    __slots__ = ("_events", "_is_busy", "_post", "_target")
+
+    def __init__(self, target: Target, post: _Post) -> None:
+        self._target = target
+        self._post = post
+        self._events: collections.deque[_Event] = collections.deque()
+        self._is_busy = False
+
+    def put(self, event: _Event) -> None:
+        if not self._events or self._events[-1][0] < event[0]:  # else it was put here before an interruption
+            self._events.append(event)
+        self._post(self._target.context, self.on_event, event[0])
+
+    def on_event(self, number: int) -> None:
+        """As a callback of the loop: handles what is here up to this number."""
+        try:
+            self._is_busy = True
+            while self._events and self._events[0][0] <= number:
+                event = self._events[0]
+                self._target.on_event(*event)
+                if self._events and self._events[0] is event:  # else a loop within that was here
+                    self._events.popleft()
+        finally:
+            self._is_busy = False
+
+    def post_again(self) -> bool:
+        """What is here whose callback has come to nothing. Is there any?"""
+        if not self._events or self._is_busy:
+            return False
+        self._post(self._target.context, self.on_event, self._events[-1][0])
+        return True
 
 
 class Reactor:
     """The children of one loop."""
 
-    __slots__ = ("__weakref__", "_batches", "_loop", "_permanent", "_targets", "_users", "native")
+    __slots__ = (
+        *("__weakref__", "_batches", "_callbacks", "_launching", "_loop", "_mailboxes", "_permanent", "_targets", "native"),
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, permanent: bool) -> None:
         # Weakly: the loop holds the reactor, as an attribute and as its reader's callback.
         self._loop = weakref.ref(loop)
         self._permanent = permanent
         self._targets: dict[int, Target] = {}
-        self._users = 0
+        self._mailboxes: dict[int, _Mailbox] = {}
+        self._callbacks: dict[Callable[[], None], contextvars.Context] = {}
+        self._launching = False
         self._batches = 0
         self.native = Native()
-        contextvars.Context().run(loop.add_reader, self.native.epoll, self._on_ready)
+        try:
+            contextvars.Context().run(loop.add_reader, self.native.epoll, self._on_ready)
+        except BaseException:
+            self.close()
+            raise
 
     # ---- launches -----------------------------------------------------------------------------------------------------
 
     def launch(self, request: Request, target: Target) -> Launched:
-        """Makes a child whose events go to `target`, which calls `done` with the token when it wants no more."""
+        """Makes a child whose events go to `target`, which calls `done` with the token when it wants no more.
+
+        Raises OSError; then nothing was made. Whoever is interrupted finds in the target's token whether the child is his.
+        """
         newest = self.native.newest
-        self._users += 1  # before the clone: else the reactor might close under the launch
         try:
+            self._launching = True  # else the reactor might close under the launch
             launched = forked(self.native, request) if request.options.forks else self.native.launch(request.data)
+            target.token = launched.token
+            self._targets[launched.token] = target
+            self._launching = False
         except BaseException as exc:
+            self._launching = False
+            target.token = 0
             if self.native.newest == newest:
-                self._leave()
+                self.close_if_unused()
             else:  # it was made, and a signal's handler that was due raised
                 self._kill_unheld(self.native.newest)
             if isinstance(exc, OSError) and request.options.init is not None:
                 raise _errors.no_init(exc) from None
             raise
-        self._targets[launched.token] = target
         return launched
 
     def _kill_unheld(self, token: int) -> None:
@@ -95,16 +161,21 @@ class Reactor:
             self.native.signal(token, signal.SIGKILL)
 
     def done(self, token: int) -> None:
-        """A child was told everything. Nothing happens the second time."""
-        if self._targets.pop(token, None) is None:
+        """A child was told everything. Nothing happens the second time.
+
+        The last step of a target: an event whose handling is interrupted behind it is not told again.
+        """
+        if token not in self._targets:
             return
         if not self.native.dead:
             self.native.release(token)
-        self._leave()
+        self.close_if_unused(token)
+        self._mailboxes.pop(token, None)
+        self._targets.pop(token, None)
 
-    def _leave(self) -> None:
-        self._users -= 1
-        if not self._users and not self._permanent:
+    def close_if_unused(self, last: int = 0) -> None:
+        """On a loop that is not ours, where nobody is left, or only this token's."""
+        if not self._permanent and not self._launching and self._targets.keys() <= {last}:
             self.close()
 
     def close(self) -> None:
@@ -117,11 +188,44 @@ class Reactor:
             loop.remove_reader(self.native.epoll)
         self.native.close()
         self._targets.clear()
+        self._mailboxes.clear()
+        self._callbacks.clear()
 
     def is_stale(self) -> bool:
         """Was its loop closed, and the reactor not?"""
         loop = self._loop()
         return not self.native.dead and (loop is None or loop.is_closed())
+
+    # ---- callbacks ----------------------------------------------------------------------------------------------------
+
+    def soon(self, callback: Callable[[], None], context: contextvars.Context) -> None:
+        """Makes a resumable callback soon, in a copy of the context, again until it returns."""
+        self._callbacks[callback] = context
+        self._post(context, self._made, callback)
+        self._look_after()
+
+    def _made(self, callback: Callable[[], None]) -> None:
+        if callback in self._callbacks:
+            callback()
+            self._callbacks.pop(callback, None)
+
+    def _post(self, context: contextvars.Context, callback: Callable[..., None], *arguments: Any) -> None:
+        loop = self._loop()
+        if loop is not None and not self.native.dead and not loop.is_closed():
+            # A copy: a callback may run a nested loop, and a context cannot be entered twice.
+            loop.call_soon(callback, *arguments, context=context.copy())
+
+    def _look_after(self) -> None:
+        """Behind what was posted: a signal's handler may raise where a loop has taken a callback and not called it."""
+        self._post(_NOBODYS, self._post_again)
+
+    def _post_again(self) -> None:
+        left = [mailbox.post_again() for mailbox in [*self._mailboxes.values()]]
+        for callback, context in [*self._callbacks.items()]:
+            self._post(context, self._made, callback)
+            left.append(True)
+        if any(left):
+            self._look_after()
 
     # ---- wake-ups -----------------------------------------------------------------------------------------------------
 
@@ -134,18 +238,17 @@ class Reactor:
                 self.native.drain()
             self._deliver()
         except BaseException:
-            loop = self._loop()
-            if loop is not None:
-                contextvars.Context().run(loop.call_soon, self._on_ready)
+            for _ in range(2):  # one may be lost, as those that are looked after
+                self._post(_NOBODYS, self._on_ready)
             raise
 
     def _deliver(self) -> None:
         loop = self._loop()
         if loop is None:
             return
-        native, targets, post = self.native, self._targets, loop.call_soon
+        native, targets = self.native, self._targets
         first = self._batches * _MOST_EVENTS
-        place = native.head
+        place, posted = native.head, False
         try:
             for token, kind, stream, value, extra, offset, length in native.events():
                 target = targets.get(token)
@@ -160,12 +263,19 @@ class Reactor:
                     if target.immediate:
                         target.on_event(first + place, kind, stream, value, extra, payload)
                     else:
-                        # A copy: a callback may run a nested loop, and a context cannot be entered twice.
-                        context = target.context.copy()
-                        post(target.on_event, first + place, kind, stream, value, extra, payload, context=context)
+                        self._mailbox(token, target).put((first + place, kind, stream, value, extra, payload))
+                        posted = True
                 place += 1
-        finally:
+        finally:  # interrupted here, it stays where it was: what was handled is told by its number
+            if posted:
+                self._look_after()
             native.head = place
+
+    def _mailbox(self, token: int, target: Target) -> _Mailbox:
+        mailbox = self._mailboxes.get(token)
+        if mailbox is None:
+            mailbox = self._mailboxes[token] = _Mailbox(target, self._post)
+        return mailbox
 
 
 class _Unheld:
@@ -175,12 +285,12 @@ class _Unheld:
 
     def __init__(self, reactor: Reactor, token: int) -> None:
         self.context = contextvars.Context()
+        self.token = token
         self._reactor = reactor
-        self._token = token
 
     def on_event(self, _number: int, kind: int, _stream: int, _value: int, _extra: int, _payload: Any) -> None:
         if kind in _ENDS:
-            self._reactor.done(self._token)
+            self._reactor.done(self.token)
 
 
 class _Opened(threading.local):
@@ -199,8 +309,12 @@ def reactor_of(loop: asyncio.AbstractEventLoop, *, permanent: bool = False) -> R
     if reactor is None or reactor.native.dead:
         _close_stale()
         reactor = Reactor(loop, permanent=permanent)
-        _opened.reactors.append(weakref.ref(reactor))
-        setattr(loop, _ATTRIBUTE, reactor)
+        try:
+            _opened.reactors.append(weakref.ref(reactor))
+            setattr(loop, _ATTRIBUTE, reactor)
+        except BaseException:  # else the loop would hold one that nobody finds
+            reactor.close()
+            raise
     return reactor
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import functools
 import os
 
+from aiospawn._binding.indivisible import in_one, mark
 from aiospawn._binding.library import Event, Watch
 
 from .pipe import Pipe
@@ -24,31 +26,44 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
     # What was read, or posted, before a callback paused: kept until reading goes on. None is the end of file.
     _held: collections.deque[bytes | None] | None = None  # an empty deque has 760 bytes
 
-    def on_event(self, kind: int, value: int, payload: bytes | None) -> None:
-        if self._closing:
-            return
+    _fed = -1  # the number of the last event that was passed on, or kept
+    _taken = -1  # likewise, to asyncio's streams, which have not yet done what follows
+    _eof = False
+    _eof_told = False
+
+    def on_event(self, number: int, kind: int, value: int, payload: bytes | None) -> None:
+        """Resumable, as the process's."""
         if kind == Event.EOF and value:
             self._end(OSError(value, os.strerror(value)))
+        elif self._eof:  # interrupted
+            self._tell_end()
+        elif self._closing:
+            self._end(None)
+        elif number <= self._fed:
+            return
         elif self._paused or self._held:
             if self._held is None:
                 self._held = collections.deque()
-            self._held.append(payload)
+            in_one(mark(self, "_fed", number), functools.partial(self._held.append, payload))
+        elif payload is None:
+            self._tell_end()
+        elif (resumed := self._resumed()) is None:
+            self._tell(mark(self, "_fed", number), "data_received", payload)
         else:
-            self._deliver(payload)
+            taken = None if number <= self._taken else mark(self, "_taken", number)
+            resumed.pipe_data_received(self._stream, payload, taken)
+            self._fed = number
 
-    def _deliver(self, data: bytes | None) -> None:
-        if data is not None:
-            self._protocol.data_received(data)
-            return
+    def _tell_end(self) -> None:
+        self._eof = True
         self._closing = self._ended = True
         if self._file is not None:  # else the native part has closed it
             self._file.close()
         try:
-            eof_received = getattr(self._protocol, "eof_received", None)
-            if eof_received is not None:
-                eof_received()
+            if not self._eof_told and not self._is_passed_on() and hasattr(self._protocol, "eof_received"):
+                self._tell(mark(self, "_eof_told", value=True), "eof_received")
         finally:
-            self._lose(None)
+            self._lose()
 
     def is_reading(self) -> bool:
         return not self._paused and not self._closing
@@ -56,23 +71,48 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
     def pause_reading(self) -> None:
         if self._closing or self._paused:
             return
-        self._paused = True
-        self._watch(_OFF)
+        try:
+            self._paused = True
+            self._watch(_OFF)
+        except BaseException:  # a signal's handler raised: whoever called does not know it paused
+            self._read_on()
+            raise
 
     def resume_reading(self) -> None:
-        if self._closing or not self._paused:
-            return
+        try:
+            if not self._closing and self._paused:
+                self._read_on()
+        except BaseException:  # a signal's handler raised: whoever called takes it for resumed
+            self._read_on()
+            raise
+
+    def _read_on(self) -> None:
         self._paused = False
         if self._held:
-            self._post(self._deliver_held)
+            self._soon(self._deliver_held)
         else:
             self._watch(_READ)
 
     def _deliver_held(self) -> None:
+        resumed = self._resumed()
+        if resumed is not None and not self._closing:  # interrupted, it may not have done what follows
+            resumed.pipe_data_received(self._stream, b"", None)
         while self._held and not self._paused and not self._closing:
-            self._deliver(self._held.popleft())
-        if not self._held and not self._paused and not self._closing:
+            if self._held[0] is None:
+                self._tell_end()
+                return
+            self._pass_held_on(self._held, self._held[0])
+        if self._eof:
+            self._tell_end()
+        elif not self._held and not self._paused and not self._closing:
             self._watch(_READ)
+
+    def _pass_held_on(self, held: collections.deque[bytes | None], data: bytes) -> None:
+        resumed = self._resumed()
+        if resumed is None:
+            self._tell(held.popleft, "data_received", data)
+        else:
+            resumed.pipe_data_received(self._stream, data, held.popleft)
 
     def _watch(self, how: int) -> None:
         try:
@@ -83,4 +123,8 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
 
     def close(self) -> None:
         """Closes the pipe; what was not delivered is dropped."""
-        self._end(None)
+        try:
+            self._end(None)
+        except BaseException:  # a signal's handler raised: who called does not close it again
+            self._end(None)
+            raise

@@ -1,11 +1,19 @@
+# ruff: noqa: SLF001 - asyncio's
 """The protocol behind a Process's streams, and which protocols do nothing but note what they are told."""
 
 from __future__ import annotations
 
 import asyncio
 import asyncio.subprocess
+import functools
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["StreamProtocol", "only_notes"]
+from aiospawn._binding.indivisible import in_one
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Resumed", "StreamProtocol", "only_notes"]
 
 
 class StreamProtocol(asyncio.subprocess.SubprocessStreamProtocol):
@@ -16,11 +24,77 @@ class StreamProtocol(asyncio.subprocess.SubprocessStreamProtocol):
         self.exit_waiters: list[asyncio.Future[None]] = []
 
     def process_exited(self) -> None:
-        super().process_exited()
-        while self.exit_waiters:
-            self.exit_waiters.pop().set_result(None)
+        """Resumable: the transport calls it again when it was interrupted."""
+        if self._transport is not None:  # type: ignore[attr-defined]
+            super().process_exited()
+        for waiter in self.exit_waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self.exit_waiters.clear()
 
 
 def only_notes(protocol: asyncio.BaseProtocol) -> bool:
     """Does it run nobody else's code? A subclass of these may do anything."""
     return type(protocol) in (StreamProtocol, asyncio.subprocess.SubprocessStreamProtocol)
+
+
+class _Nothing(bytes):
+    """Data that asyncio takes for some: what follows when data came is done again, without any."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+_NOTHING = _Nothing()
+
+
+class Resumed:
+    """The calls of a protocol that `only_notes`, each resumable: done again after an interruption, in asyncio's code too.
+
+    What each has done before, only asyncio's private attributes tell.
+    """
+
+    __slots__ = ("_protocol",)
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It makes new streams, before anything is fed. Its last is stdin, and another would close the first as garbage."""
+        if self._protocol.stdin is None:
+            self._protocol._pipe_fds.clear()
+            self._protocol.connection_made(transport)
+
+    def pipe_data_received(self, stream: int, data: bytes, taken: Callable[[], object] | None) -> None:
+        """`taken` marks that the data is in the stream's buffer; None where that is marked."""
+        reader = self._protocol.stdout if stream == 1 else self._protocol.stderr
+        if reader is None:
+            return
+        if taken is not None:
+            in_one(taken, functools.partial(reader._buffer.extend, data))
+        if reader._buffer:  # else it was read since, and whoever waits for more would take nothing for the end
+            reader.feed_data(_NOTHING)
+
+    def pipe_connection_lost(self, stream: int, exc: Exception | None) -> None:
+        protocol = self._protocol
+        if stream == 0:
+            if not protocol._stdin_closed.done():
+                protocol.pipe_connection_lost(0, exc)
+            protocol._stdin_closed._log_traceback = False
+        elif protocol._transport is not None:
+            protocol.pipe_connection_lost(stream, exc)
+
+    def process_exited(self) -> None:
+        if self._protocol._transport is not None or isinstance(self._protocol, StreamProtocol):
+            self._protocol.process_exited()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        if not self._protocol._paused:
+            self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._protocol._paused = True
+        self._protocol.resume_writing()

@@ -59,10 +59,10 @@ class TerminalInput(WritePipe):
         return Terminal(self._owner.native, self._owner.token)
 
     def _finish(self) -> None:
-        owner, terminal = self._owner, self._terminal
+        owner = self._owner
+        if not self._ended and not owner.native.dead and not owner.loop.is_closed():
+            _EndedInput(owner.loop, self._terminal).look()
         super()._finish()
-        if not owner.native.dead and not owner.loop.is_closed():
-            _EndedInput(owner.loop, terminal).look()
 
 
 class _EndedInput:

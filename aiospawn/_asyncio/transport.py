@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
+import operator
 import signal
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from aiospawn import _errors
 from aiospawn._binding import library
+from aiospawn._binding.indivisible import in_one, mark
 from aiospawn._binding.library import CHILD_READS, NO_PIPE, PTY, Event
 from aiospawn._termination.handles import CgroupHandle
 from aiospawn._termination.terminate import outlasted
@@ -20,12 +23,13 @@ from . import lifecycle
 from .lifecycle import Call, Happening, State
 from .popen_view import ProcessView
 from .read_pipe import ReadPipe
-from .stream_protocol import only_notes
+from .stream_protocol import Resumed, only_notes
 from .terminal_input import TerminalInput
 from .write_pipe import WritePipe
 
 if TYPE_CHECKING:
     import resource
+    from collections.abc import Callable
 
     from aiospawn._request.request import Request
 
@@ -37,6 +41,8 @@ _logger = asyncio.log.logger  # type: ignore[attr-defined]
 _ENDED = (State.EXITED, State.FINISHED, State.FAILED)
 _OF_A_PIPE = (Event.DATA, Event.EOF, Event.WRITABLE, Event.READER_GONE)
 _LOST = 255
+_PROCESS_EXITED = operator.methodcaller("process_exited")
+_CONNECTION_LOST = operator.methodcaller("connection_lost", None)
 
 
 class SubprocessTransport(asyncio.SubprocessTransport):
@@ -55,9 +61,10 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._reactor = reactor
         self._protocol: Any = protocol  # None at the end, as in asyncio
         # Other protocols may do anything, in callbacks of their own, and so may the handlers of a log in debug mode.
-        self.immediate = only_notes(protocol) and not loop.get_debug()
+        self.resumed = Resumed(protocol) if only_notes(protocol) else None
+        self.immediate = self.resumed is not None and not loop.get_debug()
         self._number = -1  # of the last event
-        self._state = State.LAUNCHING
+        self._standing: tuple[State, tuple[Call, ...]] = (State.LAUNCHING, ())  # and the calls that are due
         self._closed = True  # until there is something to close
         self._pid: int | None = None
         self._pidfd: int | None = None
@@ -65,7 +72,8 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._usage: bytes | None = None
         self._view: ProcessView | None = None
         self._pipes: dict[int, ReadPipe | WritePipe] = {}
-        self._open_pipes = 0
+        self._open_pipes = 0  # bit n: stream n
+        self._loss_noted = self._is_done = False
         self._exit_waiters: list[asyncio.Future[int]] | None = None
         self._launch_waiter: asyncio.Future[None] | None = None
         self._request: Request | None = None
@@ -87,6 +95,10 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         info += [f"{name}={self._pipes[fd]!r}" for fd, name in enumerate(("stdin", "stdout", "stderr")) if fd in self._pipes]
         return f"<{' '.join(info)}>"
 
+    @property
+    def _state(self) -> State:
+        return self._standing[0]
+
     # ---- the launch ---------------------------------------------------------------------------------------------------
 
     async def start(self, request: Request) -> None:
@@ -100,10 +112,11 @@ class SubprocessTransport(asyncio.SubprocessTransport):
             for stream, kind in enumerate(plan.pipes):
                 if kind != NO_PIPE:
                     self._pipes[stream] = (WritePipe if kind == CHILD_READS else ReadPipe)(self, stream)
-        self._open_pipes = len(self._pipes)
-        self.token, self._pid, self._pidfd = self._reactor.launch(request, self)
-        self._closed = False
+        for stream in self._pipes:
+            self._open_pipes |= 1 << stream
         try:  # a signal's handler may raise anywhere
+            _, self._pid, self._pidfd = self._reactor.launch(request, self)
+            self._closed = False
             self._tree = self._tree_of(request)
             await waiter
         except GeneratorExit:  # the coroutine is thrown away, as with a loop closed under it: nothing can be awaited
@@ -112,7 +125,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         except BaseException:
             if waiter.done() and not waiter.cancelled():
                 waiter.exception()  # cancelled at the moment of a failure: that is known now
-            if self._state is not State.FAILED:
+            if self.token and self._state is not State.FAILED:
                 await self._abandon()
             raise
         finally:
@@ -142,9 +155,122 @@ class SubprocessTransport(asyncio.SubprocessTransport):
 
     def _kill_tree(self) -> None:
         """The program may run already, and have children: that was only not told yet."""
+        self._closed = False  # it was interrupted before it knew of the child
         self.close()
         if self._tree is not None:
             self._tree.kill()
+
+    # ---- events -------------------------------------------------------------------------------------------------------
+
+    # Resumable, each of these: interrupted anywhere it is run again with the same event (`_indivisible`).
+
+    def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
+        """One event of the reactor, as a callback of the loop, in this process's context."""
+        if number <= self._number:
+            return
+        if kind in _OF_A_PIPE:
+            self._pipes[stream].on_event(number, kind, value, payload)
+        elif kind == Event.STARTED:
+            self._started()
+        elif kind == Event.EXITED:
+            self._exited(value, payload, lost=bool(extra & 2))
+        elif kind == Event.FAILED:
+            request = self._request  # None once the failure was told
+            self._failed(None if request is None else request.failure(value, extra, payload))
+        else:
+            self._failed(_errors.child_died(value))
+        self._number = number
+
+    def _started(self) -> None:
+        try:
+            self._happened(Happening.STARTED)
+        finally:
+            state, calls = self._standing
+            if state is not State.LAUNCHING and not calls:  # else it was interrupted
+                self._launch_over(None)
+        if not self._open_pipes:
+            self._happened(Happening.UNPIPED)
+
+    def _failed(self, error: Exception | None) -> None:
+        for pipe in self._pipes.values():
+            pipe.forget()
+        self._pipes.clear()
+        self._open_pipes = 0
+        self._closed = True
+        self._tree = None
+        self._happened(Happening.FAILED)
+        if error is not None:
+            self._launch_over(error)
+        self._wake_waiters(_LOST)
+        self._reactor.done(self.token)
+
+    def _exited(self, returncode: int, usage: bytes | None, *, lost: bool) -> None:
+        if lost and not self._loss_noted:
+            # In a callback of its own: the handlers of a log may do anything, and may ask for the context.
+            warn = functools.partial(self.loop.call_soon, _logger.warning, _errors.STATUS_LOST, self._pid)
+            in_one(mark(self, "_loss_noted", value=True), functools.partial(self.context.run, warn))
+        self._usage = usage
+        self._process_exited(returncode)
+
+    def _process_exited(self, returncode: int) -> None:
+        state = self._state
+        if state is State.FAILED:
+            return
+        if self._returncode is None:
+            self._returncode = returncode
+        if state not in _ENDED and self.loop.get_debug():
+            _logger.info("%r exited with return code %r", self, returncode)
+        self._pidfd = None
+        try:
+            self._happened(Happening.EXITED)
+        finally:
+            # Whoever waits goes on after this callback: after connection_lost, where that was due.
+            self._wake_waiters(self._returncode)
+            self._finish()
+
+    def pipe_lost(self, stream: int) -> None:
+        """A pipe has told its end. The second time nothing happens."""
+        self._open_pipes &= ~(1 << stream)
+        if not self._open_pipes:
+            try:
+                self._happened(Happening.UNPIPED)
+            finally:
+                self._finish()
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        """For its pipes: makes a resumable callback soon, again until it returns."""
+        self._reactor.soon(callback, self.context)
+
+    def _happened(self, happening: Happening) -> None:
+        self._make_due_calls()  # of what happened before
+        transition = lifecycle.TRANSITIONS.get((self._standing[0], happening))
+        if transition is None:  # told twice: after an interruption, or by a program that calls _process_exited itself
+            return
+        self._standing = transition
+        self._make_due_calls()
+
+    def _make_due_calls(self) -> None:
+        """The protocol's calls, each in turn even if one raises, and once."""
+        state, calls = self._standing
+        if not calls:
+            return
+        made = mark(self, "_standing", (state, calls[1:]))
+        try:
+            if calls[0] is Call.CONNECTION_MADE:
+                if self.loop.get_debug():
+                    _logger.debug("process %r created: pid %s", self._program, self._pid)
+                self._tell(made, operator.methodcaller("connection_made", self))
+            else:
+                self._tell(made, _PROCESS_EXITED if calls[0] is Call.PROCESS_EXITED else _CONNECTION_LOST)
+        finally:
+            self._make_due_calls()
+
+    def _tell(self, made: Callable[[], None], call: Callable[[Any], object]) -> None:
+        if self.resumed is None:
+            in_one(made, functools.partial(call, self._protocol))
+        else:
+            call(self.resumed)
+            made()
 
     def _launch_over(self, error: Exception | None) -> None:
         waiter = self._launch_waiter
@@ -155,107 +281,22 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         else:
             waiter.set_exception(error)
 
-    # ---- events -------------------------------------------------------------------------------------------------------
-
-    def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
-        """One event of the reactor, as a callback of the loop, in this process's context."""
-        if number <= self._number:
-            return
-        self._number = number
-        if kind in _OF_A_PIPE:
-            self._pipes[stream].on_event(kind, value, payload)
-        elif kind == Event.STARTED:
-            self._happened(Happening.STARTED)
-        elif kind == Event.EXITED:
-            self._exited(value, payload, lost=bool(extra & 2))
-        elif kind == Event.FAILED:
-            assert self._request is not None
-            self._failed(self._request.failure(value, extra, payload))
-        else:
-            self._failed(_errors.child_died(value))
-
-    def _failed(self, error: Exception) -> None:
-        for pipe in self._pipes.values():
-            pipe.forget()
-        self._pipes.clear()
-        self._open_pipes = 0
-        self._closed = True
-        self._tree = None
-        self._happened(Happening.FAILED)
-        self._reactor.done(self.token)
-        self._launch_over(error)
-        self._wake_waiters(_LOST)
-
-    def _exited(self, returncode: int, usage: bytes | None, *, lost: bool) -> None:
-        if lost:
-            # In a callback of its own: the handlers of a log may do anything, and may ask for the context.
-            self.context.run(self.loop.call_soon, _logger.warning, _errors.STATUS_LOST, self._pid)
-        self._usage = usage
-        self._process_exited(returncode)
-
-    def _process_exited(self, returncode: int) -> None:
-        if self._state in _ENDED:
-            return
-        if self._returncode is None:
-            self._returncode = returncode
-        if self.loop.get_debug():
-            _logger.info("%r exited with return code %r", self, returncode)
-        self._pidfd = None
-        try:
-            self._happened(Happening.EXITED)
-        finally:
-            # Whoever waits goes on after this callback: after connection_lost, where that was due.
-            self._wake_waiters(self._returncode)
-
-    def pipe_lost(self) -> None:
-        """A pipe has told its end."""
-        self._open_pipes -= 1
-        if not self._open_pipes:
-            self._happened(Happening.UNPIPED)
-
-    def _happened(self, happening: Happening) -> None:
-        transition = lifecycle.TRANSITIONS.get((self._state, happening))
-        if transition is None:  # told twice: by a program that calls _process_exited itself
-            return
-        self._state, calls = transition
-        if calls:
-            self._make(calls)
-        if happening is Happening.STARTED and not self._open_pipes:
-            self._happened(Happening.UNPIPED)
-
-    def _make(self, calls: tuple[Call, ...]) -> None:
-        """The protocol's calls, each in turn even if one raises."""
-        try:
-            _CALLS[calls[0]](self)
-        finally:
-            if len(calls) > 1:
-                self._make(calls[1:])
-
-    def _call_made(self) -> None:
-        if self.loop.get_debug():
-            _logger.debug("process %r created: pid %s", self._program, self._pid)
-        try:
-            self._protocol.connection_made(self)
-        finally:
-            self._launch_over(None)
-
-    def _call_exited(self) -> None:
-        self._protocol.process_exited()
-
     def _wake_waiters(self, returncode: int) -> None:
-        waiters, self._exit_waiters = self._exit_waiters, None
-        for waiter in waiters or ():
+        for waiter in self._exit_waiters or ():
             if not waiter.done():
                 waiter.set_result(returncode)
+        self._exit_waiters = None
 
-    def _call_lost(self) -> None:
-        try:
-            self._protocol.connection_lost(None)
-        finally:
-            self._protocol = None
-            if self._tree is not None:
-                self._tree.outlive_child()
-            self._reactor.done(self.token)
+    def _finish(self) -> None:
+        """Lets go of everything, once nothing more is to be told."""
+        state, calls = self._standing
+        if state is not State.FINISHED or calls or self._is_done:
+            return
+        self._protocol = None
+        if self._tree is not None:
+            self._tree.outlive_child()
+        self._reactor.done(self.token)
+        self._is_done = True
 
     # ---- the process --------------------------------------------------------------------------------------------------
 
@@ -316,6 +357,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self.immediate = False
+        self.resumed = None
         self._protocol = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:
@@ -364,15 +406,22 @@ class SubprocessTransport(asyncio.SubprocessTransport):
 
     def close(self) -> None:
         """Closes the pipes and kills the child if it still runs; its exit is reported all the same."""
+        try:
+            self._close()
+        except BaseException:  # a signal's handler raised: who called does not close it again
+            self._close()
+            raise
+
+    def _close(self) -> None:
         if self._closed:
             return
-        self._closed = True
         try:
             self._kill_if_running()
         finally:
             # After the signal: a child that ends when its input does would else be seen to end by itself.
             for pipe in self._pipes.values():
                 pipe.close()
+        self._closed = True
 
     def _kill_if_running(self) -> None:
         if self._returncode is not None or self.native.dead:
@@ -388,10 +437,3 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         # Only after the loop is closed or gone: the reactor holds what it still reports to.
         if not self._closed and not self.native.forked:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
-
-
-_CALLS = {
-    Call.CONNECTION_MADE: SubprocessTransport._call_made,  # noqa: SLF001
-    Call.PROCESS_EXITED: SubprocessTransport._call_exited,  # noqa: SLF001
-    Call.CONNECTION_LOST: SubprocessTransport._call_lost,  # noqa: SLF001
-}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import os
 from typing import TYPE_CHECKING, Any
 
+from aiospawn._binding.indivisible import exhaust, mark
 from aiospawn._binding.library import Event, Watch
 
 from .pipe import Pipe
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .pipe import Owner
 
 __all__ = ["WritePipe"]
@@ -52,20 +56,21 @@ class WritePipe(Pipe, asyncio.WriteTransport):
 
     def _maybe_pause(self) -> None:
         if len(self._buffer) > self._high_water and not self._protocol_paused:
-            self._protocol_paused = True
-            self._tell("pause_writing")
+            self._tell_flow("pause_writing", paused=True)
 
     def _maybe_resume(self) -> None:
         if self._protocol_paused and len(self._buffer) <= self._low_water:
-            self._protocol_paused = False
-            self._tell("resume_writing")
+            self._tell_flow("resume_writing", paused=False)
 
-    def _tell(self, what: str) -> None:
+    def _tell_flow(self, what: str, *, paused: bool) -> None:
         try:
-            getattr(self._protocol, what)()
+            self._tell(mark(self, "_protocol_paused", paused), what)
         except (SystemExit, KeyboardInterrupt):
             raise
-        except BaseException as exc:  # noqa: BLE001 - the loop's handler hears of it, the caller of write() does not
+        except BaseException as exc:
+            if self._protocol_paused is not paused:  # a signal's handler raised, and it was not told
+                raise
+            # The loop's handler hears of it, the caller of write() does not.
             self._owner.loop.call_exception_handler(
                 {
                     "message": f"protocol.{what}() failed",
@@ -81,32 +86,54 @@ class WritePipe(Pipe, asyncio.WriteTransport):
         """Writes what the pipe takes, keeps the rest. An error closes the pipe, and is `connection_lost`'s argument."""
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
-        view = memoryview(data).cast("B") if isinstance(data, memoryview) else data
-        if not len(view):
+        view = memoryview(data).cast("B") if isinstance(data, memoryview) else memoryview(data)
+        if not len(view) or self._closing:
             return
-        if self._closing:
-            return
-        if not self._buffer:
-            written = self._write_now(view)
-            if written is None or written == len(view):
-                return
-            self._buffer += memoryview(view)[written:]
-            self._watch(_WRITE)
-        else:
-            self._buffer += view
-        self._maybe_pause()
-
-    def _write_now(self, data: Any) -> int | None:
-        """How much the pipe took; None if it is lost."""
         try:
-            return os.write(self._owner.native.stream(self._owner.token, self._stream), data)
+            if self._buffer:
+                self._buffer.extend(view)
+            elif self._write_now(view) and self._buffer:
+                self._watch(_WRITE)
+            self._maybe_pause()
+        except BaseException:  # a signal's handler raised: what was taken is written all the same
+            if self._buffer and not self._ended:
+                self._watch(_WRITE)
+            raise
+
+    # What was written leaves what is to be written in one: else a signal's handler might raise between the two.
+
+    def _write_now(self, view: memoryview) -> bool:
+        """Keeps what the pipe does not take. False if it is lost."""
+        try:
+            written = map(os.write, (self._descriptor(),), (view,))
+            exhaust(map(self._buffer.extend, map(operator.getitem, (view,), map(slice, written, (None,)))))
         except (BlockingIOError, InterruptedError):
-            return 0
+            self._buffer.extend(view)
         except OSError as exc:
             self._end(exc)
-            return None
+            return False
+        return True
 
-    def on_event(self, kind: int, _value: int, _payload: bytes | None) -> None:
+    def _write_kept(self) -> bool:
+        """Writes what the pipe takes of what is kept. False if it is lost."""
+        buffer = self._buffer
+        try:
+            # A view that is alive forbids the buffer to shrink: this one is gone when its call has returned.
+            views: Iterable[Any] = map(memoryview, (buffer,))
+            part: Iterable[Any] = map(operator.getitem, views, (slice(_WRITE_SIZE),))
+            exhaust(map(buffer.__delitem__, map(slice, map(os.write, (self._descriptor(),), part))))
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as exc:
+            self._end(exc)
+            return False
+        return True
+
+    def _descriptor(self) -> int:
+        return self._owner.native.stream(self._owner.token, self._stream)
+
+    def on_event(self, _number: int, kind: int, _value: int, _payload: bytes | None) -> None:
+        """Resumable, as the process's."""
         if self._ended:
             return
         if kind == Event.WRITABLE:
@@ -115,12 +142,8 @@ class WritePipe(Pipe, asyncio.WriteTransport):
             self._end(BrokenPipeError() if self._buffer else None)
 
     def _flush(self) -> None:
-        if not self._buffer:
+        if self._buffer and not self._write_kept():
             return
-        written = self._write_now(memoryview(self._buffer)[:_WRITE_SIZE])
-        if written is None:
-            return
-        del self._buffer[:written]
         self._maybe_resume()
         if self._buffer or self._ended:  # who was told may have written, or closed the pipe
             return
@@ -135,9 +158,9 @@ class WritePipe(Pipe, asyncio.WriteTransport):
         except OSError as exc:
             self._end(exc)
 
-    def _end(self, exc: Exception | None) -> None:
+    def _tell_soon(self) -> None:
         self._buffer = bytearray()  # the one that is being written cannot be cleared
-        super()._end(exc)
+        super()._tell_soon()
 
     def writelines(self, list_of_data: Any) -> None:
         self.write(b"".join(list_of_data))
@@ -151,7 +174,14 @@ class WritePipe(Pipe, asyncio.WriteTransport):
 
     def close(self) -> None:
         """Closes the pipe once everything is written."""
-        if self._closing:
+        try:
+            self._close()
+        except BaseException:  # a signal's handler raised: who called does not close it again
+            self._close()
+            raise
+
+    def _close(self) -> None:
+        if self._ended:
             return
         self._closing = True
         if not self._buffer:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
+from .indivisible import in_one, mark
 from .library import USAGE, ffi, lib
 from .support import supported
 
@@ -68,8 +70,7 @@ class Native:
 
     def close(self) -> None:
         """Closes every descriptor; children live on. The memory goes with the object: another thread may be in a call."""
-        lib.aiospawn_reactor_close(self._reactor)
-        self.generation = CLOSED
+        in_one(functools.partial(lib.aiospawn_reactor_close, self._reactor), mark(self, "generation", CLOSED))
 
     @property
     def newest(self) -> int:
@@ -186,10 +187,10 @@ class Native:
         """May nobody who is left of a killed tree be signalled?"""
         return bool(lib.aiospawn_tree_refuses(self._reactor, token) == 1)
 
-    def take_pidfd(self, token: int) -> int | None:
-        """The pidfd of a reaped group leader, from now on the caller's to close."""
-        fd = lib.aiospawn_take_pidfd(self._reactor, token)
-        return fd if fd >= 0 else None
+    def take_pidfd(self, token: int, numbers: list[int]) -> None:
+        """Appends the pidfd of a reaped group leader, if there is one: from now on the caller's to close."""
+        # In one: no signal's handler raises between the call and the list.
+        numbers.extend(filter((-1).__lt__, map(lib.aiospawn_take_pidfd, (self._reactor,), (token,))))
 
     def peek(self, token: int) -> int | None:
         """From any thread: the exit status (negated signal) of a child that has exited, which is not reaped by this."""

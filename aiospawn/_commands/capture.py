@@ -13,12 +13,15 @@ import asyncio
 import contextlib
 import contextvars
 import enum
+import functools
+import operator
 import os
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiospawn import _errors
 from aiospawn._binding import library
+from aiospawn._binding.indivisible import exhaust, in_one, mark
 from aiospawn._binding.library import CHILD_READS, NO_PIPE, Event, Watch
 from aiospawn._termination.handles import CgroupHandle
 from aiospawn._termination.terminate import ended, note
@@ -61,11 +64,14 @@ class Capture:
     """One child, whoever launched it: what came of it so far, and how to stop it."""
 
     __slots__ = (
+        "_collected",
         "_emptied",
         "_exit",
         "_failure",
         "_has_more",
         "_input",
+        "_is_end_told",
+        "_is_let_go",
         "_observer",
         "_pipe_grace",
         "_pipes",
@@ -102,6 +108,7 @@ class Capture:
         self.loop = loop
         self.over: asyncio.Future[Ending] = loop.create_future()
         self.chunks: tuple[list[bytes], list[bytes], list[bytes]] = ([], [], [])  # by stream
+        self._collected = -1  # the number of the last event whose data is there
         self.pid = 0
         self.returncode: int | None = None
         self.usage: bytes | None = None
@@ -112,12 +119,14 @@ class Capture:
         self._written: asyncio.Future[None] | None = None  # for who feeds it
         self.output_queue = output_queue
         self._room = limit
-        self._pipes = 0  # that are open
+        self._pipes = 0  # that are open: bit n for stream n
         self._pipe_grace = pipe_grace
         self._observer = observer
         self._timers: list[asyncio.TimerHandle] = []
         self._exit: asyncio.Future[None] | None = None  # for whoever stops it
         self._emptied: asyncio.Future[None] | None = None  # done when no pipe is open, for whoever stops it
+        self._is_end_told = False  # to the observer
+        self._is_let_go = False  # to be released when it is reaped
         self._failure: Exception | None = None
         self._refusal: PermissionError | None = None
 
@@ -136,43 +145,69 @@ class Capture:
 
     # ---- what happens to it -------------------------------------------------------------------------------------------
 
-    def _received(self, stream: int, data: bytes) -> None:
-        if self._room is not None:
-            if len(data) > self._room:
-                data = data[: self._room]
-                self.interrupt(Ending.TOO_MUCH)
-            self._room -= len(data)
-        if self.output_queue is None:
-            self.chunks[stream].append(data)
-        else:
-            self.output_queue.put(self, stream, data)
+    # Resumable, each of these: interrupted anywhere it may be called again (`_indivisible`).
 
-    def _pipe_ended(self) -> None:
-        self._pipes -= 1
-        if self._pipes <= 0 and self._emptied is not None and not self._emptied.done():
+    def _received(self, number: int, stream: int, data: bytes) -> None:
+        """`number` is the event's."""
+        if number <= self._collected:
+            if self.output_queue is not None:
+                self.output_queue.came(self)
+            return
+        room = self._room
+        if room is not None:
+            if len(data) > room:
+                data = data[:room]
+                self.interrupt(Ending.TOO_MUCH)
+            room -= len(data)
+        taken = mark(self, "_room", room), mark(self, "_collected", number)
+        if self.output_queue is None:
+            in_one(*taken, functools.partial(self.chunks[stream].append, data))
+        else:
+            self.output_queue.put(self, stream, data, taken)
+
+    def _pipe_ended(self, stream: int) -> None:
+        self._pipes &= ~(1 << stream)
+        if not self._pipes and self._emptied is not None and not self._emptied.done():
             self._emptied.set_result(None)
         self._settle(Ending.COMPLETE)
 
     def _exited(self, returncode: int, usage: bytes | None) -> None:
-        self.elapsed = time.perf_counter() - self.began
+        if self.returncode is None:
+            self.elapsed = time.perf_counter() - self.began
         self.returncode = returncode
         self.usage = usage
+        try:
+            if self._observer is not None and not self._is_end_told:
+                told = mark(self, "_is_end_told", value=True)
+                self._observer.exited(returncode, None if usage is None else library.rusage(usage), told)
+        finally:  # it may leave the program
+            if self._observer is None or self._is_end_told:
+                self._end()
+
+    def _end(self) -> None:
         self._tell_exit()
-        if self._pipes > 0 and self._pipe_grace is not None:
+        if self._pipes and self._pipe_grace is not None:
             self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up))
         self._settle(Ending.COMPLETE)
-        if self._observer is not None:  # last, as it may leave the program; whoever waits goes on after this callback
-            self._observer.exited(returncode, None if usage is None else library.rusage(usage))
+        if self._is_let_go:
+            self._release()
 
     def _failed(self, error: Exception) -> None:
         self.returncode = 255
+        try:
+            if self._observer is not None and not self._is_end_told:
+                self._observer.failed(error, mark(self, "_is_end_told", value=True))
+        finally:
+            if self._observer is None or self._is_end_told:
+                self._end_in_failure(error)
+
+    def _end_in_failure(self, error: Exception) -> None:
         self._tell_exit()
         if self._exit is None and not self.over.done():  # else whoever stops or abandons it lets go of it
-            self._release()
             self._failure = error
             self.over.set_result(Ending.FAILED)
-        if self._observer is not None:
-            self._observer.failed(error)
+        if self._is_let_go or (self._exit is None and self.has_failed()):
+            self._release()
 
     def has_failed(self) -> bool:
         """Could it not be launched? Whoever waits has been told, or is told now."""
@@ -193,21 +228,26 @@ class Capture:
             self._exit.set_result(None)
 
     def _give_pipes_up(self) -> None:
-        if (
-            self.output_queue is not None and self.output_queue.is_paused
-        ):  # whoever takes the output keeps it, not who writes it
-            assert self._pipe_grace is not None
-            self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up))
-            return
-        self._pipes = 0
-        self._settle(Ending.CUT)
+        try:
+            if (
+                self.output_queue is not None and self.output_queue.is_paused
+            ):  # whoever takes the output keeps it, not the writer
+                assert self._pipe_grace is not None
+                self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up))
+                return
+            self._pipes = 0
+            self._settle(Ending.CUT)
+        except BaseException:  # a signal's handler raised
+            self.loop.call_soon(self._give_pipes_up)
+            raise
 
     def _settle(self, ending: Ending) -> None:
-        if self.returncode is None or self._pipes > 0 or self.over.done():
+        if self.returncode is None or self._pipes:
             return
-        if self._exit is None:  # else whoever stops it lets go of it
-            self._release()
-        self.over.set_result(ending)
+        if not self.over.done():
+            self.over.set_result(ending)
+        if self._exit is None and not self.over.cancelled() and self.over.result() in (Ending.COMPLETE, Ending.CUT):
+            self._release()  # else whoever stops it lets go of it
 
     # ---- input and output, while it runs ------------------------------------------------------------------------------
 
@@ -259,7 +299,7 @@ class Capture:
                 self._exit.set_result(None)
         try:
             await ended(self._tree, self._exit, grace)
-            if read_out and self._pipes > 0:
+            if read_out and self._pipes:
                 if self.output_queue is not None:
                     self.output_queue.let_in(_MOST_LEFT)
                 self._emptied = self.loop.create_future()
@@ -287,12 +327,9 @@ class Capture:
         self._release_at_exit()
 
     def _release_at_exit(self) -> None:
+        self._is_let_go = True
         if self.returncode is not None:
             self._release()
-            return
-        if self._exit is None:
-            self._exit = self.loop.create_future()
-        self._exit.add_done_callback(lambda _: self._release())
 
     def _release(self) -> None:
         """Lets go of what it holds. The second time nothing happens."""
@@ -312,7 +349,7 @@ class Capture:
 class NativeCapture(Capture):
     """On a reactor: the target of its child's events."""
 
-    __slots__ = ("_cgroup", "_number", "_reactor", "_request", "_token", "context", "immediate")
+    __slots__ = ("_cgroup", "_loss_noted", "_number", "_reactor", "_request", "context", "immediate", "token")
 
     def __init__(self, reactor: Reactor, request: Request, loop: asyncio.AbstractEventLoop, **keywords: Any) -> None:
         """Makes the child. Raises OSError; then nothing was made."""
@@ -322,37 +359,41 @@ class NativeCapture(Capture):
         self._reactor = reactor
         self._request = request
         self._number = -1  # of the last event
+        self._loss_noted = False
+        self._cgroup: CgroupHandle | None = None
+        self.token = 0
         pipes = request.program.plan.pipes
-        self._pipes = 3 - pipes.count(NO_PIPE)
-        try:
-            self._token, self.pid, _ = reactor.launch(request, self)
-        except OSError as exc:
-            if self._observer is not None:
-                self._observer.failed(exc)
-            raise
-        self._cgroup = None if request.options.cgroup is None else CgroupHandle(request.options.cgroup)
-        try:  # the observer may leave the program
+        for stream, kind in enumerate(pipes):
+            if kind != NO_PIPE:
+                self._pipes |= 1 << stream
+        try:  # the observer may leave the program, a signal's handler may raise anywhere
+            _, self.pid, _ = reactor.launch(request, self)
+            if request.options.cgroup is not None:
+                self._cgroup = CgroupHandle(request.options.cgroup)
             if self._observer is not None:
                 self._observer.spawned(self.pid)
             if pipes[0] == CHILD_READS and not self._has_more:
                 self._feed()
-        except BaseException:
-            self.abandon()
+        except BaseException as exc:
+            if self.token:
+                self.abandon()
+            elif self._observer is not None and isinstance(exc, OSError):
+                self._observer.failed(exc)
             raise
 
     def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
         """One event of the reactor, in the context of whoever launched the child if there is an observer."""
         if number <= self._number:
             return
-        self._number = number
         if kind == Event.DATA:
-            self._received(stream, payload)
+            self._received(number, stream, payload)
         elif kind == Event.EOF:
-            self._pipe_ended()
+            self._pipe_ended(stream)
         elif kind == Event.EXITED:
-            if extra & 2:
+            if extra & 2 and not self._loss_noted:
                 # In a callback of its own: the handlers of a log may do anything, and may ask for the context.
-                self.context.run(self.loop.call_soon, _logger.warning, _errors.STATUS_LOST, self.pid)
+                warn = functools.partial(self.loop.call_soon, _logger.warning, _errors.STATUS_LOST, self.pid)
+                in_one(mark(self, "_loss_noted", value=True), functools.partial(self.context.run, warn))
             self._exited(value, payload)
         elif kind == Event.WRITABLE:
             self._feed()
@@ -360,19 +401,24 @@ class NativeCapture(Capture):
             self._close_input()
         elif kind != Event.STARTED:
             died = kind == Event.DIED
-            self._failed(_errors.child_died(value) if died else self._request.failure(value, extra, payload))
+            error = _errors.child_died(value) if died else self._request.failure(value, extra, payload)
+            self._failed(error)
         elif self._observer is not None:
-            self._observer.executed()
+            self._observer.executed(mark(self, "_number", number))
+        self._number = number
 
     def _feed(self) -> None:
         """Writes what the pipe takes; the end of the input closes it."""
-        native = self._reactor.native
+        native, rest = self._reactor.native, self._input
         try:
-            with contextlib.suppress(BlockingIOError, InterruptedError):
-                if self._input:
-                    self._input = self._input[os.write(native.stream(self._token, 0), self._input[:_WRITE_SIZE]) :]
+            if rest:
+                with contextlib.suppress(BlockingIOError, InterruptedError):
+                    # In one: a signal's handler might raise behind the write, and it would be written again.
+                    written = map(os.write, (native.stream(self.token, 0),), (rest[:_WRITE_SIZE],))
+                    unwritten = map(operator.getitem, (rest,), map(slice, written, (None,)))
+                    exhaust(map(functools.partial(setattr, self, "_input"), unwritten))
             if self._input or self._has_more:
-                native.watch(self._token, 0, _WRITE if self._input else _IDLE)
+                native.watch(self.token, 0, _WRITE if self._input else _IDLE)
                 if not self._input:
                     self._tell_written()
                 return
@@ -381,11 +427,10 @@ class NativeCapture(Capture):
         self._close_input()
 
     def _close_input(self) -> None:
-        if self._input is not None:
-            self._input = None
-            self._reactor.native.shut(self._token, 0)
-            self._tell_written()
-            self._pipe_ended()
+        self._input = None
+        self._reactor.native.shut(self.token, 0)
+        self._tell_written()
+        self._pipe_ended(0)
 
     def pause_output(self) -> None:
         self._watch_output(_OFF)
@@ -396,15 +441,15 @@ class NativeCapture(Capture):
     def _watch_output(self, how: int) -> None:
         for stream in (1, 2):
             with contextlib.suppress(OSError):  # it has ended, or is no pipe
-                self._reactor.native.watch(self._token, stream, how)
+                self._reactor.native.watch(self.token, stream, how)
 
     def _forget(self) -> None:
         self._input = None
         self._cgroup = None
-        self._reactor.done(self._token)
+        self._reactor.done(self.token)
 
     @property
     def _tree(self) -> NativeTree:
         program, has_init = self._request.program, self._request.options.init is not None
         native, cgroup = self._reactor.native, self._cgroup
-        return native_tree(native, self._token, self.pid, leads_group=program.leads_group, has_init=has_init, cgroup=cgroup)
+        return native_tree(native, self.token, self.pid, leads_group=program.leads_group, has_init=has_init, cgroup=cgroup)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import subprocess  # noqa: TC003 - typing.get_type_hints(LaunchFailed) looks for it here
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from aiospawn._binding.indivisible import in_one
 from aiospawn._options.values import callback
 
 if TYPE_CHECKING:
@@ -120,14 +122,16 @@ class Observer:
         self._pid = pid
         self._tell(Spawned(self._launch, pid, time.monotonic(), self._args))
 
-    def executed(self) -> None:
-        self._tell(Executed(self._launch, self._pid, time.monotonic()))
+    # `told` is called with the callback, in one: for whoever is called again after an interruption.
 
-    def exited(self, returncode: int, rusage: resource.struct_rusage | None) -> None:
-        self._tell(Exited(self._launch, self._pid, time.monotonic(), returncode, rusage))
+    def executed(self, told: Callable[[], object] = bool) -> None:
+        self._tell(Executed(self._launch, self._pid, time.monotonic()), told)
 
-    def failed(self, error: Any) -> None:
-        self._tell(LaunchFailed(self._launch, self._pid, time.monotonic(), error))
+    def exited(self, returncode: int, rusage: resource.struct_rusage | None, told: Callable[[], object] = bool) -> None:
+        self._tell(Exited(self._launch, self._pid, time.monotonic(), returncode, rusage), told)
+
+    def failed(self, error: Any, told: Callable[[], object] = bool) -> None:
+        self._tell(LaunchFailed(self._launch, self._pid, time.monotonic(), error), told)
 
     def unhealthy(self, failures: int, error: Exception | None) -> None:
         self._tell(Unhealthy(self._launch, self._pid, time.monotonic(), failures, error))
@@ -135,9 +139,9 @@ class Observer:
     def restarting(self, result: str, restarts: int, delay: float) -> None:
         self._tell(Restarting(self._launch, self._pid, time.monotonic(), result, restarts, delay))
 
-    def _tell(self, event: ProcessEvent) -> None:
+    def _tell(self, event: ProcessEvent, told: Callable[[], object] = bool) -> None:
         try:
-            self._callback(event)
+            in_one(told, functools.partial(self._callback, event))
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:  # noqa: BLE001 - CancelledError too: the observed is not to suffer from its observer

@@ -32,7 +32,9 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
 
     async def launch(self, command: Command, streams: tuple[Any, Any, Any]) -> None:
         """Raises what the loop's own raises. Cancelled meanwhile it kills and reaps the child, and only then raises."""
-        self._pipes = streams.count(asyncio.subprocess.PIPE)
+        for number, stream in enumerate(streams):
+            if stream == asyncio.subprocess.PIPE:
+                self._pipes |= 1 << number
         keywords = understood(command.keywords, self.loop)
         leads = command.keywords.get("start_new_session") or command.keywords.get("process_group") == 0
         self._leads_group = bool(leads) or makes_group(command.keywords.get("preexec_fn"))
@@ -58,13 +60,13 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
             self._feed()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self._received(fd, bytes(data))
+        self._received(self._collected + 1, fd, bytes(data))
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's
         if fd == 0:
             self._input = None
             self._tell_written()
-        self._pipe_ended()
+        self._pipe_ended(fd)
 
     def process_exited(self) -> None:
         self._exited(self._transport.get_returncode(), None)

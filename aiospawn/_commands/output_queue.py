@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Protocol
+
+from aiospawn._binding.indivisible import in_one, mark
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable, Iterable
     from typing import TypeAlias
 
 __all__ = ["STREAMS", "OutputQueue", "Piece"]
@@ -48,13 +52,21 @@ class OutputQueue:
     def is_paused(self) -> bool:
         return self._paused is not None
 
-    def put(self, child: Child, stream: int, data: bytes) -> None:
+    def put(self, child: Child, stream: int, data: bytes, taken: Iterable[Callable[[], object]] = ()) -> None:
+        """`taken` is called with it, in one, and marks that it is here: interrupted behind that, `came` is to be called."""
         if self._dropping:
             return
+        piece: list[Callable[[], object]] = [
+            functools.partial(self._pieces.append, (stream, data)),
+            mark(self, "_size", self._size + len(data)),
+        ]
         if stream in self._kept:
-            child.chunks[stream].append(data)
-        self._pieces.append((stream, data))
-        self._size += len(data)
+            piece.append(functools.partial(child.chunks[stream].append, data))
+        in_one(*taken, *piece)
+        self.came(child)
+
+    def came(self, child: Child) -> None:
+        """Wakes the reader, and pauses the child where much waits."""
         if self._size > self._most and self._paused is None:
             self._paused = child
             child.pause_output()

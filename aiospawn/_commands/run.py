@@ -229,7 +229,7 @@ async def concluded(child: Capture, timeout: float | None, grace: float) -> Endi
             await child.stop(grace)
         child.noted(exc)
         raise
-    except GeneratorExit:
+    except BaseException:  # thrown away; or a signal's handler raised
         child.abandon()
         raise
     if ending is Ending.FAILED:

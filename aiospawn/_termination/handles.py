@@ -55,16 +55,18 @@ class CgroupHandle:
 class GroupHandle:
     """The pidfd of a group's leader that is gone: by it the group can still be signalled, and no other."""
 
-    __slots__ = ("_native", "_pidfd")
+    __slots__ = ("_native", "_pidfds")
 
-    def __init__(self, pidfd: int, native: Native) -> None:
-        self._pidfd = pidfd
+    def __init__(self, pidfds: list[int], native: Native) -> None:
+        """`pidfds` is the one pidfd, from now on this handle's to close."""
+        self._pidfds = pidfds
         self._native = native
 
     def signal(self, signum: int) -> None:
         if self._native.forked:
             raise ProcessLookupError
-        signal.pidfd_send_signal(self._pidfd, signum, None, _PROCESS_GROUP)
+        signal.pidfd_send_signal(self._pidfds[0], signum, None, _PROCESS_GROUP)
 
     def __del__(self) -> None:
-        os.close(self._pidfd)
+        while self._pidfds:
+            os.close(self._pidfds.pop())

@@ -127,23 +127,26 @@ def _exists(pid: int) -> bool:
 class NativeTree(Tree):
     """Of a child on a reactor, until it is released there; of its group and its cgroup as long as they may have members."""
 
-    __slots__ = ("_cgroup", "_group", "_native", "_token")
+    __slots__ = ("_cgroup", "_group", "_native", "_pidfds", "_token")
 
     def __init__(self, native: Native, token: int, pid: int, *, leads_group: bool, cgroup: CgroupHandle | None) -> None:
         super().__init__(pid, leads_group=leads_group)
         self._native = native
         self._token = token
         self._cgroup = cgroup
+        self._pidfds: list[int] = []  # the leader's, on its way into a handle
         self._group: GroupHandle | None = None  # once the child, its leader, is gone
 
     def outlive_child(self) -> None:
         """Before the child is released: keeps the pidfd of a reaped leader, and the cgroup, if somebody is left there."""
         if self._cgroup is not None and not self._cgroup.is_populated():
             self._cgroup = None
-        pidfd = self._native.take_pidfd(self._token) if self.leads_group else None
-        if pidfd is None:
+        if not self.leads_group or self._group is not None:
             return
-        group = GroupHandle(pidfd, self._native)
+        self._native.take_pidfd(self._token, self._pidfds)
+        if not self._pidfds:
+            return
+        group = GroupHandle(self._pidfds, self._native)
         with contextlib.suppress(OSError):  # the group is empty; or before Linux 6.9
             group.signal(0)
             self._group = group

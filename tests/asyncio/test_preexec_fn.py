@@ -501,7 +501,7 @@ for _ in range(300):
     try:
         try:
             signal.setitimer(signal.ITIMER_REAL, 1e-6 + chance.random() / 200)
-            child.token = reactor.launch(request, child).token
+            reactor.launch(request, child)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     except KeyboardInterrupt:

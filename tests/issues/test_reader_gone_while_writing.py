@@ -16,7 +16,7 @@ async def test_reader_gone_while_writing() -> None:
     process.stdin.write(b"kept")
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - it is killed
-    process.stdin.transport.on_event(Event.WRITABLE, 0, None)
+    process.stdin.transport.on_event(0, Event.WRITABLE, 0, None)
     with pytest.raises(BrokenPipeError):
         await process.stdin.wait_closed()
     await process.wait()

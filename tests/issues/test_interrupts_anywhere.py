@@ -1,0 +1,251 @@
+"""KeyboardInterrupt, or what any signal's handler raises, lost an event where it struck: `run` waited for ever.
+
+Here it strikes at every bytecode of the package: in what the loop calls, where all goes on as if nothing had been; and in
+what the caller's task calls, which ends by it and leaves nothing behind. `INTERRUPT_STEP=1` takes each bytecode, and hours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import os
+import random
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+import fresh
+import pytest
+from recorder import Recorder
+
+import aiospawn
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
+    from types import FrameType
+
+_PACKAGE = os.path.dirname(aiospawn.__file__)
+_STEP = int(os.environ.get("INTERRUPT_STEP", "37"))  # bytecodes between two strikes, where all of them would take too long
+_TOO_LONG_S = 20
+_INPUT = bytes(range(256)) * 1024  # four times what a pipe holds
+_TALKS = ["sh", "-c", "cat; echo word >&2; exit 3"]
+
+
+class _Strike:
+    """KeyboardInterrupt at the bytecode of that number, of those in the package that run in a task, or of the others."""
+
+    def __init__(self, position: int, *, in_task: bool, only: Callable[[FrameType], bool] = lambda _: True) -> None:
+        self.position = position
+        self.count = 0
+        self._in_task = in_task
+        self._only = only
+
+    def __enter__(self) -> Self:
+        self._before = sys.gettrace()
+        sys._getframe().f_trace_opcodes = True  # CPython 3.12 looks for that when tracing begins
+        sys.settrace(self._called)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self._before)
+
+    def _called(self, frame: FrameType, _event: str, _argument: Any) -> Any:
+        code = frame.f_code
+        if not code.co_filename.startswith(_PACKAGE) or code.co_name == "__del__":  # what that raises is raised to nobody
+            return None
+        if _runs_in_task(frame) != self._in_task or not self._only(frame):
+            return None
+        frame.f_trace_lines, frame.f_trace_opcodes = False, True
+        return self._traced
+
+    def _traced(self, frame: FrameType, event: str, _argument: Any) -> Any:
+        if event == "opcode":
+            self.count += 1
+            if self.count == self.position:  # which ends the tracing
+                raise KeyboardInterrupt(f"{frame.f_code.co_qualname}, line {frame.f_lineno}")
+        return self._traced
+
+
+def _runs_in_task(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _run_through(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any]) -> tuple[asyncio.Task[Any], int]:
+    """Runs it to its end, through interrupts. How many came?"""
+    task, count = loop.create_task(coroutine), 0
+    while not task.done():
+        try:
+            loop.run_until_complete(task)
+        except KeyboardInterrupt:
+            count += 1
+        except RuntimeError as error:
+            # uvloop stops once more after it was interrupted.
+            assert str(error) == "Event loop stopped before Future completed."  # noqa: PT017
+        except Exception:  # noqa: BLE001 - the task's own
+            assert task.done()
+    return task, count
+
+
+# ---- what is run ------------------------------------------------------------------------------------------------------
+
+
+async def _silent(**options: Any) -> None:
+    process = await aiospawn.create_subprocess_exec("true", **options)
+    assert await process.wait() == 0
+
+
+async def _communicate(**options: Any) -> None:
+    process = await aiospawn.create_subprocess_exec(*_TALKS, stdin=-1, stdout=-1, stderr=-1, **options)
+    assert await process.communicate(_INPUT) == (_INPUT, b"word\n")
+    assert process.returncode == 3
+
+
+async def _written() -> None:
+    """A writer that waits until its pipe takes more, and a reader that lets its pipe wait."""
+    process = await asyncio.create_subprocess_exec("cat", stdin=-1, stdout=-1, limit=1024)
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    async def write(stdin: asyncio.StreamWriter) -> None:
+        for _ in range(4):
+            stdin.write(_INPUT)
+            await stdin.drain()
+        stdin.close()
+        await stdin.wait_closed()
+
+    writing = asyncio.create_task(write(process.stdin))
+    got = b""
+    while part := await process.stdout.read(50_000):
+        got += part
+    await writing
+    assert got == 4 * _INPUT
+    assert await process.wait() == 0
+
+
+async def _run(**options: Any) -> None:
+    result = await aiospawn.run(_TALKS, input=_INPUT, capture_output=True, **options)
+    assert (result.stdout, result.stderr, result.returncode, result.complete) == (_INPUT, b"word\n", 3, True)
+
+
+async def _observed() -> None:
+    events: list[Any] = []
+    await _run(on_event=events.append)
+    assert [type(event).__name__ for event in events] == ["Spawned", "Executed", "Exited"]
+
+
+async def _limited() -> None:
+    with pytest.raises(aiospawn.OutputLimitExceeded) as raised:
+        await aiospawn.run(["sh", "-c", "echo 12345678; exec sleep 1000"], capture_output=True, max_output=5)
+    assert raised.value.output == b"12345"
+
+
+async def _lines() -> None:
+    assert [line async for line in aiospawn.lines(["printf", "a\\nb\\nc"])] == [b"a\n", b"b\n", b"c"]
+
+
+async def _protocol(**options: Any) -> None:
+    loop = asyncio.get_running_loop()
+    _, protocol = await loop.subprocess_exec(Recorder, *_TALKS, **options)
+    stdin, stdout = (protocol.transport.get_pipe_transport(stream) for stream in (0, 1))
+    stdout.pause_reading()
+    stdin.write(b"some")
+    stdin.write_eof()
+    await protocol.exited
+    stdout.resume_reading()
+    await protocol.lost
+    made, *others, lost = protocol.calls
+    told = [("pipe lost", 0), ("pipe lost", 1), ("pipe lost", 2), ("exited",)]
+    assert (made, lost) == (("made",), ("lost",))
+    assert [call for call in others if call[0] != "data"] != []
+    assert sorted(call for call in others if call[0] != "data") == sorted(told)
+    assert protocol.output == {1: b"some", 2: b"word\n"}
+    protocol.transport.close()
+
+
+async def _failed(**options: Any) -> None:
+    for launch in (aiospawn.create_subprocess_exec("/nonexistent", **options), aiospawn.run(["/nonexistent"], **options)):
+        with pytest.raises(FileNotFoundError):
+            await launch
+
+
+async def _stopped() -> None:
+    process = await aiospawn.create_subprocess_exec("sh", "-c", "echo up; sleep 1000", stdout=-1, start_new_session=True)
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"up\n"
+    assert await process.stop() == -signal.SIGTERM
+
+
+async def _preexec_silent() -> None:
+    await _silent(preexec_fn=int)
+
+
+async def _preexec_run() -> None:
+    await _run(preexec_fn=int)
+
+
+_LAUNCHES = (_silent, _communicate, _written, _run, _observed, _limited, _lines, _protocol, _failed, _stopped)
+_SCENARIOS = {scenario.__name__.strip("_"): scenario for scenario in (*_LAUNCHES, _preexec_silent, _preexec_run)}
+
+
+@pytest.fixture
+def loop(variant: str) -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop that the test runs itself. "plain": asyncio's own, on which the reactor comes and goes."""
+    if variant == "plain":
+        loop: asyncio.AbstractEventLoop = asyncio.SelectorEventLoop()
+    else:
+        loop = aiospawn.new_uvloop_event_loop() if variant == "uvloop" else aiospawn.new_event_loop()
+    yield loop
+    loop.close()
+
+
+def _strikes(
+    loop: asyncio.AbstractEventLoop, scenario: Callable[[], Awaitable[None]], step: int, *, in_task: bool
+) -> Iterator[tuple[asyncio.Task[None], int]]:
+    """Runs it with a strike at each `step`-th bytecode, until there are no more."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(_TOO_LONG_S):
+            await scenario()
+
+    _run_through(loop, bounded())  # what is done once
+    before = fresh.descriptors()
+    position, struck = random.Random(4).randrange(step) + 1, True
+    while struck:
+        with _Strike(position, in_task=in_task) as strike:
+            task, _ = _run_through(loop, bounded())
+        struck = strike.count >= position
+        yield task, position
+        while fresh.children():
+            loop.run_until_complete(asyncio.sleep(0.001))
+        loop.run_until_complete(asyncio.sleep(0))
+        if fresh.descriptors() != before:
+            gc.collect()
+        assert fresh.descriptors() == before, position
+        position += step
+
+
+def _check_callbacks(loop: asyncio.AbstractEventLoop, name: str, step: int) -> None:
+    for task, position in _strikes(loop, _SCENARIOS[name], step, in_task=False):
+        assert task.exception() is None, (position, task.exception())
+
+
+variants = pytest.mark.parametrize("variant", ["stdlib", "uvloop", "plain"])
+
+
+@pytest.mark.parametrize(("variant", "name", "step"), [("stdlib", "run", 53), ("uvloop", "communicate", 89)])
+def test_in_some_callbacks(loop: asyncio.AbstractEventLoop, name: str, step: int) -> None:
+    """Everything that is told is told once, as without the interrupt: output, exit, end."""
+    _check_callbacks(loop, name, step)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _SCENARIOS)
+@variants
+def test_in_a_callback(loop: asyncio.AbstractEventLoop, name: str) -> None:
+    """The same for each kind of launch."""
+    _check_callbacks(loop, name, _STEP)
