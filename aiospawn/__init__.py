@@ -10,9 +10,11 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from ._asyncio.event_loops import EventLoop, install, new_event_loop, new_uvloop_event_loop, uninstall
 from ._asyncio.process import Process, create_subprocess_exec, create_subprocess_shell
 from ._binding.support import Support, supported
+from ._commands.command_value import Command
 from ._commands.events import Executed, Exited, LaunchFailed, ProcessEvent, Restarting, Spawned, Unhealthy
 from ._commands.lines import lines
-from ._commands.pipeline import CompletedPipeline, pipeline
+from ._commands.pipeline import CompletedPipeline, Pipeline, pipeline
+from ._commands.pipeline_block import RunningPipeline
 from ._commands.process_group import ProcessGroup
 from ._commands.results import CompletedProcess, LineTooLong, OutputLimitExceeded
 from ._commands.run import run
@@ -32,6 +34,7 @@ __all__ = [
     "STDOUT",
     "AsyncPipe",
     "Capabilities",
+    "Command",
     "CommandOptions",
     "CompletedPipeline",
     "CompletedProcess",
@@ -50,10 +53,12 @@ __all__ = [
     "MapResult",
     "NativeHook",
     "OutputLimitExceeded",
+    "Pipeline",
     "Process",
     "ProcessEvent",
     "ProcessGroup",
     "Restarting",
+    "RunningPipeline",
     "Spawned",
     "StartLimitHit",
     "Supervised",

@@ -36,6 +36,9 @@ class Process(asyncio.subprocess.Process):
     `async with` stops and reaps the child when the block is left, however it is left.
     """
 
+    tag: Any = None
+    """Of the `Command` it was launched by; None of others."""
+
     _transport: Any
     _protocol: StreamProtocol
     _loop: asyncio.AbstractEventLoop

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiospawn._asyncio import launch
-from aiospawn._options.options import GROUPED, LeadingGroup, is_step, validated
+from aiospawn._options.names import UnknownOptionError, of_function, unexpected
+from aiospawn._options.options import DEFAULTS, GROUPED, LeadingGroup, is_step, validated
 
 if TYPE_CHECKING:
     from aiospawn._options.options import Options
 
-__all__ = ["Command", "command", "refuse_terminal", "repeatable", "understood"]
+__all__ = ["CheckedCommand", "arguments", "command", "refuse_terminal", "repeatable", "understood"]
 
 _NO_KEYWORDS: dict[str, Any] = {}
 _COLLECTIONS = frozenset({"pass_fds", "extra_groups"})  # that may be iterators
 
 
-class Command(NamedTuple):
+class CheckedCommand(NamedTuple):
     """What is launched, but for its standard streams."""
 
     shown: Any
@@ -30,26 +31,33 @@ class Command(NamedTuple):
     keywords: dict[str, Any]
 
 
-def command(args: Any, *, shell: bool, stdin: Any, keywords: dict[str, Any]) -> Command:
+def command(
+    args: Any, *, shell: bool, stdin: Any, keywords: dict[str, Any], function: Callable[..., Any] | None = None
+) -> CheckedCommand:
     """Checks a command.
 
     Without a word of the caller's about it, the child leads a process group of its own, so that its descendants can be
     stopped with it; not where its standard input is a terminal, from which only the foreground group may read.
 
-    Raises TypeError for a str or bytes without `shell` and for an unknown option, ValueError for an empty command, and what
-    `validated` raises.
+    `function` is whose keywords they are. Raises TypeError for a str or bytes without `shell` and for an unknown option,
+    ValueError for an empty command, and what `validated` raises.
     """
-    argv = _argv(args, shell=shell, executable=keywords.get("executable") if keywords else None)
+    argv = arguments(args, shell=shell, executable=keywords.get("executable") if keywords else None)
     leads = keywords.get("start_new_session") or keywords.get("pty") or keywords.get("process_group") is not None
     if not leads and not _reads_terminal(stdin):
         if not keywords:
             handed_over = launch.must_hand_over(_NO_KEYWORDS)
-            return Command(args, argv, None if handed_over else GROUPED, {"process_group": 0})
+            return CheckedCommand(args, argv, None if handed_over else GROUPED, {"process_group": 0})
         keywords = _leading(keywords)
     if not _COLLECTIONS.isdisjoint(keywords):
         keywords = repeatable(keywords)
-    options = None if launch.must_hand_over(keywords) else validated(keywords)
-    return Command(args, argv, options, keywords)
+    try:
+        options = None if launch.must_hand_over(keywords) else validated(keywords)
+    except UnknownOptionError as error:
+        if function is None:
+            raise
+        raise unexpected(function.__name__, error.name, (*of_function(function), *DEFAULTS._fields)) from None
+    return CheckedCommand(args, argv, options, keywords)
 
 
 def _leading(keywords: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +70,8 @@ def _leading(keywords: dict[str, Any]) -> dict[str, Any]:
     return {**keywords, "preexec_fn": LeadingGroup(preexec_fn)}
 
 
-def _argv(args: Any, *, shell: bool, executable: Any) -> list[Any]:
+def arguments(args: Any, *, shell: bool, executable: Any) -> list[Any]:
+    """What is executed. Raises as `command`."""
     given: list[Any]
     if isinstance(args, (str, bytes)):
         if not shell:

@@ -22,6 +22,7 @@ __all__ = [
     "BytesLines",
     "BytesPipeline",
     "BytesRun",
+    "CommandKeywords",
     "LinesKeywords",
     "MapKeywords",
     "OnEvent",
@@ -145,6 +146,20 @@ class MapKeywords(_EitherInput, _AsRun, CommandOptions, total=False):
     """`run`'s, but for `check`, `timeout` and `on_line`, which `map` has itself, and `on_output`."""
 
     tee: bool
+
+
+class CommandKeywords(CommandOptions, total=False):
+    """Of a `Command`: what can differ from one command to another."""
+
+    input: str | ReadableBuffer | AsyncIterable[str] | AsyncIterable[ReadableBuffer] | None
+    stdin: Stream
+    stdout: Stream
+    stderr: Stream
+    shell: bool
+    timeout: float | None
+    grace: float
+    pipe_grace: float | None
+    max_output: int | None
 
 
 class _Supervised(TypedDict, total=False):

@@ -15,6 +15,7 @@ from aiospawn._termination.terminate import is_thrown_away, joined
 
 from .capture import Ending
 from .command import command, refuse_terminal
+from .command_value import Command, own_options
 from .events import observer
 from .feeding import Feeding
 from .keywords import AnyLines, BytesLines, LinesKeywords, OnEvent, StreamName, TextLines
@@ -27,38 +28,39 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 
     from .capture import Capture
-    from .command import Command
+    from .command import CheckedCommand
     from .output_queue import Piece
     from .results import Text
 
 __all__ = ["lines"]
 
 _PIPE = asyncio.subprocess.PIPE
+_OF_COMMAND = frozenset({"input", "stdin", "stderr", "shell", "timeout", "grace"})
 
 
 @overload
 def lines(
-    args: Args, *, both: Literal[True], text: Literal[True], **keywords: Unpack[TextLines]
+    args: Args | Command, *, both: Literal[True], text: Literal[True], **keywords: Unpack[TextLines]
 ) -> AsyncGenerator[tuple[StreamName, str], None]: ...
 @overload
 def lines(
-    args: Args, *, both: Literal[True], encoding: str, errors: str | None = None, **keywords: Unpack[LinesKeywords]
+    args: Args | Command, *, both: Literal[True], encoding: str, errors: str | None = None, **keywords: Unpack[LinesKeywords]
 ) -> AsyncGenerator[tuple[StreamName, str], None]: ...
 @overload
 def lines(
-    args: Args, *, both: Literal[True], **keywords: Unpack[BytesLines]
+    args: Args | Command, *, both: Literal[True], **keywords: Unpack[BytesLines]
 ) -> AsyncGenerator[tuple[StreamName, bytes], None]: ...
 @overload
 def lines(
-    args: Args, *, both: Literal[False] = False, text: Literal[True], **keywords: Unpack[TextLines]
+    args: Args | Command, *, both: Literal[False] = False, text: Literal[True], **keywords: Unpack[TextLines]
 ) -> AsyncGenerator[str, None]: ...
 @overload
 def lines(
-    args: Args, *, both: Literal[False] = False, universal_newlines: Literal[True], **keywords: Unpack[TextLines]
+    args: Args | Command, *, both: Literal[False] = False, universal_newlines: Literal[True], **keywords: Unpack[TextLines]
 ) -> AsyncGenerator[str, None]: ...
 @overload
 def lines(
-    args: Args,
+    args: Args | Command,
     *,
     both: Literal[False] = False,
     encoding: str,
@@ -67,14 +69,16 @@ def lines(
 ) -> AsyncGenerator[str, None]: ...
 @overload
 def lines(
-    args: Args, *, both: Literal[False] = False, errors: str, **keywords: Unpack[LinesKeywords]
+    args: Args | Command, *, both: Literal[False] = False, errors: str, **keywords: Unpack[LinesKeywords]
 ) -> AsyncGenerator[str, None]: ...
 @overload
-def lines(args: Args, *, both: Literal[False] = False, **keywords: Unpack[BytesLines]) -> AsyncGenerator[bytes, None]: ...
-@overload
-def lines(args: Args, *, both: bool = False, **keywords: Unpack[AnyLines]) -> AsyncGenerator[Any, None]: ...
 def lines(
-    args: Args,
+    args: Args | Command, *, both: Literal[False] = False, **keywords: Unpack[BytesLines]
+) -> AsyncGenerator[bytes, None]: ...
+@overload
+def lines(args: Args | Command, *, both: bool = False, **keywords: Unpack[AnyLines]) -> AsyncGenerator[Any, None]: ...
+def lines(
+    args: Args | Command,
     *,
     both: bool = False,
     max_line: int | None = None,
@@ -114,6 +118,11 @@ def lines(
     Raises what `run` raises, with no other output in it, and LineTooLong. Only a bad argument raises here, the rest where
     the iteration begins.
     """
+    if isinstance(args, Command):
+        common = {name: value for name, value in locals().items() if name not in ("args", "options")}
+        own = own_options(args, "lines", _OF_COMMAND, "there are the lines of standard output, or of both")
+        again: AsyncGenerator[Any, None] = lines(args.args, **{**common, **options, **own})
+        return again
     mode = text_mode(text, universal_newlines, encoding, errors)
     if not isinstance(both, bool):
         raise TypeError(f"both must be a bool, got {both!r}")
@@ -126,7 +135,7 @@ def lines(
     seconds("timeout", timeout, optional=True)
     seconds("grace", grace)
     refuse_terminal(options)
-    checked = command(args, shell=shell, stdin=stdin, keywords=options)
+    checked = command(args, shell=shell, stdin=stdin, keywords=options, function=lines)
     watcher = observer(on_event, args, arguments=event_arguments)
     streams = (stdin, _PIPE, _PIPE if both else stderr)
     collecting = {"data": data, "observer": watcher, "has_more": source is not None}
@@ -172,7 +181,7 @@ class _Output:
 
     def __init__(
         self,
-        command: Command,
+        command: CheckedCommand,
         splitters: dict[int, LineSplitter],
         timeout: float | None,
         grace: float,

@@ -14,7 +14,7 @@ from .capture import Capture
 from .command import understood
 
 if TYPE_CHECKING:
-    from .command import Command
+    from .command import CheckedCommand
 
 __all__ = ["LoopCapture"]
 
@@ -30,7 +30,7 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
         self._leads_group = False
         self._is_full = False  # what the loop keeps of the input
 
-    async def launch(self, command: Command, streams: tuple[Any, Any, Any]) -> None:
+    async def launch(self, command: CheckedCommand, streams: tuple[Any, Any, Any]) -> None:
         """Raises what the loop's own raises. Cancelled meanwhile it kills and reaps the child, and only then raises."""
         for number, stream in enumerate(streams):
             if stream == asyncio.subprocess.PIPE:

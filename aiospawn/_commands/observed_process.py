@@ -13,13 +13,13 @@ from .command import understood
 if TYPE_CHECKING:
     from aiospawn._asyncio.process import Process
 
-    from .command import Command
+    from .command import CheckedCommand
     from .events import Observer
 
 __all__ = ["observed"]
 
 
-async def observed(watcher: Observer | None, command: Command, **keywords: Any) -> Process:
+async def observed(watcher: Observer | None, command: CheckedCommand, **keywords: Any) -> Process:
     """Launches it. The exit is the caller's to tell. Raises what `create_subprocess_exec` raises."""
     options = command.keywords
     if command.options is None:

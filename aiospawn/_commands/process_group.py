@@ -11,6 +11,7 @@ from aiospawn._options.values import seconds
 from aiospawn._termination.terminate import all_ended, is_thrown_away
 
 from .command import command, repeatable
+from .command_value import Command, own_options
 from .events import observer
 from .keywords import OnEvent, SuperviseKeywords
 from .observed_process import observed
@@ -63,7 +64,7 @@ class ProcessGroup:
 
     async def spawn(
         self,
-        program: StrOrBytesPath,
+        program: StrOrBytesPath | Command,
         *args: StrOrBytesPath,
         stdin: Stream = None,
         stdout: Stream = None,
@@ -73,13 +74,24 @@ class ProcessGroup:
     ) -> Process:
         """As `create_subprocess_exec`, and the child leads a process group of its own as with `run`.
 
+        A `Command` may have options of a launch, `shell` and the standard streams; the process has its tag.
         Pipes are the caller's to read: leaving the block waits for a child that waits for its reader. Raises RuntimeError
         outside of the block.
         """
         self._check_open()
-        checked = command([program, *args], shell=False, stdin=stdin, keywords={**self._options, **options})
+        tag, shell, given, own = None, False, [program, *args], {}
+        streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+        if isinstance(program, Command):
+            if args:
+                raise TypeError(f"spawn() takes a Command, or a program and its arguments, got {program!r} and {args!r}")
+            own = own_options(program, "spawn", (*streams, "shell"), "a process has none")
+            tag, given, shell = program.tag, program.args, own.pop("shell", False)
+            streams = {name: own.pop(name, stream) for name, stream in streams.items()}
+        keywords = {**self._options, **options, **own}
+        checked = command(given, shell=shell, stdin=streams["stdin"], keywords=keywords, function=self.spawn)
         watcher = observer(self._on_event, checked.argv, arguments=self._event_arguments)
-        process = await observed(watcher, checked, stdin=stdin, stdout=stdout, stderr=stderr, limit=limit)
+        process = await observed(watcher, checked, limit=limit, **streams)
+        process.tag = tag
         self._running[process] = asyncio.get_running_loop().create_task(self._followed(process, watcher))
         if not self._open:  # left meanwhile: this one is nobody's
             await process.end(self._grace)

@@ -20,8 +20,10 @@ class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
     """A `subprocess.CompletedProcess` that knows more of its child.
 
     `pid` was its process id, `elapsed` the seconds from before the launch until its exit was seen. `complete` is False where
-    its output was cut off, because somebody held a pipe for `pipe_grace` seconds after the exit.
+    its output was cut off, because somebody held a pipe for `pipe_grace` seconds after the exit. `tag` is its `Command`'s.
     """
+
+    tag: Any = None
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ from aiospawn._request.request import compiled, program
 from .capture import Ending, NativeCapture
 from .command import command as checked
 from .command import refuse_terminal
+from .command_value import Command
 from .events import observer
 from .feeding import Feeding, as_bytes
 from .keywords import AnyRun, BytesRun, OnEvent, OnOutput, RunKeywords, TextRun
@@ -29,7 +30,7 @@ from .sinks import sink_of
 
 if TYPE_CHECKING:
     from .capture import Capture
-    from .command import Command
+    from .command import CheckedCommand
     from .results import Text
     from .sinks import Sink
 
@@ -51,21 +52,23 @@ _FILE: Literal["file"] = "file"
 
 
 @overload
-async def run(args: Args, *, text: Literal[True], **keywords: Unpack[TextRun]) -> CompletedProcess[str]: ...
-@overload
-async def run(args: Args, *, universal_newlines: Literal[True], **keywords: Unpack[TextRun]) -> CompletedProcess[str]: ...
+async def run(args: Args | Command, *, text: Literal[True], **keywords: Unpack[TextRun]) -> CompletedProcess[str]: ...
 @overload
 async def run(
-    args: Args, *, encoding: str, errors: str | None = None, **keywords: Unpack[RunKeywords]
+    args: Args | Command, *, universal_newlines: Literal[True], **keywords: Unpack[TextRun]
 ) -> CompletedProcess[str]: ...
 @overload
-async def run(args: Args, *, errors: str, **keywords: Unpack[RunKeywords]) -> CompletedProcess[str]: ...
-@overload
-async def run(args: Args, **keywords: Unpack[BytesRun]) -> CompletedProcess[bytes]: ...
-@overload
-async def run(args: Args, **keywords: Unpack[AnyRun]) -> CompletedProcess[Any]: ...
 async def run(
-    args: Args,
+    args: Args | Command, *, encoding: str, errors: str | None = None, **keywords: Unpack[RunKeywords]
+) -> CompletedProcess[str]: ...
+@overload
+async def run(args: Args | Command, *, errors: str, **keywords: Unpack[RunKeywords]) -> CompletedProcess[str]: ...
+@overload
+async def run(args: Args | Command, **keywords: Unpack[BytesRun]) -> CompletedProcess[bytes]: ...
+@overload
+async def run(args: Args | Command, **keywords: Unpack[AnyRun]) -> CompletedProcess[Any]: ...
+async def run(
+    args: Args | Command,
     *,
     input: Any = None,
     stdin: Stream = None,
@@ -120,9 +123,16 @@ async def run(
     `on_event` is called with a Spawned, an Executed and an Exited, or a LaunchFailed. They name the command only if
     `event_arguments` is true.
 
+    The options of a `Command` go before these, and the result has its tag.
+
     Raises TypeError and ValueError for a bad argument, before anything is created; the OSError of what failed, with the
     failing step as `.step`; subprocess.TimeoutExpired, and subprocess.CalledProcessError with `check`, both with the output.
     """
+    if isinstance(args, Command):
+        common = {name: value for name, value in locals().items() if name not in ("args", "options")}
+        result: CompletedProcess[Any] = await run(args.args, **{**common, **options, **args.options})
+        result.tag = args.tag
+        return result
     mode = text_mode(text, universal_newlines, encoding, errors)
     data, stdin, source = fed(input, stdin, mode)
     check_capture(capture_output)
@@ -131,7 +141,7 @@ async def run(
     limit = number_of_bytes("max_output", max_output)
     check_times(timeout, grace, pipe_grace)
     refuse_terminal(options)
-    command = checked(args, shell=shell, stdin=stdin, keywords=options)
+    command = checked(args, shell=shell, stdin=stdin, keywords=options, function=run)
     watcher = observer(on_event, args, arguments=event_arguments)
     collecting = {"data": data, "pipe_grace": pipe_grace, "observer": watcher, "has_more": source is not None}
     if capture_output == _FILE:
@@ -200,7 +210,7 @@ def completed(
     )
 
 
-async def launched(command: Command, streams: tuple[Any, Any, Any], **collecting: Any) -> Capture:
+async def launched(command: CheckedCommand, streams: tuple[Any, Any, Any], **collecting: Any) -> Capture:
     """The child, launched; whether its program could be run is told later. Raises OSError, ValueError for a bad stream.
 
     `collecting` is for `Capture`.

@@ -23,7 +23,7 @@ from .restart import Backoff, Restart, Result, StartLimit, rules
 if TYPE_CHECKING:
     from aiospawn._asyncio.process import Process
 
-    from .command import Command
+    from .command import CheckedCommand
     from .events import Observer
     from .health_check import Health
     from .restart import Rules
@@ -78,7 +78,7 @@ class _End(NamedTuple):
 class Supervision(NamedTuple):
     """A command and the rules by which it is kept running. Made by `supervision`, run once."""
 
-    command: Command
+    command: CheckedCommand
     streams: dict[str, Any]
     rules: Rules
     backoff: Backoff
@@ -225,7 +225,7 @@ def supervision(
     callback("on_event", on_event)
     surroundings = {name: value for name, value in options.items() if name in _SURROUNDINGS}
     return Supervision(
-        command(args, shell=shell, stdin=stdin, keywords=options),
+        command(args, shell=shell, stdin=stdin, keywords=options, function=supervise),
         streams,
         rules(restart, success_exit_status, restart_prevent_exit_status, restart_force_exit_status),
         Backoff(restart_sec, restart_steps, restart_max_delay_sec, restart_jitter),

@@ -112,7 +112,7 @@ async def popen(
         raise ValueError("PIPE: a second pipe would have nobody at its end")
     streams["stdin" if mode == "w" else "stdout"] = _PIPE
     watcher = observer(on_event, command, arguments=event_arguments)
-    launch = checked(command, shell=True, stdin=streams["stdin"], keywords=options)
+    launch = checked(command, shell=True, stdin=streams["stdin"], keywords=options, function=popen)
     return AsyncPipe(await observed(watcher, launch, **streams), text, watcher)
 
 

@@ -52,6 +52,11 @@ class MapResult(NamedTuple):
     """How long it took, in seconds."""
 
     @property
+    def tag(self) -> Any:
+        """The tag of its `Command`; None of other commands."""
+        return getattr(self.command, "tag", None)
+
+    @property
     def ok(self) -> bool:
         """Whether it ended with return code 0."""
         return self.completed is not None and self.completed.returncode == 0
@@ -82,6 +87,11 @@ class MapLine(NamedTuple):
     stream: StreamName
     line: Any
     """With its newline, which the last one of a stream may lack: bytes, or str in text mode."""
+
+    @property
+    def tag(self) -> Any:
+        """The tag of its `Command`; None of other commands."""
+        return getattr(self.command, "tag", None)
 
 
 class MapProgress(NamedTuple):

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from aiospawn._commands.command import refuse_terminal, repeatable
+from aiospawn._commands.command_value import Command
 from aiospawn._commands.events import observer
 from aiospawn._commands.keywords import MapKeywords
 from aiospawn._commands.results import text_mode
@@ -32,13 +33,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Map", "MapLine", "MapProgress", "MapResult", "map"]
 
-Command: TypeAlias = "str | bytes | os.PathLike[str] | Sequence[str | bytes | os.PathLike[str] | os.PathLike[bytes]]"
+_Command: TypeAlias = (
+    "Command | str | bytes | os.PathLike[str] | Sequence[str | bytes | os.PathLike[str] | os.PathLike[bytes]]"
+)
 
 _OF_RUN = frozenset(inspect.signature(run).parameters)
 
 
 def map(  # noqa: A001 - what it does, awaited
-    commands: Iterable[Command] | AsyncIterable[Command],
+    commands: Iterable[_Command] | AsyncIterable[_Command],
     *,
     total: int | None = None,
     concurrency: int | None = None,
@@ -55,7 +58,8 @@ def map(  # noqa: A001 - what it does, awaited
     """Runs commands, at most `concurrency` at a time, and yields a `MapResult` for each, as soon as it is there.
 
     Args:
-        commands: Iterable or async iterable, of any length; it is read as commands are launched. Each is what `run` takes.
+        commands: Iterable or async iterable, of any length; it is read as commands are launched. Each is what `run` takes,
+            such as a `Command` with options of its own.
         total: How many commands there are, where the iterable has no length; only for `progress` and `halt`.
         concurrency: The default is the number of processors that this process may use.
         ordered: Results come in the order of the commands; otherwise as they end.
@@ -167,7 +171,7 @@ class Map:
 
 
 def _source(commands: Any) -> Iterator[Any] | AsyncIterator[Any]:
-    if isinstance(commands, (str, bytes)):
+    if isinstance(commands, (str, bytes, Command)):
         raise TypeError(f"commands must be an iterable of commands, not one command: {commands!r}")
     if isinstance(commands, AsyncIterable):
         return aiter(commands)

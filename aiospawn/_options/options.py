@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from .checks import CHECKS
+from .names import UnknownOptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -173,7 +174,7 @@ def validated(keywords: dict[str, Any]) -> Options:
     unknown = keywords.keys() - DEFAULTS._fields
     if unknown:
         name = next(name for name in keywords if name in unknown)
-        raise TypeError(f"Popen.__init__() got an unexpected keyword argument {name!r}")
+        raise UnknownOptionError(name)
     checked = {name: CHECKS[name](value) for name, value in keywords.items() if name in CHECKS}
     options = Options(**{**keywords, **checked})
     for contradicts in _CONTRADICTIONS:

@@ -112,6 +112,12 @@ async def lines_of_both_streams() -> None:
 
 
 @way
+async def pipeline_block() -> None:
+    async with aiospawn.pipeline(["echo", "x"], ["cat"], on_event=lambda _: None) as running:
+        await running.stdout.read()
+
+
+@way
 async def told() -> None:
     await aiospawn.run(["echo", "x"], on_line=lambda *_: None, timeout=1000)
 

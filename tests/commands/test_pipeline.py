@@ -142,7 +142,7 @@ async def test_events() -> None:
     [
         ((), {}, ValueError, r"pipeline\(\) needs a command"),
         ((["true"], []), {}, ValueError, r"args must name a program, got \[\]"),
-        ((["true"], "cat"), {}, TypeError, "args must be a list of arguments"),
+        ((["true"], "cat"), {}, TypeError, r"each command as a list of arguments, got 'cat'; a shell's command is Command"),
         ((["true"],), {"capture_output": "file"}, TypeError, "capture_output must be a bool, got 'file'"),
         ((["true"],), {"capture_output": True, "stdout": 1}, ValueError, "may not be used with capture_output"),
         ((["true"],), {"timeout": -1}, ValueError, "timeout must not be negative"),

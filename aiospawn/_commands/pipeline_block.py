@@ -1,0 +1,222 @@
+"""`async with pipeline(...)`: a pipeline whose ends are streams, while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Sequence  # noqa: TC003 - typing.get_type_hints(RunningPipeline) looks for it here
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from aiospawn._asyncio.process import Process  # noqa: TC001 - typing.get_type_hints(RunningPipeline) looks for it here
+from aiospawn._termination.terminate import all_ended, is_thrown_away
+
+from .observed_process import observed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .command import CheckedCommand
+    from .events import Observer
+
+__all__ = ["Block", "RunningPipeline", "failed_stage", "launch_all"]
+
+_PIPE = asyncio.subprocess.PIPE
+
+
+class Stage(Protocol):
+    """One command of a pipeline; its streams are what was asked for, a pipe to a neighbour is None."""
+
+    @property
+    def shown(self) -> Any: ...
+    @property
+    def tag(self) -> Any: ...
+    @property
+    def command(self) -> CheckedCommand: ...
+    @property
+    def streams(self) -> tuple[Any, Any, Any]: ...
+    @property
+    def watcher(self) -> Observer | None: ...
+
+
+_S = TypeVar("_S", bound=Stage)
+
+
+def failed_stage(returncodes: Sequence[int]) -> int | None:
+    """The last one that failed, as a shell's `pipefail` counts; but SIGPIPE before the last is no failure."""
+    last = len(returncodes) - 1
+    for at in range(last, -1, -1):
+        if returncodes[at] and (at == last or returncodes[at] != -signal.SIGPIPE):
+            return at
+    return None
+
+
+async def launch_all(stages: Sequence[_S], launch: Callable[[_S, tuple[Any, Any, Any]], Awaitable[None]]) -> None:
+    """Launches them in order. The parent's copies of a pipe's end are closed as soon as the child has it."""
+    ends: list[int] = []  # that are open here
+    source = stages[0].streams[0]
+    try:
+        for number, stage in enumerate(stages):
+            target = stage.streams[1]
+            is_last = number == len(stages) - 1
+            if not is_last:
+                following, target = os.pipe2(os.O_CLOEXEC)
+                ends += [following, target]
+            await launch(stage, (source, target, stage.streams[2]))
+            if not is_last:
+                _close(ends, target)
+                if number:
+                    _close(ends, source)
+                source = following
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+def _close(ends: list[int], end: int) -> None:
+    ends.remove(end)
+    os.close(end)
+
+
+class RunningPipeline:
+    """A pipeline in its block. `stdin` writes to the first command, `stdout` reads from the last.
+
+    Each is None where the pipeline was given another stream for it; `stderr=PIPE` gives each process its own `stderr` to be
+    read. Leaving the block closes `stdin`. Where `stdout` was read to its end it waits for all, and `check` raises
+    subprocess.CalledProcessError; otherwise, and by an exception, it stops all. Nothing is left behind.
+    """
+
+    def __init__(self, processes: Sequence[Process]) -> None:
+        self._processes = processes
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        """One for each command, in order."""
+        return tuple(self._processes)
+
+    @property
+    def stdin(self) -> asyncio.StreamWriter:
+        """Of the first command. Raises ValueError where that is not a pipe."""
+        return _given("stdin", self._processes[0].stdin)
+
+    @property
+    def stdout(self) -> asyncio.StreamReader:
+        """Of the last command. Raises ValueError where that is not a pipe."""
+        return _given("stdout", self._processes[-1].stdout)
+
+    @property
+    def returncode(self) -> int | None:
+        """That of the stage that failed (`CompletedPipeline.failed`), or 0; None while one runs."""
+        codes = [process.returncode for process in self._processes]
+        known = [code for code in codes if code is not None]
+        if len(known) < len(codes):
+            return None
+        at = failed_stage(known)
+        return 0 if at is None else known[at]
+
+    async def wait(self) -> int:
+        """Waits until all have ended. Returns the return code. Pipes are the caller's to read."""
+        for process in self._processes:
+            await process.wait()
+        returncode = self.returncode
+        assert returncode is not None
+        return returncode
+
+
+class Block:
+    """The block of a pipeline: launches it, and ends it."""
+
+    def __init__(self, grace: float, *, check: bool) -> None:
+        self._grace = grace
+        self._check = check
+        self._processes: list[Process] = []
+        self.running = RunningPipeline(self._processes)
+        self._following: list[asyncio.Task[None]] = []
+        self._stages: list[Stage] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def launch(self, stages: Sequence[Stage]) -> None:
+        """Raises what the launch of a command raises, when the others are stopped."""
+        self._loop = asyncio.get_running_loop()
+        self._stages = [*stages]
+        first, last = stages[0], stages[-1]
+
+        async def launch(stage: Stage, streams: tuple[Any, Any, Any]) -> None:
+            stdin, stdout, stderr = streams
+            process = await observed(
+                stage.watcher,
+                stage.command,
+                stdin=_PIPE if stage is first and stdin is None else stdin,
+                stdout=_PIPE if stage is last and stdout is None else stdout,
+                stderr=stderr,
+            )
+            self._processes.append(process)
+            if stage.watcher is not None:
+                self._following.append(asyncio.get_running_loop().create_task(_followed(process, stage.watcher)))
+
+        try:
+            await launch_all(stages, launch)
+        except BaseException as exc:
+            await self._end(exc)
+            raise
+
+    async def left(self, exc: BaseException | None) -> None:
+        """By this exception, or by none. Raises CalledProcessError where that is asked for."""
+        if exc is None and self._is_read():
+            try:
+                self._close_input()
+                await self.running.wait()
+            except BaseException as error:
+                await self._end(error)
+                raise
+            await self._reported()
+            self._check_returncodes()
+            return
+        await self._end(exc)
+
+    def _is_read(self) -> bool:
+        output = self._processes[-1].stdout
+        return output is None or output.at_eof()
+
+    def _close_input(self) -> None:
+        if self._processes and self._processes[0].stdin is not None:
+            self._processes[0].stdin.close()
+
+    async def _end(self, exc: BaseException | None) -> None:
+        if is_thrown_away(exc, self._loop):
+            for process in self._processes:
+                process.abandon()
+            return
+        self._close_input()
+        if self._processes:
+            self._processes[-1].close_output()
+        await all_ended([process.end(self._grace) for process in self._processes], exc)
+        await self._reported()
+
+    async def _reported(self) -> None:
+        """Observers have been told of all exits."""
+        for following in self._following:
+            await following
+
+    def _check_returncodes(self) -> None:
+        for process in self._processes:
+            process._transport.close()  # noqa: SLF001 - its pipes are at their end, its input may not be
+        at = failed_stage([process.returncode or 0 for process in self._processes])
+        if self._check and at is not None:
+            returncode = self._processes[at].returncode
+            assert returncode is not None
+            raise subprocess.CalledProcessError(returncode, self._stages[at].shown)
+
+
+async def _followed(process: Process, watcher: Observer) -> None:
+    watcher.exited(await process.wait(), process.rusage)
+
+
+_T = TypeVar("_T")
+
+
+def _given(name: str, stream: _T | None) -> _T:
+    if stream is None:
+        raise ValueError(f"{name} is no pipe of this program: the pipeline was given another {name}")
+    return stream
