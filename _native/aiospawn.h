@@ -78,7 +78,7 @@ enum aiospawn_step_kind {
   AIOSPAWN_STEP_SETUID,
   AIOSPAWN_STEP_CAPSET,          /* take the capabilities of mask value away */
   AIOSPAWN_STEP_AMBIENT,         /* raise the capabilities of mask value in the ambient set */
-  AIOSPAWN_STEP_NO_NEW_PRIVS,
+  AIOSPAWN_STEP_PRCTL,           /* value: operation of prctl(2), its argument in the high half */
   AIOSPAWN_STEP_LANDLOCK,        /* ruleset fd */
   AIOSPAWN_STEP_SECCOMP,         /* data: BPF program */
   AIOSPAWN_STEP_HOOK,            /* data: function and argument pointers */

@@ -22,8 +22,8 @@ from ._commands.supervise import StartLimitHit, Supervised, supervise
 from ._commands.system import AsyncPipe, popen, system
 from ._map.halt import Halt
 from ._map.map import Map, MapLine, MapProgress, MapResult, map  # noqa: A004 - only ever aiospawn.map
+from ._options.child_functions import NativeHook
 from ._options.keywords import Capabilities, CommandOptions, LaunchOptions
-from ._options.options import NativeHook
 from ._terminals.ansi import strip_ansi
 from ._terminals.expect import EndOfOutput, ExpectTimeout
 from ._terminals.session import TerminalSession

@@ -70,7 +70,7 @@ static step_function *const steps[AIOSPAWN_STEP_KINDS] = {
     [AIOSPAWN_STEP_SETUID] = step_setuid,
     [AIOSPAWN_STEP_CAPSET] = step_capset,
     [AIOSPAWN_STEP_AMBIENT] = step_ambient,
-    [AIOSPAWN_STEP_NO_NEW_PRIVS] = step_no_new_privs,
+    [AIOSPAWN_STEP_PRCTL] = step_prctl,
     [AIOSPAWN_STEP_LANDLOCK] = step_landlock,
     [AIOSPAWN_STEP_SECCOMP] = step_seccomp,
 };

@@ -10,7 +10,7 @@
 
 enum {
   /* <sys/prctl.h> would drag libc's prctl in */
-  SET_KEEPCAPS = 8, DROP_BOUNDING = 24, SET_NO_NEW_PRIVS = 38, AMBIENT = 47, AMBIENT_RAISE = 2,
+  SET_KEEPCAPS = 8, DROP_BOUNDING = 24, AMBIENT = 47, AMBIENT_RAISE = 2,
   SECCOMP_FILTER = 1,
   CAPABILITIES = 64,
   NO_SUCH_CAPABILITY = -22 /* EINVAL */
@@ -104,9 +104,10 @@ long step_ambient(struct step_context *context, const struct aiospawn_step *step
 
 /* ---- filters ------------------------------------------------------------------------------------------------------- */
 
-long step_no_new_privs(struct step_context *context, const struct aiospawn_step *step) {
-  (void)context, (void)step;
-  return sys5(SYS_prctl, SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+/* The low half is the operation, the high half its argument. What acts on the memory never runs in memory that is shared. */
+long step_prctl(struct step_context *context, const struct aiospawn_step *step) {
+  (void)context;
+  return sys5(SYS_prctl, step->value & 0xffffffff, step->value >> 32, 0, 0, 0);
 }
 
 long step_landlock(struct step_context *context, const struct aiospawn_step *step) {

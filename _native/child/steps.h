@@ -49,6 +49,6 @@ step_function step_chdir, step_fchdir, step_chroot, step_umask, step_setsid, ste
 step_function step_sigdefault, step_sigignore;
 /* step_privileges.c */
 step_function step_setgroups, step_setgid, step_setuid, step_bounding, step_keepcaps, step_capset, step_ambient,
-    step_no_new_privs, step_seccomp, step_landlock, step_unshare, step_setns;
+    step_prctl, step_seccomp, step_landlock, step_unshare, step_setns;
 
 #endif

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiospawn import _errors
 from aiospawn._binding import support as _support
-from aiospawn._options.options import only_native, refuse_text, validated
+from aiospawn._options.validation import only_native, refuse_text, validated
 from aiospawn._request import request as _request
 
 from .reactor import reactor_of

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiospawn._asyncio import launch
+from aiospawn._options.child_functions import LeadingGroup, is_step
 from aiospawn._options.names import UnknownOptionError, of_function, unexpected
-from aiospawn._options.options import DEFAULTS, GROUPED, LeadingGroup, is_step, validated
+from aiospawn._options.options import DEFAULTS, GROUPED
+from aiospawn._options.validation import validated
 
 if TYPE_CHECKING:
     from aiospawn._options.options import Options

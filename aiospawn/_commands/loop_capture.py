@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from aiospawn._options.options import makes_group
+from aiospawn._options.child_functions import makes_group
 from aiospawn._termination.terminate import unhurt
 from aiospawn._termination.tree import LoopTree
 

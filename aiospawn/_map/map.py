@@ -21,7 +21,7 @@ from aiospawn._commands.keywords import MapKeywords
 from aiospawn._commands.results import text_mode
 from aiospawn._commands.run import captured, check_capture, check_times, number_of_bytes, run, written
 from aiospawn._commands.sinks import sink_of
-from aiospawn._options.options import validated
+from aiospawn._options.validation import validated
 from aiospawn._options.values import callback
 
 from .crew import Crew, MapLine, MapProgress, MapResult

@@ -7,7 +7,7 @@ from typing import Any
 
 from .values import number
 
-__all__ = ["capabilities"]
+__all__ = ["capability_masks"]
 
 _NAMES = (  # <linux/capability.h>, by number
     "chown",
@@ -63,7 +63,7 @@ def _capability(value: Any) -> int:
     return number("a capability in capabilities", value, 0, 62)
 
 
-def capabilities(value: Any) -> dict[str, int] | None:
+def capability_masks(value: Any) -> dict[str, int] | None:
     """As masks. "all" is every bit."""
     if value is None:
         return None

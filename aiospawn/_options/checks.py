@@ -11,16 +11,29 @@ import signal
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from . import capabilities, descriptors, ids
-from .values import INT_MAX, flag, integer, number, own_path, pair, whole
+from .child_functions import NativeHook
+from .values import number, whole
 
-__all__ = ["CHECKS"]
+__all__ = [
+    "affinity",
+    "env",
+    "hook",
+    "init",
+    "pdeathsig",
+    "preexec_fn",
+    "pty",
+    "rlimits",
+    "seccomp",
+    "signals",
+    "via",
+    "windows_only",
+]
 
 _SIGNALS = 64
 _INFINITY = 2**64 - 1  # RLIM_INFINITY, which the resource module has as -1
 
 
-def _windows_only(name: str, unset: object) -> Callable[[Any], Any]:
+def windows_only(name: str, unset: object) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         if value != unset:
             raise ValueError(f"{name} is only supported on Windows platforms")
@@ -29,20 +42,20 @@ def _windows_only(name: str, unset: object) -> Callable[[Any], Any]:
     return check
 
 
-def _preexec_fn(value: Any) -> Any:
+def preexec_fn(value: Any) -> Any:
     if value is not None and not callable(value):
         raise TypeError(f"preexec_fn must be callable, not {type(value).__name__}")
     return value
 
 
-def _env(value: Any) -> Any:
+def env(value: Any) -> Any:
     """What it maps is looked at when it is compiled. Not in the text: an environment has secrets."""
     if value is not None and not hasattr(value, "items"):
         raise TypeError(f"env must be a mapping, not {type(value).__name__}")
     return value
 
 
-def _pty(value: Any) -> bool | tuple[int, int]:
+def pty(value: Any) -> bool | tuple[int, int]:
     if isinstance(value, bool):
         return value
     if isinstance(value, os.terminal_size):  # a tuple the other way round
@@ -59,7 +72,7 @@ def _signal(name: str, value: Any) -> int:
     return number(f"a signal in {name}", value, 1, _SIGNALS)
 
 
-def _signals(name: str, *, catchable: bool) -> Callable[[Any], int | None]:
+def signals(name: str, *, catchable: bool) -> Callable[[Any], int | None]:
     """As the kernel's mask: signal n is bit n - 1."""
 
     def check(value: Any) -> int | None:
@@ -75,14 +88,14 @@ def _signals(name: str, *, catchable: bool) -> Callable[[Any], int | None]:
     return check
 
 
-def _pdeathsig(value: Any) -> int | None:
+def pdeathsig(value: Any) -> int | None:
     return None if value is None else _signal("pdeathsig", value)
 
 
 # ---- limits and scheduling --------------------------------------------------------------------------------------------
 
 
-def _rlimits(value: Any) -> dict[int, tuple[int, int]] | None:
+def rlimits(value: Any) -> dict[int, tuple[int, int]] | None:
     if value is None:
         return None
     if not isinstance(value, Mapping):
@@ -102,7 +115,7 @@ def _limit(name: str, value: Any) -> int:
     return _INFINITY if whole(name, value) == -1 else number(name, value, 0, _INFINITY)
 
 
-def _affinity(value: Any) -> frozenset[int] | None:
+def affinity(value: Any) -> frozenset[int] | None:
     if value is None:
         return None
     if isinstance(value, (int, str, bytes)) or not isinstance(value, Collection):
@@ -116,7 +129,7 @@ def _affinity(value: Any) -> frozenset[int] | None:
 # ---- the rest ---------------------------------------------------------------------------------------------------------
 
 
-def _seccomp(value: Any) -> bytes | None:
+def seccomp(value: Any) -> bytes | None:
     if value is None:
         return None
     program = bytes(value) if isinstance(value, (bytes, bytearray, memoryview)) else None
@@ -127,13 +140,13 @@ def _seccomp(value: Any) -> bytes | None:
     return program
 
 
-def _via(value: Any) -> str | None:
+def via(value: Any) -> str | None:
     if value not in (None, "launcher"):
         raise ValueError(f'via must be None or "launcher", got {value!r}')
     return None if value is None else "launcher"
 
 
-def _init(value: Any) -> str | None:
+def init(value: Any) -> str | None:
     if value is None or value is False:
         return None
     if value is True:
@@ -143,49 +156,16 @@ def _init(value: Any) -> str | None:
     return value
 
 
-CHECKS: dict[str, Callable[[Any], Any]] = {
-    "executable": descriptors.path_or_descriptor("executable"),
-    "preexec_fn": _preexec_fn,
-    "env": _env,
-    "close_fds": bool,
-    "restore_signals": bool,
-    "start_new_session": bool,
-    "startupinfo": _windows_only("startupinfo", None),
-    "creationflags": _windows_only("creationflags", 0),
-    "pass_fds": descriptors.pass_fds,
-    "fds": descriptors.fds,
-    "open_fds": descriptors.open_fds,
-    "pipesize": integer("pipesize", 0, INT_MAX, unset=-1),
-    "pty": _pty,
-    "cwd": descriptors.path_or_descriptor("cwd"),
-    "chroot": own_path("chroot"),
-    "umask": integer("umask", 0, 0o7777, unset=-1, optional=False),
-    "process_group": integer("process_group", 0, INT_MAX, unset=-1),
-    "controlling_terminal": descriptors.optional("controlling_terminal"),
-    "foreground": descriptors.optional("foreground"),
-    "sigmask": _signals("sigmask", catchable=False),
-    "sigdefault": _signals("sigdefault", catchable=True),
-    "sigignore": _signals("sigignore", catchable=True),
-    "rlimits": _rlimits,
-    "nice": integer("nice", -40, 40),
-    "scheduler": pair("scheduler", "(policy, priority)", ((0, INT_MAX), (0, 99))),
-    "affinity": _affinity,
-    "ioprio": pair("ioprio", "(class, level)", ((0, 3), (0, 7))),
-    "oom_score_adj": integer("oom_score_adj", -1000, 1000),
-    "timer_slack_ns": integer("timer_slack_ns", 0, 2**63 - 1),
-    "pdeathsig": _pdeathsig,
-    "cgroup": descriptors.own_path_or_descriptor("cgroup"),
-    "setns": descriptors.setns,
-    "unshare": integer("unshare", 1, INT_MAX),
-    "uid_map": ids.id_map("uid_map"),
-    "gid_map": ids.id_map("gid_map"),
-    "user": ids.user,
-    "group": ids.group,
-    "extra_groups": ids.extra_groups,
-    "capabilities": capabilities.capabilities,
-    "no_new_privs": flag("no_new_privs"),
-    "landlock": descriptors.optional("landlock"),
-    "seccomp": _seccomp,
-    "via": _via,
-    "init": _init,
-}
+def hook(value: Any) -> NativeHook | None:
+    """Raises TypeError for another type or no pointer, ValueError for a number that is no address."""
+    if value is None:
+        return None
+    if not isinstance(value, NativeHook):
+        raise TypeError(f"hook must be a NativeHook, not {value!r}")
+    for name, lowest in (("function", 1), ("argument", 0)):
+        address = getattr(value, name)
+        if isinstance(address, int) and not lowest <= address < 2**64:
+            raise ValueError(f"hook: the {name}'s address must be between {lowest} and 2**64 - 1, got {address}")
+        if not isinstance(address, int) and type(address).__module__ != "_cffi_backend":
+            raise TypeError(f"hook: the {name} must be an address or a pointer of cffi's, not {address!r}")
+    return value

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from aiospawn._options.options import Options
 
-__all__ = ["Plan", "StepTuple", "closing", "planned"]
+__all__ = ["DEVNULL", "PIPE", "STDOUT", "Plan", "StepTuple", "closing", "planned"]
 
 StepTuple: TypeAlias = "tuple[int, int, int, bytes]"  # kind, descriptor, value, data
 

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from aiospawn import _errors
 from aiospawn._binding import environ, library, support
 from aiospawn._binding.library import NO_FD, Step
-from aiospawn._options.options import DEFAULTS, makes_group
+from aiospawn._options.child_functions import makes_group
+from aiospawn._options.options import DEFAULTS
 from aiospawn._options.values import encoded
 
-from . import descriptor_plan
-from . import steps as _steps
+from .descriptor_plan import DEVNULL, PIPE, STDOUT, planned
+from .steps import option_steps, runs_alone
+from .used_descriptors import closing_first, may_use_any, named_by_path, needed_descriptors, prelude
 
 if TYPE_CHECKING:
     import subprocess
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Program", "Request", "compiled", "program"]
 
 _LAUNCHERS = {EPROTO: "is of another version than this process's aiospawn"}
-_LONGEST_OPERAND = 200  # characters, in an error's text
 
 
 class Request:
@@ -55,18 +56,14 @@ class Request:
             return _errors.step_failed(errno, "execve", "", named)
         if kind == Step.CHDIR:
             return _errors.step_failed(errno, "chdir", "", cast("str | bytes", self.options.cwd))
-        name, operand = _steps.TOLD[kind]
+        if kind == Step.LAUNCHER:
+            return _errors.step_failed(errno, "launcher", _LAUNCHERS.get(errno, ""), None)
         if kind == Step.INIT:
-            told = ""
-        elif kind == Step.LAUNCHER:
-            told = _LAUNCHERS.get(errno, "")
-        elif kind == Step.INHERIT:
-            told = str(index)  # the stream
-        else:
-            told = operand(self._as_given(self.program.steps[index]))
-        if len(told) > _LONGEST_OPERAND:
-            told = told[:_LONGEST_OPERAND] + " ..."
-        return _errors.step_failed(errno, name, told, None)
+            return _errors.step_failed(errno, "init", "", None)
+        if kind == Step.INHERIT:
+            return _errors.step_failed(errno, "dup2", str(index), None)  # the stream
+        name, operand = named(self._as_given(self.program.steps[index]))
+        return _errors.step_failed(errno, name, operand, None)
 
     def _as_given(self, step: StepTuple) -> StepTuple:
         """With the descriptor's own number, where it was set aside."""
@@ -95,18 +92,16 @@ class Program(NamedTuple):
 
 
 def program(streams: tuple[Any, Any, Any], options: Options, *, collected: bool = False) -> Program:
-    """The program for these standard streams and options. Raises what `descriptor_plan.planned` raises.
+    """The program for these standard streams and options. Raises what `planned` of `descriptor_plan` raises.
 
     `collected`: nobody reads its pipes one by one, so the end of one may be reported before another's data.
     """
-    stdin, stdout, stderr = streams
-    inherits_twice = stdout is None and stderr == descriptor_plan.STDOUT  # its flag decides how it goes to the launcher
-    if stdin in _SYMBOLS and stdout in _SYMBOLS and stderr in _SYMBOLS and not inherits_twice and _says_all(options):
+    if _is_reusable(streams, options):
         return _known_program(streams, options if options.env is None else options._replace(env=None), collected)
     return _program(streams, options, collected)
 
 
-_SYMBOLS = (None, descriptor_plan.PIPE, descriptor_plan.STDOUT, descriptor_plan.DEVNULL)
+_SYMBOLS = (None, PIPE, STDOUT, DEVNULL)
 
 # Options that refer to what may be another thing the next time (a descriptor, this process), or cannot be compared.
 _REFERRING = (
@@ -117,8 +112,15 @@ _referring = operator.attrgetter(*_REFERRING)
 _NOTHING_REFERRED_TO = _referring(DEFAULTS)
 
 
-def _says_all(options: Options) -> bool:
-    """Is the program the same for whoever gives these options?"""
+def _is_reusable(streams: tuple[Any, Any, Any], options: Options) -> bool:
+    """Is the program the same for every launch with these streams and options?
+
+    Not where it refers to a descriptor of this process, which may be another one the next time. Standard error into a
+    standard output that is inherited is such a reference.
+    """
+    stdin, stdout, stderr = streams
+    if stdin not in _SYMBOLS or stdout not in _SYMBOLS or stderr not in _SYMBOLS or (stdout is None and stderr == STDOUT):
+        return False
     if options is DEFAULTS:
         return True
     return (
@@ -135,15 +137,15 @@ def _known_program(streams: tuple[Any, Any, Any], options: Options, collected: b
 
 
 def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Program:
-    needed = _steps.needed_descriptors(options)
-    plan = descriptor_plan.planned(streams, options, needed)
-    steps = [*_steps.closing_first(options, plan), *plan.steps, *_steps.option_steps(options, plan)]
-    alone = _steps.runs_alone(steps)
+    needed = needed_descriptors(options)
+    plan = planned(streams, options, needed)
+    steps = [*closing_first(options, plan), *plan.steps, *option_steps(options, plan)]
+    alone = runs_alone(steps)
     via_launcher = (alone and options.hook is None and not options.forks) or options.via == "launcher"
     via_launcher = via_launcher or options.init is not None
     before: list[StepTuple] = []
     if via_launcher:
-        before, first = _steps.prelude(options, plan)
+        before, first = prelude(options, plan)
         steps = [*before, *first, *steps]
     packed, data = _packed(steps)
     inherited = [stream for stream in range(3) if stream not in plan.kept]
@@ -174,9 +176,9 @@ def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -
 
 def _may_share_table(options: Options, plan: Plan, inherited: list[int]) -> bool:
     """Does the child need no descriptor of the parent's but the streams that it inherits?"""
-    if not options.close_fds or _steps.may_use_any(options):
+    if not options.close_fds or may_use_any(options):
         return False
-    if _steps.needed_descriptors(options) or _steps.named_by_path(options):
+    if needed_descriptors(options) or named_by_path(options):
         return False
     return all(fd < 0 or fd in inherited for fd in plan.sources)
 

@@ -9,20 +9,18 @@ its parent has closed; those that steps read are closed behind the last of them.
 from __future__ import annotations
 
 import os
-import posixpath
-import re
 import struct
 import sys
-from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from aiospawn._binding import library
-from aiospawn._binding.library import END_REQUEST, END_STATUS, Step
-from aiospawn._options import descriptors
-from aiospawn._options.options import DEFAULTS, SETPGRP, SETSID
+from aiospawn._binding.library import Step
+from aiospawn._options.child_functions import SETPGRP, SETSID
+from aiospawn._options.options import DEFAULTS
 from aiospawn._options.values import encoded
 
 from .descriptor_plan import closing
+from .used_descriptors import may_use_any, read_by_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,21 +29,21 @@ if TYPE_CHECKING:
 
     from .descriptor_plan import Plan, StepTuple
 
-__all__ = [
-    "TOLD",
-    "closing_first",
-    "may_use_any",
-    "named_by_path",
-    "needed_descriptors",
-    "option_steps",
-    "prelude",
-    "runs_alone",
-]
+__all__ = ["PRCTL_NAMES", "option_steps", "runs_alone"]
 
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
 _PYTHON_IGNORES = 1 << (_SIGPIPE - 1) | 1 << (_SIGXFSZ - 1)  # what restore_signals puts back
 
-# Steps that would act on the parent through shared memory (design.md): they run in the launcher.
+# Options that are one prctl(2) with the argument 1: its operation (<linux/prctl.h>). Errors name the option.
+_PRCTLS = {
+    "no_new_privs": 38,  # PR_SET_NO_NEW_PRIVS, Linux 3.5
+    "mdwe": 65,  # PR_SET_MDWE, Linux 6.3: 1 is PR_MDWE_REFUSE_EXEC_GAIN
+    "thp_disable": 41,  # PR_SET_THP_DISABLE, Linux 3.15
+}
+PRCTL_NAMES = {operation: name for name, operation in _PRCTLS.items()}
+
+# Steps that would act on the parent through shared memory (design.md): they run in the launcher. So do these of prctl(2).
+_PRCTLS_ON_MEMORY = frozenset({_PRCTLS["mdwe"], _PRCTLS["thp_disable"]})
 _ALONE = frozenset(
     {
         Step.CGROUP,
@@ -66,48 +64,9 @@ _ALONE = frozenset(
 
 def runs_alone(steps: list[StepTuple]) -> bool:
     """Is there a step that must not run in memory shared with the parent?"""
-    return not _ALONE.isdisjoint([step[0] for step in steps])
-
-
-def needed_descriptors(options: Options) -> tuple[int, ...]:
-    """The descriptors that steps other than the plan's refer to."""
-    single = (
-        options.cwd,
-        options.cgroup,
-        options.controlling_terminal,
-        options.foreground,
-        options.landlock,
-        options.executable,
+    return any(
+        kind in _ALONE or (kind == Step.PRCTL and value & 0xFFFFFFFF in _PRCTLS_ON_MEMORY) for kind, _, value, _ in steps
     )
-    return tuple(fd for fd in (*single, *(options.setns or ())) if isinstance(fd, int))
-
-
-_NAMES_A_DESCRIPTOR = re.compile(rb"/{1,2}(?:proc/(?:thread-)?self|dev)/fd/(\d{1,9})(?:/|$)")
-
-
-def named_by_path(options: Options) -> set[int]:
-    """The descriptors that paths of steps name, as `/proc/self/fd/7` does: of the child, when it takes the step."""
-    places = (options.cwd, options.chroot, options.cgroup)
-    paths = [path for path, *_ in (options.open_fds or {}).values()]
-    paths += [os.fsencode(place) for place in places if not isinstance(place, (int, NoneType))]
-    found = (_NAMES_A_DESCRIPTOR.match(posixpath.normpath(path.rstrip(b"\0"))) for path in paths if b"/fd/" in path)
-    return {int(match[1]) for match in found if match}
-
-
-def _read(options: Options, plan: Plan) -> set[int]:
-    """The descriptors that steps need, and not only the program."""
-    return {*plan.sources, *needed_descriptors(options), *named_by_path(options)}
-
-
-def closing_first(options: Options, plan: Plan) -> list[StepTuple]:
-    """The steps that come before all others. A hook or a preexec_fn may use any descriptor: all are closed behind it."""
-    closes = (options.close_fds or options.pass_fds) and not may_use_any(options)
-    return [*closing(_read(options, plan))] if closes else []
-
-
-def may_use_any(options: Options) -> bool:
-    """Does the program's own code run among the steps?"""
-    return options.hook is not None or options.forks
 
 
 def option_steps(options: Options, plan: Plan) -> list[StepTuple]:
@@ -123,14 +82,6 @@ def option_steps(options: Options, plan: Plan) -> list[StepTuple]:
 def _is_given(value: Any, default: Any) -> bool:
     """Unlike the default; what is of another type is not asked to compare itself: a path object may be the user's own."""
     return type(value) is not type(default) or value != default
-
-
-def prelude(options: Options, plan: Plan) -> tuple[list[StepTuple], list[StepTuple]]:
-    """For the way to the launcher: what must survive its execve, and how it puts the flags back."""
-    used = _read(options, plan)
-    through = {fd for fd in used if fd < 0 or (descriptors.is_open(fd) and not os.get_inheritable(fd))}
-    opened = [(int(Step.CLOEXEC), fd, 0, b"") for fd in (-1 - END_STATUS, -1 - END_REQUEST, *through)]
-    return [*closing_first(options, plan), *opened], [(int(Step.CLOEXEC), fd, 1, b"") for fd in through]
 
 
 # ---- one builder an option --------------------------------------------------------------------------------------------
@@ -155,6 +106,12 @@ def _on_descriptor(kind: int) -> Callable[[Any, Options, Plan], Iterator[StepTup
         yield kind, plan.operand(value), 0, b""
 
     return build
+
+
+def _prctl(name: str) -> tuple[str, Callable[[Any, Options, Plan], Iterator[StepTuple]]]:
+    """The row of an option that is one prctl(2)."""
+    step = (int(Step.PRCTL), 0, _PRCTLS[name] | 1 << 32, b"")
+    return name, lambda _value, _options, _plan: iter((step,))
 
 
 def _session(value: Any, options: Options, _plan: Plan) -> Iterator[StepTuple]:
@@ -274,16 +231,15 @@ def _close(value: bool, options: Options, plan: Plan) -> Iterator[StepTuple]:
     if may_use_any(options):
         yield from closing(kept)
     else:
-        yield from ((Step.CLOSE, fd, fd, b"") for fd in sorted(_read(options, plan) - kept) if fd >= 3)
+        yield from ((Step.CLOSE, fd, fd, b"") for fd in sorted(read_by_steps(options, plan) - kept) if fd >= 3)
 
 
 def _seccomp(value: bytes, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
     yield Step.SECCOMP, 0, 0, value
 
 
-_ALWAYS = frozenset(
-    {"start_new_session", "restore_signals", "close_fds", "preexec_fn", "pdeathsig"}
-)  # they look at other options, too
+# They look at other options, too.
+_ALWAYS = frozenset({"start_new_session", "restore_signals", "close_fds", "preexec_fn", "pdeathsig"})
 
 _TABLE: tuple[tuple[str, Callable[[Any, Options, Plan], Iterator[StepTuple]]], ...] = (
     ("cgroup", _cgroup),
@@ -310,95 +266,11 @@ _TABLE: tuple[tuple[str, Callable[[Any, Options, Plan], Iterator[StepTuple]]], .
     ("capabilities", _capabilities),
     ("preexec_fn", _preexec_fn),
     ("pdeathsig", _pdeathsig),
-    ("no_new_privs", _plain(Step.NO_NEW_PRIVS)),
+    _prctl("no_new_privs"),
+    _prctl("mdwe"),
+    _prctl("thp_disable"),
     ("landlock", _on_descriptor(Step.LANDLOCK)),
     ("hook", _hook),
     ("close_fds", _close),
     ("seccomp", _seccomp),
 )
-
-
-# ---- how an error names a step ----------------------------------------------------------------------------------------
-
-
-def _value(step: StepTuple) -> str:
-    return str(step[2])
-
-
-def _two(step: StepTuple) -> str:
-    return f"{step[1]}, {step[2]}"
-
-
-def _fd(step: StepTuple) -> str:
-    return str(step[1])
-
-
-def _path(step: StepTuple) -> str:
-    return os.fsdecode(step[3].rstrip(b"\0"))
-
-
-def _nothing(_step: StepTuple) -> str:
-    return ""
-
-
-def _halves(step: StepTuple) -> str:
-    return f"{step[2] & 0xFFFFFFFF}, {step[2] >> 32}"
-
-
-def _limits(step: StepTuple) -> str:
-    soft, hard = struct.unpack("=QQ", step[3])
-    return f"{step[2]}, soft {soft}, hard {hard}"
-
-
-def _mask(step: StepTuple) -> str:
-    return f"{step[2] & (2**64 - 1):#x}"
-
-
-def _cpus(step: StepTuple) -> str:
-    mask = int.from_bytes(step[3], sys.byteorder)
-    return ", ".join(str(cpu) for cpu in range(mask.bit_length()) if mask >> cpu & 1)
-
-
-TOLD: dict[int, tuple[str, Callable[[StepTuple], str]]] = {
-    Step.SAVE: ("dup", _fd),
-    Step.DUP: ("dup2", _two),
-    Step.DUP_SAVED: ("dup2", _two),
-    Step.CLOEXEC: ("fcntl", _two),
-    Step.OPEN: ("open", _path),
-    Step.CLOSE: ("close_range", _two),
-    Step.CHROOT: ("chroot", _path),
-    Step.FCHDIR: ("fchdir", _fd),
-    Step.UMASK: ("umask", lambda step: f"{step[2]:#o}"),
-    Step.SETSID: ("setsid", _nothing),
-    Step.SETPGID: ("setpgid", _value),
-    Step.TIOCSCTTY: ("controlling_terminal", _fd),
-    Step.TCSETPGRP: ("tcsetpgrp", _fd),
-    Step.SIGDEFAULT: ("sigaction", _mask),
-    Step.SIGIGNORE: ("sigaction", _mask),
-    Step.RLIMIT: ("rlimit", _limits),
-    Step.NICE: ("nice", _value),
-    Step.SCHEDULER: ("sched_setscheduler", _halves),
-    Step.AFFINITY: ("sched_setaffinity", _cpus),
-    Step.IOPRIO: ("ioprio_set", lambda step: f"{step[2] >> 13}, {step[2] & 0x1FFF}"),
-    Step.OOM_SCORE_ADJ: ("oom_score_adj", _value),
-    Step.TIMER_SLACK: ("timer_slack", _value),
-    Step.PREEXEC_FN: ("preexec_fn", _nothing),
-    Step.PDEATHSIG: ("pdeathsig", lambda step: str(step[2] & 0xFFFFFFFF)),
-    Step.CGROUP: ("cgroup", lambda step: _path(step).removesuffix("/cgroup.procs") or _fd(step)),
-    Step.SETNS: ("setns", _fd),
-    Step.UNSHARE: ("unshare", _mask),
-    Step.BOUNDING: ("capbset_drop", _mask),
-    Step.KEEPCAPS: ("keepcaps", _nothing),
-    Step.SETGROUPS: ("setgroups", lambda step: str([*struct.unpack(f"={step[2]}I", step[3])])),
-    Step.SETGID: ("setresgid", _value),
-    Step.SETUID: ("setresuid", _value),
-    Step.CAPSET: ("capset", _mask),
-    Step.AMBIENT: ("cap_ambient", _mask),
-    Step.NO_NEW_PRIVS: ("no_new_privs", _nothing),
-    Step.LANDLOCK: ("landlock_restrict_self", _fd),
-    Step.SECCOMP: ("seccomp", lambda step: f"{len(step[3]) // 8} instructions"),
-    Step.HOOK: ("hook", lambda step: "{:#x}, {:#x}".format(*struct.unpack("=QQ", step[3]))),
-    Step.LAUNCHER: ("launcher", _nothing),
-    Step.INIT: ("init", _nothing),
-    Step.INHERIT: ("dup2", _nothing),
-}

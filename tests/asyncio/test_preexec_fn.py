@@ -459,7 +459,7 @@ async def test_interrupted_before_it_is_adopted() -> None:
 
 def _native_and_request(function: Callable[[], object]) -> tuple[Native, Any]:
     from aiospawn._asyncio.reactor import reactor_of
-    from aiospawn._options.options import validated
+    from aiospawn._options.validation import validated
     from aiospawn._request import request as _request
 
     options = validated({"preexec_fn": function})
@@ -472,7 +472,7 @@ import asyncio, contextvars, random, signal, sys
 import aiospawn, fresh
 from aiospawn._binding import library
 from aiospawn._request import request
-from aiospawn._options.options import validated
+from aiospawn._options.validation import validated
 from aiospawn._asyncio.reactor import reactor_of
 
 chance = random.Random(3)

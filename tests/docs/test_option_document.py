@@ -10,9 +10,10 @@ from every_option import ROWS
 from paths import ROOT
 from place import Place
 
-from aiospawn._options.options import Options, validated
-from aiospawn._request import request
-from aiospawn._request import steps as _steps
+from aiospawn._binding.library import Step
+from aiospawn._options.options import Options
+from aiospawn._options.validation import validated
+from aiospawn._request import request, step_errors, steps
 
 pytestmark = pytest.mark.once
 
@@ -46,16 +47,16 @@ def test_every_option_has_a_row() -> None:
 
 def test_order() -> None:
     """The rows stand in the order in which the child takes the options."""
-    taken = [*dict.fromkeys(name for name, _ in _steps._TABLE)]
+    taken = [*dict.fromkeys(name for name, _ in steps._TABLE)]
     assert [name for name in DESCRIBED if name in taken] == taken
 
 
 def test_steps() -> None:
     """The table has all names that `.step` may have, and no other."""
     assert set().union(*(row.steps for row in DESCRIBED.values())) == {
-        "execve",
-        "chdir",
-        *(name for name, _ in _steps.TOLD.values()),
+        *step_errors.OTHER_NAMES,
+        *(name for name, _ in step_errors._NAMED.values()),
+        *steps.PRCTL_NAMES.values(),
     }
 
 
@@ -69,6 +70,6 @@ def test_way_and_steps(row: every_option.Row, tmp_path: pathlib.Path) -> None:
     described = [DESCRIBED[name] for name in row.options if name != "stdin"]
     assert program.via_launcher == any(each.way == "launcher" for each in described)
     always = DESCRIBED["close_fds"].steps | DESCRIBED["restore_signals"].steps
-    named = {_steps.TOLD[kind][0] if kind in _steps.TOLD else "chdir" for kind, *_ in program.steps[program.prelude :]}
+    named = {"chdir" if step[0] == Step.CHDIR else step_errors.named(step)[0] for step in program.steps[program.prelude :]}
     on_the_way = DESCRIBED["via"].steps if program.via_launcher else set()
     assert named <= set().union(always, on_the_way, *(each.steps for each in described))

@@ -14,7 +14,7 @@ from typing import Any
 from aiospawn._binding import library
 from aiospawn._binding.library import Event, Step
 from aiospawn._binding.native import Native
-from aiospawn._options import options as _options
+from aiospawn._options.validation import validated as validated_options
 from aiospawn._request import descriptor_plan, request
 
 __all__ = ["Draft", "flip"]
@@ -27,7 +27,7 @@ class Draft:
     """A good request, to be damaged: its header and steps by name, and all of it as bytes."""
 
     def __init__(self, *arguments: str, streams: tuple[Any, Any, Any] = (None, None, None), **options: Any) -> None:
-        validated = _options.validated(options)
+        validated = validated_options(options)
         program = request.program(streams, validated)
         self.bytes = bytearray(request.compiled(arguments or ("true",), program, validated).data)
 

@@ -26,7 +26,8 @@ from aiospawn._request.request import Request
 __all__ = ["FAILURES", "PREPARATIONS", "Failure", "expected", "filtered", "raised"]
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_PR_SET_SECUREBITS, _PR_SET_SECCOMP, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 28, 22, 4, 38
+_PR_SET_SECUREBITS, _PR_SET_SECCOMP, _PR_SET_DUMPABLE = 28, 22, 4
+_PR_SET_NO_NEW_PRIVS, _PR_SET_MDWE = 38, 65
 _NUMBERS = {
     "x86_64": {"sigaction": 13, "umask": 95, "setsid": 112, "capset": 126, "prctl": 157, "dup3": 292, "execveat": 322},
     "aarch64": {"sigaction": 134, "umask": 166, "setsid": 157, "capset": 91, "prctl": 167, "dup3": 24, "execveat": 281},
@@ -133,6 +134,7 @@ def refused(place: Place) -> None:
         refusing(sigaction, errno.EPERM, signal.SIGURG),
         refusing(prctl, errno.EPERM, 29),
         refusing(prctl, errno.EPERM, 1),
+        refusing(prctl, errno.EPERM, _PR_SET_MDWE),
     ):
         filtered(program)
     filtered(refusing(prctl, errno.EPERM, _PR_SET_NO_NEW_PRIVS))
@@ -324,6 +326,7 @@ failure(
 failure("SIGIGNORE", errno.EPERM, "sigaction", "0x400000", sigignore={signal.SIGURG}, when="refused")
 failure("TIMER_SLACK", errno.EPERM, "timer_slack", "5", timer_slack_ns=5, when="refused")
 failure("PDEATHSIG", errno.EPERM, "pdeathsig", "15", pdeathsig=signal.SIGTERM, when="refused")
-failure("NO_NEW_PRIVS", errno.EPERM, "no_new_privs", no_new_privs=True, when="refused")
+failure("PRCTL", errno.EPERM, "no_new_privs", no_new_privs=True, when="refused")
+failure("PRCTL", errno.EPERM, "mdwe", mdwe=True, when="refused")
 failure("LAUNCHER", errno.EPERM, "launcher", oom_score_adj=500, when="launcherless")
 failure("INHERIT", errno.EPERM, "dup2", "2", when="shared")

@@ -1,5 +1,6 @@
 """Every option with a value, a command, and what the command prints of itself: for tests, and for programs of `fresh`."""
 
+import errno
 import os
 import resource
 import signal
@@ -349,6 +350,15 @@ row(
     needs="setuid",
 )
 row("no_new_privs", STATUS, status("NoNewPrivs"), "1", no_new_privs=True)
+row("thp_disable", STATUS, status("THP_enabled"), "0", thp_disable=True)
+row(
+    "mdwe",
+    (*CHECK, "import mmap\ntry: mmap.mmap(-1, 1, prot=mmap.PROT_WRITE | mmap.PROT_EXEC)\nexcept OSError as exc: print(exc)"),
+    words,
+    f"[Errno {errno.EACCES}] {os.strerror(errno.EACCES)}",
+    mdwe=True,
+    needs="mdwe",
+)
 row(
     "landlock",
     lambda place: ("sh", "-c", f"cat {place.file}; echo; echo text >{place.directory}/refused || echo refused"),

@@ -227,7 +227,11 @@ _CAPABILITIES = {"setgid": 6, "setuid": 7, "setpcap": 8, "sys_chroot": 18, "sys_
 ALL_CAPABILITIES = tuple(_CAPABILITIES)
 
 
-def lacks(*capabilities: str) -> list[str]:
-    """Which of these this process does not have."""
+def lacks(*needs: str) -> list[str]:
+    """Which of these capabilities this process does not have, and "mdwe" where the kernel does not know it (Linux 6.3)."""
     held = int(status("CapEff")(pathlib.Path("/proc/self/status").read_text()), 16)
-    return [name for name in capabilities if name and not held >> _CAPABILITIES[name] & 1]
+    missing = [name for name in needs if name in _CAPABILITIES and not held >> _CAPABILITIES[name] & 1]
+    get_mdwe = 66
+    if "mdwe" in needs and ctypes.CDLL(None).prctl(get_mdwe, 0, 0, 0, 0) < 0:
+        missing.append("mdwe")
+    return missing

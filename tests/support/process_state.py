@@ -18,6 +18,7 @@ _PRCTLS = {
     "securebits": 27,
     "timer slack": 30,
     "thp disable": 42,
+    "mdwe": 66,
     "no_new_privs": 39,
     "seccomp": 21,
 }

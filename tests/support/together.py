@@ -50,6 +50,7 @@ def together(place: Place) -> dict[str, Any]:
         "extra_groups": [1002, 1003],
         "capabilities": {"drop": ["net_raw"], "ambient": ["kill"]},
         "no_new_privs": True,
+        "thp_disable": True,
         "landlock": place.ruleset,
         "seccomp": refusing(UNAME, 13),
     }

@@ -38,7 +38,7 @@ async def beyond(file: socket.socket, hook: aiospawn.NativeHook) -> None:
         scheduler=(os.SCHED_BATCH, 0), affinity={0, 1}, ioprio=(2, 7), oom_score_adj=500, timer_slack_ns=1000,
         pdeathsig=signal.SIGKILL, cgroup=Path("/sys/fs/cgroup/x"), setns=[3, file], unshare=0x10000000,
         uid_map=[(0, 1000, 1)], gid_map=((0, 1000, 1),), capabilities={"drop": "all", "ambient": ["net_bind_service", 7]},
-        no_new_privs=True, landlock=file, seccomp=bytearray(8), hook=hook, via="launcher",
+        no_new_privs=True, mdwe=True, thp_disable=True, landlock=file, seccomp=bytearray(8), hook=hook, via="launcher",
     )  # fmt: skip
     await aiospawn.create_subprocess_exec("sh", pty=True)
     await aiospawn.create_subprocess_shell("sh", pty=(24, 80), capabilities={"drop": {"kill"}})

@@ -21,8 +21,7 @@ from paths import ROOT
 import aiospawn
 from aiospawn._asyncio import launch
 from aiospawn._options import keywords
-from aiospawn._options.checks import CHECKS
-from aiospawn._options.options import Options
+from aiospawn._options.options import CHECKS, Options
 
 _FUNCTIONS = {name: getattr(aiospawn, name) for name in aiospawn.__all__ if inspect.isfunction(getattr(aiospawn, name))}
 _FUNCTIONS |= {"ProcessGroup": aiospawn.ProcessGroup.__init__, "spawn": aiospawn.ProcessGroup.spawn}
