@@ -62,7 +62,7 @@ class Request:
             return _errors.step_failed(errno, "init", "", None)
         if kind == Step.INHERIT:
             return _errors.step_failed(errno, "dup2", str(index), None)  # the stream
-        name, operand = named(self._as_given(self.program.steps[index]))
+        name, operand = name_and_operand(self._as_given(self.program.steps[index]))
         return _errors.step_failed(errno, name, operand, None)
 
     def _as_given(self, step: StepTuple) -> StepTuple:

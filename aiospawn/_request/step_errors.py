@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from .descriptor_plan import StepTuple
 
-__all__ = ["OTHER_NAMES", "named"]
+__all__ = ["OTHER_NAMES", "name_and_operand"]
 
 _LONGEST_OPERAND = 200  # characters
 
 OTHER_NAMES = ("execve", "chdir", "launcher", "init", "dup2")  # failures that are no step of a request, or have a file name
 
 
-def named(step: StepTuple) -> tuple[str, str]:
+def name_and_operand(step: StepTuple) -> tuple[str, str]:
     """The name of a step, and its operand for the error's text, which is cut off behind 200 characters."""
     kind, _, value, _ = step
     if kind == Step.PRCTL:

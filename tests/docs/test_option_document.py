@@ -70,6 +70,9 @@ def test_way_and_steps(row: every_option.Row, tmp_path: pathlib.Path) -> None:
     described = [DESCRIBED[name] for name in row.options if name != "stdin"]
     assert program.via_launcher == any(each.way == "launcher" for each in described)
     always = DESCRIBED["close_fds"].steps | DESCRIBED["restore_signals"].steps
-    named = {"chdir" if step[0] == Step.CHDIR else step_errors.named(step)[0] for step in program.steps[program.prelude :]}
+    named = {
+        "chdir" if step[0] == Step.CHDIR else step_errors.name_and_operand(step)[0]
+        for step in program.steps[program.prelude :]
+    }
     on_the_way = DESCRIBED["via"].steps if program.via_launcher else set()
     assert named <= set().union(always, on_the_way, *(each.steps for each in described))
