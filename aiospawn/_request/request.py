@@ -18,6 +18,7 @@ from aiospawn._options.options import DEFAULTS
 from aiospawn._options.values import encoded
 
 from .descriptor_plan import DEVNULL, PIPE, STDOUT, planned
+from .step_errors import name_and_operand
 from .steps import option_steps, runs_alone
 from .used_descriptors import closing_first, may_use_any, named_by_path, needed_descriptors, prelude
 
@@ -56,14 +57,18 @@ class Request:
             return _errors.step_failed(errno, "execve", "", named)
         if kind == Step.CHDIR:
             return _errors.step_failed(errno, "chdir", "", cast("str | bytes", self.options.cwd))
-        if kind == Step.LAUNCHER:
-            return _errors.step_failed(errno, "launcher", _LAUNCHERS.get(errno, ""), None)
-        if kind == Step.INIT:
-            return _errors.step_failed(errno, "init", "", None)
-        if kind == Step.INHERIT:
-            return _errors.step_failed(errno, "dup2", str(index), None)  # the stream
-        name, operand = name_and_operand(self._as_given(self.program.steps[index]))
+        name, operand = self._named(errno, kind, index)
         return _errors.step_failed(errno, name, operand, None)
+
+    def _named(self, errno: int, kind: int, index: int) -> tuple[str, str]:
+        """The name of what failed, and its operand for the error's text."""
+        if kind == Step.LAUNCHER:
+            return "launcher", _LAUNCHERS.get(errno, "")
+        if kind == Step.INIT:
+            return "init", ""
+        if kind == Step.INHERIT:
+            return "dup2", str(index)  # the stream
+        return name_and_operand(self._as_given(self.program.steps[index]))
 
     def _as_given(self, step: StepTuple) -> StepTuple:
         """With the descriptor's own number, where it was set aside."""
