@@ -7,8 +7,8 @@
 #include "orphans.h"
 #include "reactor.h"
 #include "stack_pool.h"
-#include "watched_fd.h"
 #include "state_lock.h"
+#include "watched_fd.h"
 
 uint32_t aiospawn_generation;
 

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "orphans.h"
 #include "monotonic.h"
+#include "orphans.h"
 #include "state_lock.h"
 
 enum { PATIENCE_NS = 1000000000 }; /* with children on their way, when a loop is closed */

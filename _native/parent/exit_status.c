@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 
 #include "aiospawn.h"
-#include "features.h"
 #include "child/sys.h"
+#include "features.h"
 
 /* <linux/pidfd.h> as of Linux 6.15, younger than the headers this builds with. */
 struct pidfd_info_v0 {

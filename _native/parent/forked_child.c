@@ -11,11 +11,11 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "child/child.h"
+#include "child/sys.h"
 #include "launch_setup.h"
 #include "reactor.h"
 #include "state_lock.h"
-#include "child/child.h"
-#include "child/sys.h"
 
 enum { EXIT_NOT_ADOPTED = 127 };
 

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "aiospawn.h"
+#include "child/sys.h"
 #include "descriptor.h"
 #include "launcher/init.h"
 #include "state_lock.h"
-#include "child/sys.h"
 
 _Static_assert(sizeof(struct rusage) <= sizeof((struct init_report *)0)->usage, "as init has it");
 

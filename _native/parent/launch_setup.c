@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "features.h"
-#include "state_lock.h"
 #include "pipes.h"
+#include "state_lock.h"
 
 int launch_begin(struct child *child, const struct layout *layout, const unsigned char *request) {
   unsigned char *memory;

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "aiospawn.h"
-#include "state_lock.h"
 #include "child/sys.h"
+#include "state_lock.h"
 
 struct orphan {
   struct orphan *next;

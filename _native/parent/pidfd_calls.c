@@ -4,12 +4,12 @@
 #include <sys/wait.h>
 
 #include "aiospawn.h"
+#include "child/sys.h"
+#include "exit_status.h"
 #include "features.h"
 #include "init_client.h"
 #include "reactor.h"
 #include "state_lock.h"
-#include "exit_status.h"
-#include "child/sys.h"
 
 static int use_number(long result) {
   return result == -ENOSYS && (features_found() & AIOSPAWN_UNDER_VALGRIND); /* valgrind 3.19 does not know the call */

@@ -23,9 +23,9 @@
 
 #include "aiospawn.h"
 #include "child/clone.h"
+#include "child/sys.h"
 #include "exit_status.h"
 #include "features.h"
-#include "child/sys.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 

@@ -6,9 +6,9 @@
 
 #include "atfork.h"
 #include "descriptor.h"
-#include "state_lock.h"
 #include "orphans.h"
 #include "reactor.h"
+#include "state_lock.h"
 
 static struct reactor_memory *spare_memory; /* of reactors that were closed; guarded by the state lock */
 

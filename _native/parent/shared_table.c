@@ -36,37 +36,54 @@ static int take_segment(int lowest_new, int program, const int32_t *descriptors,
   return fd_block_fill(segment, descriptors, inherited) ? segment : FD_BLOCK_NONE;
 }
 
-/* close_range was tried by a child that reported through shared memory (probe.c): where it is
- * there, this parent sees what the child writes. Not so under valgrind, whose clone is a fork. */
+/* What goes onto the segment, by its numbers: the child's ends, and the inherited streams that are duplicated. */
+struct contents {
+  int32_t descriptors[FD_BLOCK_WIDTH]; /* -1: none */
+  unsigned inherited;              /* by bit: the streams among them that are this process's own */
+  int awaited;                     /* a stream is taken over as it is: the launch waits until the child has it */
+};
+
+/* 0: a stream is not for the child, so that it has to get a copy of the table. */
+static int collect_contents(const struct child *child, unsigned inherits, struct contents *contents) {
+  memcpy(contents->descriptors, child->ends, sizeof contents->descriptors);
+  contents->inherited = 0;
+  contents->awaited = 0;
+  for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) {
+    if (!(inherits >> stream & 1)) continue;
+    enum inheritance how = inheritance_of(stream);
+    if (how == NOT_INHERITED) return 0;
+    contents->descriptors[stream] = how == DUPLICATED ? stream : -1;
+    contents->inherited |= (unsigned)(how == DUPLICATED) << stream;
+    contents->awaited |= how == AS_IT_IS;
+  }
+  return 1;
+}
+
+/* close_range was tried by a child that reported through shared memory (probe.c): where it is there, this parent sees what the
+ * child writes. Not so under valgrind, whose clone is a fork. */
+static int may_share(const struct child *child, const struct aiospawn_request *head) {
+  if (!(head->flags & AIOSPAWN_MAY_SHARE_TABLE) || child->private_memory) return 0;
+  if (child->ends[AIOSPAWN_END_STATUS] < FD_BLOCK_THRESHOLD || !child->stack->launch.has_close_range) return 0;
+  return head->top < AIOSPAWN_STREAMS; /* else a step could overwrite the segment's numbers */
+}
+
 void shared_table_enter(struct child *child, const struct aiospawn_request *head) {
-  int32_t descriptors[FD_BLOCK_WIDTH];
+  struct contents contents;
   struct launch *launch = &child->stack->launch;
   int lowest_new = child->ends[AIOSPAWN_END_STATUS];
-  if (!(head->flags & AIOSPAWN_MAY_SHARE_TABLE) || child->private_memory) return;
-  if (lowest_new < FD_BLOCK_THRESHOLD || !launch->has_close_range) return;
-  if (head->top >= AIOSPAWN_STREAMS) return; /* a step could overwrite the segment's numbers */
-  memcpy(descriptors, child->ends, sizeof descriptors);
-  unsigned inherits = 0;
-  int awaited = 0;
-  for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) {
-    if (!(head->inherits >> stream & 1)) continue;
-    enum inheritance how = inheritance_of(stream);
-    if (how == NOT_INHERITED) return;
-    descriptors[stream] = how == DUPLICATED ? stream : -1;
-    inherits |= (unsigned)(how == DUPLICATED) << stream;
-    awaited |= how == AS_IT_IS;
-  }
-  if (awaited && lowest_new < FD_BLOCK_AWAITED_THRESHOLD) return;
-  int segment = take_segment(lowest_new, launch->program, descriptors, inherits);
+  if (!may_share(child, head) || !collect_contents(child, head->inherits, &contents)) return;
+  if (contents.awaited && lowest_new < FD_BLOCK_AWAITED_THRESHOLD) return;
+  int segment = take_segment(lowest_new, launch->program, contents.descriptors, contents.inherited);
   if (segment == FD_BLOCK_NONE) return;
   fd_block_lend(segment, launch);
   child->segment = (int16_t)segment;
   child_close_ends(child);
   launch->segment = fd_block_number(segment);
   fd_block_range(&launch->block_first, &launch->block_beyond);
-  launch->inherits = inherits;
-  launch->awaited = awaited;
-  for (int end = 0; end < AIOSPAWN_ENDS; end++) launch->ends[end] = descriptors[end] >= 0 ? launch->segment + end : -1;
+  launch->inherits = contents.inherited;
+  launch->awaited = contents.awaited;
+  for (int end = 0; end < AIOSPAWN_ENDS; end++)
+    launch->ends[end] = contents.descriptors[end] >= 0 ? launch->segment + end : -1;
   launch->status = launch->ends[AIOSPAWN_END_STATUS];
 }
 

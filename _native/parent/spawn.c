@@ -13,6 +13,7 @@
 #include "launch_setup.h"
 #include "launcher_client.h"
 #include "orphans.h"
+#include "privileges.h"
 #include "reactor.h"
 #include "shared_table.h"
 
@@ -66,8 +67,8 @@ static int choose_memory(struct child *child, const struct aiospawn_request *hea
   child->has_init = (head->flags & AIOSPAWN_INIT) != 0;
   if (child->has_init && !launcher) return -EINVAL;
   if (child->has_init && !aiospawn_launcher_usable()) return -EOPNOTSUPP;
-  if (child->has_init && !launcher_keeps_privileges()) return -EPERM;
-  child->via_launcher = launcher && aiospawn_launcher_usable() && launcher_keeps_privileges();
+  if (child->has_init && !privileges_outlast_execve()) return -EPERM;
+  child->via_launcher = launcher && aiospawn_launcher_usable() && privileges_outlast_execve();
   child->private_memory = (head->flags & AIOSPAWN_PRIVATE_MEMORY) || (launcher && !child->via_launcher);
   return 0;
 }

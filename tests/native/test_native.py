@@ -1,4 +1,4 @@
-"""The native part by itself: symbols of the child's stretch, layouts, damaged requests, kernels with less."""
+"""The native part by itself: symbols of the pre-exec section, layouts, damaged requests, kernels with less."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.once
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 crowds = pytest.mark.parametrize("crowd", [0, 400])
 
-# ---- the stretch between clone and execve -----------------------------------------------------------------------------
+# ---- the pre-exec section ----------------------------------------------------------------------------------------------
 
 # What a distribution's or a developer's CFLAGS may bring: all of it would call into libc, or touch thread-local storage.
 _CFLAGS = {

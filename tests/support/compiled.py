@@ -70,7 +70,7 @@ SOURCES = [NATIVE / name for name in (*CHILD, *PARENT, *LAUNCHER, "environment.c
 
 
 def _child_options(machine: str) -> list[str]:
-    """Of the files of the stretch between clone and execve. The one that only x86 has is there for x86 alone."""
+    """Of the files of the pre-exec section. The one that only x86 has is there for x86 alone."""
     options = _listed("child_options")
     assert "-ffreestanding" in options
     return [option for option in options if machine == "x86_64" or not option.startswith("-fcf-protection")]
@@ -90,8 +90,8 @@ def _compile(made_by: Compiler, directory: pathlib.Path, files: list[str], *opti
 
 
 def undefined_in_the_child(made_by: Compiler, directory: pathlib.Path, *options: str) -> list[str]:
-    """What the stretch between clone and execve asks of others, compiled with these options of the environment's."""
-    whole = directory / "child-stretch.o"
+    """What the pre-exec section asks of others, compiled with these options of the environment's."""
+    whole = directory / "pre-exec-section.o"
     _run(f"{made_by.prefix}ld", "-r", "-o", whole, *_compile(made_by, directory, CHILD, *options))
     return _run(f"{made_by.prefix}nm", "-u", whole).split()
 

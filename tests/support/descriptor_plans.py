@@ -25,7 +25,8 @@ import aiospawn
 __all__ = ["LOW", "compare"]
 
 LOW = 12
-# For the child: numbers that the parent may have, too; those round the first landing slot; such as make a launch use one.
+# For the child: numbers that the parent may have, too; those round the first segment of reserved ones;
+# such as make a launch use it.
 _NUMBERS = (range(LOW), (LOW + 1, LOW + 2, 63, 64, 65, 66, 67, 68), (255, 256, 300, 700))
 _FILES, _OPENED = 10, 4
 _COMMAND = ("sh", "-c", "kill -STOP $$")

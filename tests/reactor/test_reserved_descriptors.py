@@ -14,7 +14,7 @@ pytestmark = pytest.mark.once
 
 variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 routes = pytest.mark.parametrize(
-    ("via", "crowd"), [("", 0), ("", 400), ("launcher", 400)], ids=["copied", "landing", "through the launcher"]
+    ("via", "crowd"), [("", 0), ("", 400), ("launcher", 400)], ids=["copied", "reserved", "through the launcher"]
 )
 
 _ECHO = """
@@ -217,7 +217,7 @@ loop.close()
 
 @variants
 def test_a_number_of_the_block_is_taken(variant: str) -> None:
-    """Whichever number of a slot a program has put a file of its own on: it keeps the file, and launches work."""
+    """Whichever number of a segment a program has put a file of its own on: it keeps the file, and launches work."""
     assert fresh.run(_TAKEN, variant, 400) == "0\n" * 6
 
 
@@ -255,7 +255,7 @@ loop.close()
 
 @pytest.mark.parametrize("variant", fresh.CONCURRENT)
 def test_woken_once_on_the_way(variant: str) -> None:
-    """That the child has left the table wakes the loop, so that its slot is free; that the launcher is alive does not."""
+    """That the child has left the table wakes the loop, so that its segment is free; that the launcher is alive does not."""
     program = """
 import asyncio
 import aiospawn, fresh, seccomp

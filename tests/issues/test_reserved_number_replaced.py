@@ -1,4 +1,4 @@
-"""A number of the landing block that the program had put a file of its own on: the launch that found it kept the others.
+"""A number of the reserved block that the program had put a file of its own on: the launch that found it kept the others.
 
 The numbers before it, filled already, stayed open in the parent: the end of the child's output never came.
 """
@@ -28,7 +28,7 @@ loop.close()
 
 
 @pytest.mark.parametrize("variant", fresh.VARIANTS)
-@pytest.mark.parametrize("places", [(2,), (0, 5, 10, 15)], ids=["of one slot", "of each slot another"])
+@pytest.mark.parametrize("places", [(2,), (0, 5, 10, 15)], ids=["of one segment", "of each segment another"])
 def test_a_number_is_replaced(places: tuple[int, ...], variant: str) -> None:
     """Launches find another way, and the program's files stay where it put them."""
     assert fresh.run(_PROGRAM.format(places=places), variant, 300).count("((b'text', None), 0)") == 3
