@@ -124,7 +124,9 @@ class Reactor:
         self.native = Native()
         try:
             contextvars.Context().run(loop.add_reader, self.native.epoll, self._on_ready)
-        except BaseException:
+            _opened.reactors.append(weakref.ref(self))
+            setattr(loop, _ATTRIBUTE, self)
+        except BaseException:  # else the loop would hold one that nobody finds
             self.close()
             raise
 
@@ -309,12 +311,6 @@ def reactor_of(loop: asyncio.AbstractEventLoop, *, permanent: bool = False) -> R
     if reactor is None or reactor.native.dead:
         _close_stale()
         reactor = Reactor(loop, permanent=permanent)
-        try:
-            _opened.reactors.append(weakref.ref(reactor))
-            setattr(loop, _ATTRIBUTE, reactor)
-        except BaseException:  # else the loop would hold one that nobody finds
-            reactor.close()
-            raise
     return reactor
 
 

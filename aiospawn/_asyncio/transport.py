@@ -49,6 +49,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
     """One child: its pipes, its signals, its end."""
 
     # No __slots__: programs read and write _proc, _returncode, _closed, _pipes, and hang attributes on transports.
+    _closed = True  # until there is something to close
 
     def __init__(
         self, reactor: Reactor, loop: asyncio.AbstractEventLoop, protocol: asyncio.BaseProtocol, arguments: Any
@@ -65,7 +66,6 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self.immediate = self.resumed is not None and not loop.get_debug()
         self._number = -1  # of the last event
         self._standing: tuple[State, tuple[Call, ...]] = (State.LAUNCHING, ())  # and the calls that are due
-        self._closed = True  # until there is something to close
         self._pid: int | None = None
         self._pidfd: int | None = None
         self._returncode: int | None = None
@@ -125,6 +125,8 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         except BaseException:
             if waiter.done() and not waiter.cancelled():
                 waiter.exception()  # cancelled at the moment of a failure: that is known now
+            else:
+                waiter.cancel()  # a signal's handler raised: nobody waits for it any more
             if self.token and self._state is not State.FAILED:
                 await self._abandon()
             raise
@@ -292,7 +294,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         state, calls = self._standing
         if state is not State.FINISHED or calls or self._is_done:
             return
-        self._protocol = None
+        self._protocol = self.resumed = None
         if self._tree is not None:
             self._tree.outlive_child()
         self._reactor.done(self.token)

@@ -47,9 +47,18 @@ class Native:
     def __init__(self) -> None:
         suspend = os.environ.get("AIOSPAWN_SPAWN") == "vfork" or supported().variant == "vfork"
         error = ffi.new("int *")
-        reactor = lib.aiospawn_reactor_open(suspend, error)
-        _check(error[0])
-        self._reactor = ffi.gc(reactor, lib.aiospawn_reactor_free)
+        opened: list[Any] = []
+        try:
+            opened.extend(map(lib.aiospawn_reactor_open, (suspend,), (error,)))  # in one, as in `take_pidfd`
+            _check(error[0])
+            self._reactor = ffi.gc(opened[0], lib.aiospawn_reactor_free)
+            self._look_at(opened[0])
+        except BaseException:
+            if opened and opened[0] != ffi.NULL:
+                lib.aiospawn_reactor_close(opened[0])
+            raise
+
+    def _look_at(self, reactor: Any) -> None:
         self._batch = batch = lib.aiospawn_reactor_batch(reactor)
         self._events = ffi.buffer(batch.events, lib.AIOSPAWN_BATCH_EVENTS * _EVENT.size)
         self._data = memoryview(ffi.buffer(batch.data, lib.AIOSPAWN_BATCH_DATA))

@@ -249,3 +249,10 @@ def test_in_some_callbacks(loop: asyncio.AbstractEventLoop, name: str, step: int
 def test_in_a_callback(loop: asyncio.AbstractEventLoop, name: str) -> None:
     """The same for each kind of launch."""
     _check_callbacks(loop, name, _STEP)
+
+
+@pytest.mark.parametrize(("variant", "name", "step"), [("uvloop", "silent", 97), ("stdlib", "run", 97)])
+def test_at_some_calls(loop: asyncio.AbstractEventLoop, name: str, step: int) -> None:
+    """In what the task calls the interrupt ends the task; child and descriptors are gone, and the loop runs on."""
+    for task, position in _strikes(loop, _SCENARIOS[name], step, in_task=True):
+        assert isinstance(task.exception(), KeyboardInterrupt | None), position
