@@ -12,6 +12,7 @@ from ._asyncio.process import Process, create_subprocess_exec, create_subprocess
 from ._binding.support import Support, supported
 from ._commands.command_value import Command
 from ._commands.events import Executed, Exited, LaunchFailed, ProcessEvent, Restarting, Spawned, Unhealthy
+from ._commands.failures import CalledProcessError, TimeoutExpired
 from ._commands.lines import lines
 from ._commands.pipeline import CompletedPipeline, Pipeline, pipeline
 from ._commands.pipeline_block import RunningPipeline
@@ -33,6 +34,7 @@ __all__ = [
     "PIPE",
     "STDOUT",
     "AsyncPipe",
+    "CalledProcessError",
     "Capabilities",
     "Command",
     "CommandOptions",
@@ -64,6 +66,7 @@ __all__ = [
     "Supervised",
     "Support",
     "TerminalSession",
+    "TimeoutExpired",
     "Unhealthy",
     "__version__",
     "create_subprocess_exec",

@@ -39,6 +39,9 @@ class Process(asyncio.subprocess.Process):
     tag: Any = None
     """Of the `Command` it was launched by; None of others."""
 
+    was_stopped = False
+    """Whether `stop` was called, or a block was left, before its end was seen."""
+
     _transport: Any
     _protocol: StreamProtocol
     _loop: asyncio.AbstractEventLoop
@@ -93,7 +96,9 @@ class Process(asyncio.subprocess.Process):
         child's.
         """
         seconds("grace", grace)
-        await ended(self._tree(), self._exit(), grace, number("signal", signal, 1, 64))
+        number("signal", signal, 1, 64)
+        self.was_stopped = self.was_stopped or self.returncode is None
+        await ended(self._tree(), self._exit(), grace, signal)
         assert self.returncode is not None
         return self.returncode
 

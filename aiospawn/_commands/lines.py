@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import subprocess
 import sys
 from collections.abc import AsyncGenerator  # typing.get_type_hints(lines) looks for it here
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
@@ -17,6 +16,7 @@ from .capture import Ending
 from .command import command, refuse_terminal
 from .command_value import Command, own_options
 from .events import observer
+from .failures import CalledProcessError, TimeoutExpired
 from .feeding import Feeding
 from .keywords import AnyLines, BytesLines, LinesKeywords, OnEvent, StreamName, TextLines
 from .line_splitter import LineSplitter
@@ -220,7 +220,7 @@ class _Output:
             if not is_over:
                 await self._end(child, sys.exception())
         if self._check and child.returncode:
-            raise subprocess.CalledProcessError(child.returncode, self._command.shown)
+            raise CalledProcessError(child.returncode, self._command.shown)
 
     def _split(self, pieces: Sequence[Piece]) -> Iterator[Iterable[Any]]:
         for stream, data in pieces:
@@ -255,10 +255,10 @@ class _Output:
             return pieces or await self._queue.take()
         return pieces
 
-    def _expired(self) -> subprocess.TimeoutExpired:
+    def _expired(self) -> TimeoutExpired:
         assert self._timeout is not None
         rests = [splitter.rest() for splitter in self._splitters.values()]
-        return subprocess.TimeoutExpired(
+        return TimeoutExpired(
             self._command.shown, self._timeout, *(rest[0][:0].join(rest) if rest else None for rest in rests)
         )
 

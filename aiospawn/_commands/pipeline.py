@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, Unpack, overload
@@ -15,6 +14,7 @@ from .capture import Ending
 from .command import CheckedCommand, command, refuse_terminal, repeatable
 from .command_value import Command, own_options
 from .events import observer
+from .failures import CalledProcessError, TimeoutExpired
 from .keywords import AnyPipeline, BytesPipeline, OnEvent, PipelineKeywords, TextPipeline
 from .pipeline_block import Block, RunningPipeline, failed_stage, launch_all
 from .results import CompletedProcess, OutputLimitExceeded, text_mode
@@ -80,7 +80,7 @@ class CompletedPipeline(Generic[_AnyOutput]):
     def check_returncode(self) -> None:
         """Raises subprocess.CalledProcessError for the stage that failed."""
         if self.failed is not None:
-            raise subprocess.CalledProcessError(self.failed.returncode, self.failed.args, self.stdout, self.failed.stderr)
+            raise CalledProcessError(self.failed.returncode, self.failed.args, self.stdout, self.failed.stderr)
 
 
 @overload
@@ -330,11 +330,9 @@ class _Collected:
         self._outputs = [child.output(1) if stage.streams[1] == _PIPE else None for child, stage in pairs]
         self._errors = [child.output(2) if stage.streams[2] == _PIPE else None for child, stage in pairs]
 
-    def timed_out(self, timeout: Any) -> subprocess.TimeoutExpired:
+    def timed_out(self, timeout: Any) -> TimeoutExpired:
         said = b"".join(filter(None, self._errors))
-        return subprocess.TimeoutExpired(
-            [stage.shown for stage in self._stages], timeout, self._outputs[-1] or None, said or None
-        )
+        return TimeoutExpired([stage.shown for stage in self._stages], timeout, self._outputs[-1] or None, said or None)
 
     def too_much(self, limit: Any) -> OutputLimitExceeded:
         # Where somebody holds a pipe of a stage that was stopped, that one's future is not done.

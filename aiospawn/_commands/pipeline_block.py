@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 from collections.abc import Sequence  # noqa: TC003 - typing.get_type_hints(RunningPipeline) looks for it here
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from aiospawn._asyncio.process import Process  # noqa: TC001 - typing.get_type_hints(RunningPipeline) looks for it here
 from aiospawn._termination.terminate import all_ended, is_thrown_away
 
+from .failures import CalledProcessError
 from .observed_process import observed
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class Block:
         if self._check and at is not None:
             returncode = self._processes[at].returncode
             assert returncode is not None
-            raise subprocess.CalledProcessError(returncode, self._stages[at].shown)
+            raise CalledProcessError(returncode, self._stages[at].shown)
 
 
 async def _followed(process: Process, watcher: Observer) -> None:

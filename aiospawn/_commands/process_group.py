@@ -13,6 +13,7 @@ from aiospawn._termination.terminate import all_ended, is_thrown_away
 from .command import command, repeatable
 from .command_value import Command, own_options
 from .events import observer
+from .failures import CalledProcessError
 from .keywords import OnEvent, SuperviseKeywords
 from .observed_process import observed
 from .supervise import Supervised, supervision
@@ -29,8 +30,51 @@ __all__ = ["ProcessGroup"]
 _LIMIT = 64 * 1024  # asyncio.streams' default
 
 
+class Failures:
+    """Processes of a group that have failed. The first one cancels the block, as a task of a TaskGroup does."""
+
+    def __init__(self) -> None:
+        self._errors: list[CalledProcessError] = []
+        self._block: asyncio.Task[Any] | None = None
+        self._has_cancelled = False
+
+    def __bool__(self) -> bool:
+        return bool(self._errors)
+
+    def begin(self) -> None:
+        """The block was entered."""
+        self._errors.clear()
+        self._has_cancelled = False
+        self._block = asyncio.current_task()
+
+    def add(self, error: CalledProcessError) -> None:
+        self._errors.append(error)
+        if self._block is not None and not self._has_cancelled:
+            self._has_cancelled = self._block.cancel()
+
+    def of_block(self, exc: BaseException | None) -> BaseException | None:
+        """By what the block is left; nothing, if that is our own cancellation."""
+        block, self._block = self._block, None
+        is_ours = self._has_cancelled and block is not None and not block.uncancel()
+        if is_ours and isinstance(exc, asyncio.CancelledError):
+            return None
+        if exc is not None:
+            for error in self._errors:
+                exc.add_note(str(error))
+        return exc
+
+    def exception(self) -> Exception:
+        if len(self._errors) == 1:
+            return self._errors[0]
+        return ExceptionGroup(f"{len(self._errors)} processes of the group failed", self._errors)
+
+
 class ProcessGroup:
     """Owns the processes it launches: leaving the block waits for all, an exception or a cancellation stops all.
+
+    `check`: a process that fails stops the rest, and the block, which is cancelled, raises its CalledProcessError; where
+    several have failed, an ExceptionGroup of theirs. One that was stopped by `Process.stop` or the group's has not failed.
+    Where the block raises something else, that goes on, with a note of who failed.
 
     `grace` (seconds) is what each has between SIGTERM and SIGKILL; `on_event` and `event_arguments` are as with `run`;
     `options` are those of every launch. Iterating gives the processes that run. Raises TypeError and ValueError for a bad
@@ -40,12 +84,16 @@ class ProcessGroup:
     def __init__(
         self,
         *,
+        check: bool = False,
         grace: float = 5.0,
         on_event: OnEvent | None = None,
         event_arguments: bool = False,
         **options: Unpack[LaunchOptions],
     ) -> None:
+        if not isinstance(check, bool):
+            raise TypeError(f"check must be a bool, got {check!r}")
         seconds("grace", grace)
+        self._failing = Failures() if check else None
         observer(on_event, None, arguments=False)
         self._grace = grace
         self._on_event = on_event
@@ -92,7 +140,7 @@ class ProcessGroup:
         watcher = observer(self._on_event, checked.argv, arguments=self._event_arguments)
         process = await observed(watcher, checked, limit=limit, **streams)
         process.tag = tag
-        self._running[process] = asyncio.get_running_loop().create_task(self._followed(process, watcher))
+        self._running[process] = asyncio.get_running_loop().create_task(self._followed(process, watcher, given))
         if not self._open:  # left meanwhile: this one is nobody's
             await process.end(self._grace)
             self._check_open()
@@ -129,9 +177,11 @@ class ProcessGroup:
         if not self._open:
             raise RuntimeError(f"{method}() outside of the ProcessGroup's block")
 
-    async def _followed(self, process: Process, watcher: Observer | None) -> None:
+    async def _followed(self, process: Process, watcher: Observer | None, args: Any) -> None:
         returncode = await process.wait()
         del self._running[process]
+        if self._failing is not None and returncode and not process.was_stopped:
+            self._failing.add(CalledProcessError(returncode, args))
         if watcher is not None:
             watcher.exited(returncode, process.rusage)
 
@@ -169,17 +219,28 @@ class ProcessGroup:
             raise RuntimeError("the ProcessGroup's block was entered already")
         self._open = True
         self._loop = asyncio.get_running_loop()
+        if self._failing is not None:
+            self._failing.begin()
         return self
+
+    async def _all_over(self) -> None:
+        """Waits until all have ended, or one of them has failed, which is raised."""
+        while not self._failing and (self._running or self._supervised):
+            await asyncio.wait({*self._running.values(), *self._supervised}, return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in self._supervised if task.done()]:
+                self._supervised.discard(task)
+                task.result()
+        if self._failing:
+            raise self._failing.exception()
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._failing is not None:
+            exc = self._failing.of_block(exc)
         try:
-            while exc is None and (self._running or self._supervised):
-                await asyncio.wait({*self._running.values(), *self._supervised}, return_when=asyncio.FIRST_COMPLETED)
-                for task in [task for task in self._supervised if task.done()]:
-                    self._supervised.discard(task)
-                    task.result()
+            if exc is None:
+                await self._all_over()
         except BaseException as error:
             exc = error
             raise

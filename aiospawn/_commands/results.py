@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import codecs
 import locale
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, AnyStr, NamedTuple
 
 from aiospawn._binding import library
 
+from .failures import CalledProcessError, last_lines
+
 if TYPE_CHECKING:
     import resource
 
-__all__ = ["CompletedProcess", "LineTooLong", "OutputLimitExceeded", "Text", "text_mode"]
+__all__ = ["CompletedProcess", "LineTooLong", "OutputLimitExceeded", "Text", "signal_of", "text_mode"]
 
 
 class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
@@ -44,9 +47,27 @@ class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
         self._usage = usage
 
     @property
+    def signal(self) -> signal.Signals | None:
+        """The signal that ended it; None where it exited, and for a realtime signal, which has no name."""
+        return signal_of(self.returncode)
+
+    def check_returncode(self) -> None:
+        """Raises CalledProcessError unless it ended with return code 0."""
+        if self.returncode:
+            raise CalledProcessError(self.returncode, self.args, self.stdout, self.stderr)
+
+    @property
     def rusage(self) -> resource.struct_rusage | None:
         """The child's resource use as of getrusage(2); None if somebody else reaped it, or it was not launched natively."""
         return None if self._usage is None else library.rusage(self._usage)
+
+
+def signal_of(returncode: int | None) -> signal.Signals | None:
+    """By a return code of subprocess's."""
+    try:
+        return signal.Signals(-returncode) if returncode is not None and returncode < 0 else None
+    except ValueError:
+        return None
 
 
 class OutputLimitExceeded(subprocess.SubprocessError):
@@ -64,7 +85,7 @@ class OutputLimitExceeded(subprocess.SubprocessError):
         self.stderr = stderr
 
     def __str__(self) -> str:
-        return f"Command {self.cmd!r} wrote more than max_output={self.limit} bytes"
+        return f"Command {self.cmd!r} wrote more than max_output={self.limit} bytes{last_lines(self.stderr)}"
 
     @property
     def stdout(self) -> bytes | None:

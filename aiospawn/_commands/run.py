@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 import warnings
 from collections.abc import AsyncIterable
@@ -19,6 +18,7 @@ from .command import command as checked
 from .command import refuse_terminal
 from .command_value import Command
 from .events import observer
+from .failures import CalledProcessError, TimeoutExpired
 from .feeding import Feeding, as_bytes
 from .keywords import AnyRun, BytesRun, OnEvent, OnOutput, RunKeywords, TextRun
 from .live import handed_on
@@ -162,7 +162,7 @@ async def run(
         output = child.output(1) if 1 in kept else None, child.output(2) if 2 in kept else None
     if ending is Ending.TIMED_OUT:
         assert timeout is not None
-        raise child.noted(subprocess.TimeoutExpired(command.shown, timeout, output[0] or None, output[1] or None))
+        raise child.noted(TimeoutExpired(command.shown, timeout, output[0] or None, output[1] or None))
     if ending is Ending.TOO_MUCH:
         assert limit is not None
         raise child.noted(OutputLimitExceeded(args, limit, output[0] or None, output[1] or None))
@@ -198,7 +198,7 @@ def completed(
     assert child.returncode is not None
     told: list[Any] = [part if mode is None or part is None else mode.decoded(part) for part in output]
     if check and child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, args, *told)
+        raise CalledProcessError(child.returncode, args, *told)
     return CompletedProcess(
         args,
         child.returncode,

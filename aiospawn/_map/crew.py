@@ -18,11 +18,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiospawn._commands.keywords import StreamName
-from aiospawn._commands.results import CompletedProcess  # noqa: TC001 - typing.get_type_hints(MapResult) looks for it here
+from aiospawn._commands.results import CompletedProcess, signal_of
 from aiospawn._commands.run import run
 from aiospawn._termination.terminate import is_thrown_away, outlasted
 
 if TYPE_CHECKING:
+    import signal
+
     from .halt import Halt
 
 __all__ = ["Crew", "MapLine", "MapProgress", "MapResult"]
@@ -65,6 +67,11 @@ class MapResult(NamedTuple):
     def returncode(self) -> int | None:
         """As `subprocess.CompletedProcess.returncode`; None where it was not launched, or stopped by a time-out."""
         return None if self.completed is None else self.completed.returncode
+
+    @property
+    def signal(self) -> signal.Signals | None:
+        """The signal that ended it, as `CompletedProcess.signal`."""
+        return signal_of(self.returncode)
 
     @property
     def stdout(self) -> Any:

@@ -23,6 +23,10 @@ class Halt(NamedTuple):
     percent: bool = False
     """Whether `amount` is a percentage of all jobs."""
 
+    def __str__(self) -> str:
+        """As `parse` reads it."""
+        return f"{self.when},{self.why}={self.amount}{'%' if self.percent else ''}"
+
     @classmethod
     def parse(cls, text: str) -> Halt | None:
         """The rule that GNU parallel writes like this: `now,fail=1`, `soon,done=10%`; None for `never`.

@@ -10,13 +10,13 @@ import inspect
 import math
 import operator
 import os
-import subprocess
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from aiospawn._commands.command import refuse_terminal, repeatable
 from aiospawn._commands.command_value import Command
 from aiospawn._commands.events import observer
+from aiospawn._commands.failures import CalledProcessError
 from aiospawn._commands.keywords import MapKeywords
 from aiospawn._commands.results import text_mode
 from aiospawn._commands.run import captured, check_capture, check_times, number_of_bytes, run, written
@@ -131,7 +131,7 @@ class Map:
             if completed is None:
                 assert result.error is not None
                 raise result.error
-            raise subprocess.CalledProcessError(completed.returncode, completed.args, completed.stdout, completed.stderr)
+            raise CalledProcessError(completed.returncode, completed.args, completed.stdout, completed.stderr)
         return result
 
     async def __aenter__(self) -> Self:

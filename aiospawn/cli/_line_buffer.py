@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LineBuffer"]
 
+_LAST_ERRORS = 10  # lines, as many as exceptions show
 _DESCRIPTORS = {"stdout": 1, "stderr": 2}
 
 
@@ -24,24 +26,30 @@ class LineBuffer:
         self._due = 0  # the job that writes as it goes
         self._held: dict[int, list[tuple[int, bytes, bytes]]] = {}
         self._received: dict[int, int] = {}
+        self._errors: dict[int, collections.deque[bytes]] = {}
 
     def told(self, line: aiospawn.MapLine, tag: bytes) -> None:
         """Raises OSError, BrokenPipeError where the reader has gone."""
         descriptor = _DESCRIPTORS[line.stream]
         if descriptor == 1:
             self._received[line.number] = self._received.get(line.number, 0) + len(line.line)
+        else:
+            self._errors.setdefault(line.number, collections.deque(maxlen=_LAST_ERRORS)).append(line.line)
         if self._ordered and line.number > self._due:
             self._held.setdefault(line.number, []).append((descriptor, tag, line.line))
         else:
             self._printer.write(descriptor, tag, line.line)
 
-    def ended(self, number: int) -> int:
-        """A job, those before which have ended where jobs are ordered. How many bytes of output it had. Raises as `told`."""
+    def ended(self, number: int) -> tuple[int, bytes]:
+        """A job, those before which have ended where jobs are ordered. Raises as `told`.
+
+        How many bytes of output it had, and its last lines of standard error.
+        """
         for earlier in sorted(each for each in self._held if each <= number):
             self._write(earlier)
         self._due = number + 1
         self._write(self._due)
-        return self._received.pop(number, 0)
+        return self._received.pop(number, 0), b"".join(self._errors.pop(number, ()))
 
     def _write(self, number: int) -> None:
         for descriptor, tag, line in self._held.pop(number, ()):

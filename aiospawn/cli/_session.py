@@ -89,7 +89,7 @@ class Session:
                 async for result in results:
                     if bar is not None:
                         bar.clear()
-                    self._ended(result)
+                    self._ended(result, halts=result is results.halted)
                     if bar is not None:
                         bar.draw(results.progress)
             return interrupts.status or self._status(results)
@@ -155,18 +155,20 @@ class Session:
 
     # ---- what became of it --------------------------------------------------------------------------------------------
 
-    def _ended(self, result: aiospawn.MapResult) -> None:
-        """Output first: a job that is logged as done has been told of."""
+    def _ended(self, result: aiospawn.MapResult, *, halts: bool) -> None:
+        """Output first: a job that is logged as done has been told of. `halts`: by `--halt` it is the last one."""
         task = self._running.pop(result.number)
         stdout, stderr = result.stdout or b"", result.stderr or b""
         if self._lines is not None:
-            received = self._lines.ended(result.number)
+            received, errors = self._lines.ended(result.number)
         else:
             self._printer.write(1, task.tag, stdout)
             self._printer.write(2, task.tag, stderr)
-            received = len(stdout)
+            received, errors = len(stdout), stderr
         if result.error is not None:
             self._complain(task, result.error)
+        if halts and self._options.halt.why == "fail":
+            self._tell_halt(task, result, errors)
         if self._results is not None:
             self._results.write(task.arguments, task.number, stdout, stderr)
         if self._log is not None:
@@ -178,6 +180,17 @@ class Session:
         timed_out = isinstance(error, subprocess.TimeoutExpired)
         what = f"stopped after {self._options.timeout:g} s" if timed_out else f"cannot be run: {error}"
         print(f"aiospawn map: job {task.number}, {shown(task.command)}: {what}", file=sys.stderr)
+
+    def _tell_halt(self, task: _Task, result: aiospawn.MapResult, errors: bytes) -> None:
+        """Which job it was, and the end of what it said."""
+        how, end = "it failed", ""
+        if result.returncode:
+            how = f"signal {-result.returncode}" if result.returncode < 0 else f"exit status {result.returncode}"
+            end = "".join(str(aiospawn.CalledProcessError(result.returncode, "", stderr=errors)).partition("\n")[1:])
+        print(
+            f"aiospawn map: --halt {self._options.halt}: job {task.number}, {shown(task.command)}: {how}{end}",
+            file=sys.stderr,
+        )
 
     def _status(self, results: aiospawn.Map) -> int:
         progress, halt, halted = results.progress, self._options.halt, results.halted

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import os
 import pty
+import re
 import resource
 import signal
 import subprocess
@@ -281,7 +282,18 @@ def test_without_rich() -> None:
 def test_status(options: list[str], arguments: str, status: int) -> None:
     """GNU parallel's: how many jobs failed, at most 101; what `--halt` says."""
     result = run("-j1", *options, *EXIT, ":::", *arguments.split())
-    assert (result.returncode, result.stderr) == (status, "")
+    told = re.sub(r"aiospawn map: --halt \w+,fail=\d+%?: job \d, sh -c .*: exit status \d\n", "", result.stderr)
+    assert (result.returncode, told) == (status, "")
+
+
+def test_halt_names_the_job() -> None:
+    """And the end of its standard error, without control characters; also of lines that were written before."""
+    script = r"printf 'one\n\033[2Jtwo\n' >&2; exit $0"
+    expected = "\naiospawn map: --halt now,fail=1: job 2, sh -c"
+    for option in ("-k", "--line-buffer"):
+        result = run(option, "-j1", "--halt", "now,fail=1", "sh", "-c", script, ":::", "0", "3", "0")
+        assert expected in result.stderr
+        assert result.stderr.endswith(": exit status 3\nIts standard error ended with:\n  one\n  \\x1b[2Jtwo\n")
 
 
 def test_halted_by_a_signal() -> None:
