@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import functools
 import gc
 import importlib.util
 import os
@@ -17,7 +16,7 @@ import fresh
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from loops import FACTORIES, new_event_loop
+from loops import ALL, FACTORIES, choose, chosen
 
 import aiospawn
 from aiospawn._binding import support as _support
@@ -47,26 +46,39 @@ _HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
 
 
 def _loops(value: str) -> tuple[str, ...]:
-    names = fresh.ALL if value == "all" else tuple(dict.fromkeys(value.split(",")))
-    if unknown := [name for name in names if name not in fresh.ALL]:
-        raise argparse.ArgumentTypeError(f"no such loop: {', '.join(unknown)}; there are: all, {', '.join(fresh.ALL)}")
+    names = ALL if value == "all" else tuple(dict.fromkeys(value.split(",")))
+    if unknown := [name for name in names if name not in ALL]:
+        raise argparse.ArgumentTypeError(f"no such loop: {', '.join(unknown)}; there are: all, {', '.join(ALL)}")
     if not _HAS_UVLOOP and any(name.startswith("uvloop") for name in names):
         raise argparse.ArgumentTypeError(f"{value} needs uvloop, which is not installed")
     return names
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    names = ", ".join(fresh.ALL)
-    parser.addoption("--loops", type=_loops, default=fresh.ALL[:1], metavar="all|NAME,...", help=f"run on these of {names}")
+    names = ", ".join(ALL)
+    parser.addoption("--loops", type=_loops, default=ALL[:1], metavar="all|NAME,...", help=f"run on these of {names}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    fresh.choose(*config.getoption("--loops"))
-    FACTORIES.update({name: functools.partial(new_event_loop, name) for name in fresh.VARIANTS})
+    config.addinivalue_line("markers", "loops(which): on which loops it runs: one, kinds, spawns, concurrent")
+    choose(*config.getoption("--loops"))
+
+
+def _chosen(item: pytest.Item) -> list[str]:
+    mark = item.get_closest_marker("loops")
+    return chosen(mark.args[0] if mark else None)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes the name of a loop runs with each."""
+    if "variant" in metafunc.fixturenames and not any(
+        "variant" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")
+    ):
+        metafunc.parametrize("variant", _chosen(metafunc.definition))
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
-    return FACTORIES
+    return {name: FACTORIES[name] for name in _chosen(item)}
 
 
 def pytest_collection_finish() -> None:

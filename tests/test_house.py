@@ -21,7 +21,6 @@ import pytest
 import aiospawn
 
 kept = []
-one_loop = pytest.mark.asyncio(loop_factories=["stdlib"])
 opened = os.dup(0)
 
 def test_descriptor():
@@ -57,7 +56,7 @@ def test_child_of_a_thread():
     thread.start()
     launched.wait()
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_child_of_a_loop():
     kept.append(await asyncio.create_subprocess_exec("sleep", "1000"))
     kept[-1]._transport._closed = True  # else its finalizer warns of it
@@ -71,7 +70,7 @@ def test_nothing():
 async def test_nothing_of_a_coroutine():
     await (await asyncio.create_subprocess_exec("true")).wait()
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_nothing_once_the_loop_is_closed():
     loop, descriptor = asyncio.get_running_loop(), os.dup(0)
     close = loop.close

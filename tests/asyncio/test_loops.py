@@ -16,7 +16,6 @@ import pytest
 import aiospawn
 from aiospawn._asyncio.transport import SubprocessTransport
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 foreign_kinds = pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
 
 
@@ -136,7 +135,6 @@ def test_a_foreign_loop_holds_no_descriptor_at_rest(foreign: asyncio.AbstractEve
 # ---- loops come and go ------------------------------------------------------------------------------------------------
 
 
-@variants
 def test_many_loops_in_many_threads(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of eight threads runs loop after loop; every loop has its own children's output and exits."""
     name, _, spawn = variant.partition("-")
@@ -167,7 +165,6 @@ def test_many_loops_in_many_threads(variant: str, monkeypatch: pytest.MonkeyPatc
     assert fresh.children() == []
 
 
-@variants
 def test_closed_with_children_alive(variant: str) -> None:
     """A loop closed under its children lets them live, keeps the pidfds only, and warns of each transport only."""
     program = """
@@ -205,7 +202,7 @@ def test_closed_with_children_alive(variant: str) -> None:
     assert fresh.run(program, variant) == "9\n9\n2\n"
 
 
-@pytest.mark.parametrize("variant", fresh.CONCURRENT)
+@pytest.mark.loops("concurrent")
 @pytest.mark.parametrize("crowd", [0, 300], ids=["few", "crowded"])
 def test_closed_while_a_launch_is_in_flight(variant: str, crowd: int) -> None:
     """A loop closed between a clone and its program: the program runs, and only asyncio speaks, of the pending task."""
@@ -278,7 +275,7 @@ async def test_session_functions_become_steps(function: Any, expected: Any) -> N
 
 
 @pytest.mark.parametrize("feature", ["pidfd", "shared_memory"])
-@pytest.mark.parametrize("variant", fresh.CONCURRENT)
+@pytest.mark.loops("concurrent")
 def test_an_unsupported_environment_is_handed_over(variant: str, feature: str) -> None:
     """Where the kernel lacks what is needed, the loop's own implementation launches, and `supported()` says why."""
     program = """

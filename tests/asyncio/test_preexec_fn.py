@@ -27,9 +27,6 @@ from aiospawn._binding.native import Native
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-variants = pytest.mark.parametrize("variant", fresh.KINDS)
-one_loop = pytest.mark.asyncio(loop_factories=["stdlib"])
-
 
 def nothing() -> None:
     pass
@@ -267,7 +264,7 @@ def _audit(event: str, arguments: Any) -> None:
         _audited.append((event, arguments))
 
 
-@variants
+@pytest.mark.loops("kinds")
 def test_beside_who_waits_for_everybody(variant: str) -> None:
     """A thread that reaps whatever has ended, and a child that ends before anybody could have opened its pidfd."""
     program = """
@@ -299,7 +296,7 @@ thread.join()
     assert fresh.run(program, variant) == ""
 
 
-@variants
+@pytest.mark.loops("kinds")
 def test_with_sigchld_ignored(variant: str) -> None:
     """The kernel reaps the child as it ends: then its pidfd is open already."""
     program = """
@@ -423,7 +420,7 @@ loop.close()
 """
 
 
-@variants
+@pytest.mark.loops("kinds")
 def test_descriptors_run_out(variant: str) -> None:
     """At every point of the launch: EMFILE, the child that was forked already is reaped, nothing is left."""
     assert int(fresh.run(_FULL_TABLE, variant)) >= 10  # three pipes, the status pipe, the gate
@@ -516,7 +513,7 @@ print(interrupted)
 """
 
 
-@variants
+@pytest.mark.loops("kinds")
 def test_interrupted_anywhere(variant: str) -> None:
     """A signal's handler that raises at any point of the launch: no child is left, and no descriptor."""
     assert int(fresh.run(_INTERRUPTED, variant)) > 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-import fresh
 import pytest
 
 import aiospawn
@@ -13,8 +12,6 @@ from aiospawn import Command
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
 
 
 def test_value() -> None:
@@ -47,7 +44,7 @@ def test_bad_commands(make: Any, error: type[Exception], message: str) -> None:
         make()
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_run(tmp_path: Path) -> None:
     """Its options before those of the call."""
     command = Command("pwd; cat", shell=True, cwd=tmp_path, input=b"in", tag="mine")
@@ -59,7 +56,7 @@ async def test_run(tmp_path: Path) -> None:
     assert await aiospawn.system("exit 0") == 0
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_map() -> None:
     """Each with its own options; results and live lines have the tag."""
     seen: list[Any] = []
@@ -79,7 +76,7 @@ async def test_map() -> None:
         assert (type(result.error), result.tag) == (subprocess.TimeoutExpired, "slow")
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_lines(tmp_path: Path) -> None:
     """Likewise."""
     command = Command(["pwd"], cwd=tmp_path)
@@ -88,7 +85,7 @@ async def test_lines(tmp_path: Path) -> None:
         aiospawn.lines(command.with_options(max_output=5))
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_process_group(tmp_path: Path) -> None:
     """Processes have the tag."""
     async with aiospawn.ProcessGroup(cwd="/") as group:
@@ -103,7 +100,7 @@ async def test_process_group(tmp_path: Path) -> None:
             await group.spawn(Command(["true"]), "x")
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_pipeline(tmp_path: Path) -> None:
     """Each stage with its own, and the ends may have theirs."""
     first = Command("pwd; echo error >&2", shell=True, cwd=tmp_path, stderr=aiospawn.PIPE, tag=1)

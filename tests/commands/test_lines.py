@@ -9,7 +9,6 @@ import subprocess
 import sys
 from typing import Any
 
-import fresh
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,8 +17,6 @@ import aiospawn
 from aiospawn._commands.capture import Capture
 from aiospawn._commands.line_reader import LineReader
 from aiospawn._commands.results import Text
-
-one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
 
 
 async def collected(*args: Any, **keywords: Any) -> list[Any]:
@@ -114,7 +111,7 @@ async def test_not_text() -> None:
         await collected(["sh", "-c", "printf '\\377\\n'; sleep 1000"], encoding="utf-8")
 
 
-@one_loop
+@pytest.mark.loops("one")
 @pytest.mark.parametrize(
     ("args", "keywords", "error", "message"),
     [
@@ -133,7 +130,7 @@ async def test_bad_input(args: Any, keywords: dict[str, Any], error: type[Except
         aiospawn.lines(args, **keywords)
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_no_program() -> None:
     """Told where the iteration begins, in the events of `run`."""
     events: list[Any] = []

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-import fresh
 import pytest
 
 import aiospawn
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
 
 # Each waits until the one before was seen: order does not depend on time.
 _IN_TURN = """
@@ -65,7 +63,7 @@ async def test_both_streams() -> None:
     assert turns.seen == [*_TOLD, ("stdout", b"no end")]
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_both_streams_on_the_loops_own_implementation(nothing_native: None) -> None:
     """The same where nothing is launched natively."""
     turns = _Turns()
@@ -74,14 +72,14 @@ async def test_both_streams_on_the_loops_own_implementation(nothing_native: None
     assert turns.seen == [*_TOLD, ("stdout", b"no end")]
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_both_streams_in_text() -> None:
     """Each decoded by itself: a character and a line of one are not cut by the other."""
     script = "printf '\\303'; printf '\\303' >&2; printf '\\244\\r\\n'; printf '\\266\\n' >&2"
     assert sorted(await _both(["sh", "-c", script], encoding="utf-8")) == [("stderr", "ö\n"), ("stdout", "ä\n")]
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_long_lines_of_both_streams() -> None:
     """Two lines of five million bytes, written at the same time."""
     script = "import os; [os.write(1 + n % 2, bytes([97 + n % 2]) * 5000) for n in range(2000)]; os.write(1, b'\\n')"
@@ -89,7 +87,7 @@ async def test_long_lines_of_both_streams() -> None:
     assert found == {"stdout": b"a" * 5_000_000 + b"\n", "stderr": b"b" * 5_000_000}
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_max_line_of_either_stream() -> None:
     """What comes before it is told."""
     seen = []
@@ -99,7 +97,7 @@ async def test_max_line_of_either_stream() -> None:
     assert seen == [("stderr", b"a\n")]
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_timeout_of_both_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it says when it is stopped is iterated over, and what has no end is in the exception."""
     script = (
@@ -120,7 +118,7 @@ async def test_timeout_of_both_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (raised.value.stdout, raised.value.stderr) == (b"out", b"err")
 
 
-@one_loop
+@pytest.mark.loops("one")
 @pytest.mark.parametrize("both", [False, True])
 async def test_slow_consumer(both: bool) -> None:
     """The child waits: what is kept is bounded."""
@@ -147,7 +145,7 @@ def _lines(command: list[str], both: bool, **keywords: Any) -> Any:
     return aiospawn.lines(command, both=True, **keywords) if both else aiospawn.lines(command, **keywords)
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_everything_arrives() -> None:
     """However often the reader was slower than the child: nothing is lost, nothing is twice."""
     script = (
@@ -162,7 +160,7 @@ async def test_everything_arrives() -> None:
         assert seen[stream] == [m for n in range(first, 200, 2) for m in range(n * 900, n * 900 + 900)]
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_leaving_in_the_middle_of_a_block() -> None:
     """A plain `break` and `aclose` stop the child; nothing comes after that."""
     events: list[Any] = []
@@ -179,7 +177,7 @@ async def test_leaving_in_the_middle_of_a_block() -> None:
     assert isinstance(events[-1], aiospawn.Exited)
 
 
-@one_loop
+@pytest.mark.loops("one")
 @pytest.mark.parametrize(
     ("keywords", "error", "message"),
     [
@@ -209,7 +207,7 @@ async def test_told_while_it_runs(name: str) -> None:
     assert (result.stdout, result.stderr) == (None, None)
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_told_and_captured() -> None:
     """Of each stream what was asked for, in text by itself."""
     seen: list[Any] = []
@@ -231,7 +229,7 @@ async def test_told_and_captured() -> None:
     assert seen == [("stderr", b"c\n")]
 
 
-@one_loop
+@pytest.mark.loops("one")
 @pytest.mark.parametrize("name", ["on_line", "on_output"])
 async def test_coroutine_functions_are_awaited(name: str) -> None:
     """One after the other; meanwhile the child waits."""
@@ -251,7 +249,7 @@ async def test_coroutine_functions_are_awaited(name: str) -> None:
     assert b"".join(part for _, part in seen).split() == [b"%d" % number for number in range(1, 101)]
 
 
-@one_loop
+@pytest.mark.loops("one")
 @pytest.mark.parametrize("awaited", [False, True])
 async def test_what_a_function_raises(awaited: bool) -> None:
     """It stops the child, and is raised when that is reaped."""
@@ -271,7 +269,7 @@ async def test_what_a_function_raises(awaited: bool) -> None:
         await aiospawn.run(["printf", "no end"], on_line=told_later if awaited else told)
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_a_function_that_never_comes_back() -> None:
     """It holds up neither a timeout nor a cancellation."""
 
@@ -288,7 +286,7 @@ async def test_a_function_that_never_comes_back() -> None:
         await task
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_a_slow_function_keeps_the_whole_output() -> None:
     """`pipe_grace` is for pipes that others hold, not for those that are not read."""
     seen = bytearray()
@@ -302,7 +300,7 @@ async def test_a_slow_function_keeps_the_whole_output() -> None:
     assert (len(seen), result.complete) == (1_200_000, True)
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_limit_and_failed_launch() -> None:
     """`max_output` counts what is read, and no function is told of more. A failed launch is raised."""
     seen = bytearray()
@@ -313,7 +311,7 @@ async def test_limit_and_failed_launch() -> None:
         await aiospawn.run(["/nonexistent"], tee=True)
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_bad_arguments_of_run() -> None:
     """Refused before anything is made."""
     for keywords, error, message in (
@@ -385,14 +383,14 @@ async def test_input_as_it_comes() -> None:
     assert [line async for line in aiospawn.lines(["cat"], input=b"once\n")] == [b"once\n"]
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_input_on_the_loops_own_implementation(nothing_native: None) -> None:
     """The same there."""
     result = await aiospawn.run(["cat"], input=_numbers(50_000), capture_output=True)
     assert result.stdout == b"".join([b"%d\n" % number for number in range(50_000)])
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_input_is_not_read_ahead() -> None:
     """It is asked for what the child takes: a pipe's fill."""
     given = 0
@@ -408,7 +406,7 @@ async def test_input_is_not_read_ahead() -> None:
     assert given < 10
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_input_that_nobody_reads() -> None:
     """Is no error, and its generator is closed."""
     closed = False
@@ -426,7 +424,7 @@ async def test_input_that_nobody_reads() -> None:
     assert (result.stdout, closed) == ("ä\n", True)
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_input_that_fails() -> None:
     """What its source raises stops the child and is raised, and so is a part of the wrong kind."""
 
@@ -445,7 +443,7 @@ async def test_input_that_fails() -> None:
 # ---- map ----------------------------------------------------------------------------------------------------------------
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_lines_of_a_map() -> None:
     """Each with its command, while that runs."""
     seen: list[aiospawn.MapLine] = []
@@ -458,7 +456,7 @@ async def test_lines_of_a_map() -> None:
     assert all(told.command == commands[told.number] for told in seen)
 
 
-@one_loop
+@pytest.mark.loops("one")
 @pytest.mark.parametrize("awaited", [False, True])
 async def test_what_a_function_of_a_map_raises(awaited: bool) -> None:
     """It is the end of the map, and no result."""
@@ -510,7 +508,7 @@ def test_bounded_memory(way: str, tmp_path: Path) -> None:
     assert int(done.stdout) < 8 * 1024
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_dropped() -> None:
     """Whoever drops the iterator drops the child."""
     events: list[Any] = []

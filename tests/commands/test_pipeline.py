@@ -6,7 +6,6 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-import fresh
 import pytest
 from child import child
 from timeouts import delayed_until
@@ -15,8 +14,6 @@ import aiospawn
 
 if TYPE_CHECKING:
     from aiospawn._commands.capture import Capture
-
-one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
 
 
 async def test_three_stages() -> None:
@@ -89,7 +86,7 @@ async def test_one_cannot_be_launched(position: int) -> None:
         await aiospawn.pipeline(*commands)
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_one_cannot_be_made() -> None:
     """The same where the launch fails before there is a child."""
     with pytest.raises(ValueError, match="embedded null byte"):
@@ -136,7 +133,7 @@ async def test_events() -> None:
     assert len({event.launch for event in events}) == 2
 
 
-@one_loop
+@pytest.mark.loops("one")
 @pytest.mark.parametrize(
     ("commands", "keywords", "error", "message"),
     [

@@ -7,12 +7,9 @@ import subprocess
 import sys
 from typing import Any
 
-import fresh
 import pytest
 
 import aiospawn
-
-one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
 
 
 async def test_conversation() -> None:
@@ -30,7 +27,7 @@ async def test_conversation() -> None:
     assert sorted(type(event).__name__ for event in events) == ["Executed"] * 3 + ["Exited"] * 3 + ["Spawned"] * 3
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_more_than_pipes_hold() -> None:
     """With backpressure on both ends."""
 
@@ -46,7 +43,7 @@ async def test_more_than_pipes_hold() -> None:
         await writing
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_check() -> None:
     """A stage that failed raises when all has been read; one that SIGPIPE ended did not fail."""
     with pytest.raises(subprocess.CalledProcessError, match="exit status 3"):
@@ -58,7 +55,7 @@ async def test_check() -> None:
     assert await running.wait() == 0
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_left_early() -> None:
     """All are stopped: without an exception, by one, by a cancellation."""
     async with aiospawn.pipeline(["yes"], ["cat"], check=True) as running:
@@ -84,7 +81,7 @@ async def test_left_early() -> None:
     assert None not in [process.returncode for process in running.processes]
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_no_program() -> None:
     """Those before it are stopped."""
     events: list[Any] = []
@@ -94,7 +91,7 @@ async def test_no_program() -> None:
     assert {type(event) for event in events} == {aiospawn.Spawned, aiospawn.Executed, aiospawn.Exited, aiospawn.LaunchFailed}
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_other_ends() -> None:
     """An end that is given is no stream; each process has its own standard error."""
     script = "import sys; print(sys.stdin.read(), file=sys.stderr)"
@@ -110,7 +107,7 @@ async def test_other_ends() -> None:
     assert running.returncode == 0
 
 
-@one_loop
+@pytest.mark.loops("one")
 @pytest.mark.parametrize(
     ("name", "value"),
     [("input", b"x"), ("capture_output", True), ("text", True), ("timeout", 5), ("max_output", 5), ("pipe_grace", 1.0)],
@@ -123,7 +120,7 @@ async def test_refused_in_a_block(name: str, value: Any) -> None:
             pass
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_used_once() -> None:
     """As a coroutine: a task takes it, and a second use is refused. Bad arguments are refused at once."""
     made = aiospawn.pipeline(["true"])

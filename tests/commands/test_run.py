@@ -24,8 +24,6 @@ from timeouts import delayed_until, executing, printed
 
 import aiospawn
 
-one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
-
 
 async def test_timeout_stops_the_tree() -> None:
     """Who ignores SIGTERM gets SIGKILL after the grace, grandchildren too, and the output is there."""
@@ -70,7 +68,7 @@ async def test_cancelled_twice_kills_at_once() -> None:
         os.close(writer)
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_cancelled_while_it_is_killed() -> None:
     """The reactor is told that the child is done with, however often the caller insists."""
     task = asyncio.create_task(aiospawn.run(STUBBORN, stdout=aiospawn.DEVNULL, grace=1000))
@@ -99,7 +97,7 @@ async def test_group_of_its_own_by_default() -> None:
     assert int(shared.stdout) == os.getpgrp()
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_terminal_stays_in_the_foreground() -> None:
     """A child that reads from a terminal stays in the caller's group: only the foreground may read."""
     ours, theirs = os.openpty()
@@ -165,7 +163,7 @@ async def test_files() -> None:
     assert caught.value.output == b"x\n"
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_result_can_be_pickled() -> None:
     """With everything it knows."""
     result = await aiospawn.run(["echo", "x"], capture_output=True)
@@ -211,7 +209,7 @@ BAD: tuple[tuple[Any, dict[str, Any], type[Exception], str], ...] = (
 )
 
 
-@one_loop
+@pytest.mark.loops("one")
 @pytest.mark.parametrize(("args", "keywords", "error", "message"), BAD, ids=range(len(BAD)))
 async def test_bad_input(args: Any, keywords: dict[str, Any], error: type[Exception], message: str) -> None:
     """It is refused by name and value, before anything is made."""
@@ -239,7 +237,7 @@ async def test_events() -> None:
     assert first.launch != spawned.launch
 
 
-@one_loop
+@pytest.mark.loops("one")
 @pytest.mark.usefixtures("nothing_native")
 async def test_events_of_the_loops_own() -> None:
     """The same where nothing is launched natively."""
@@ -262,7 +260,7 @@ async def test_observer_that_raises() -> None:
     assert [type(context["exception"]) for context in told] == [ArithmeticError] * 3
 
 
-@one_loop
+@pytest.mark.loops("one")
 @pytest.mark.parametrize("runs", [True, False])
 async def test_coroutine_thrown_away(runs: bool) -> None:
     """Its child is killed and reaped all the same, whether its program ran yet or not."""
@@ -282,7 +280,7 @@ async def test_coroutine_thrown_away(runs: bool) -> None:
     assert told == []
 
 
-@pytest.mark.parametrize("variant", fresh.CONCURRENT)
+@pytest.mark.loops("concurrent")
 def test_without_the_native_part(variant: str) -> None:
     """Results, stopping and errors on the loop's own implementation, under a group of its own too."""
     program = """
@@ -373,7 +371,7 @@ def test_child_that_may_not_be_signalled() -> None:
 
 
 @pytest.mark.once
-@one_loop
+@pytest.mark.loops("one")
 async def test_memory_is_flat() -> None:
     """Three thousand results later this process is no larger."""
     for _ in range(300):

@@ -6,12 +6,9 @@ import asyncio
 import os
 from typing import Any
 
-import fresh
 import pytest
 
 import aiospawn
-
-one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
 
 
 @pytest.mark.parametrize(
@@ -96,7 +93,7 @@ async def test_popen_left_by_an_exception() -> None:
         await closing
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_used_wrongly() -> None:
     """As files have it."""
     async with await aiospawn.popen("cat", "w") as writing, await aiospawn.popen("true") as reading:
@@ -111,7 +108,7 @@ async def test_used_wrongly() -> None:
             await use()
 
 
-@one_loop
+@pytest.mark.loops("one")
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

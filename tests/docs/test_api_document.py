@@ -7,7 +7,6 @@ import types
 from pathlib import Path
 from typing import Any
 
-import fresh
 import pytest
 from paths import ROOT
 
@@ -44,7 +43,7 @@ class _Span:
         return lambda *arguments: self.told.append((name, *arguments[:1]))
 
 
-@pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
+@pytest.mark.loops("one")
 async def test_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     """A span begins, is told what OpenTelemetry's conventions name, and ends."""
     begun: list[_Span] = []

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.once
 
 _PROGRAM = """
 import asyncio, os
-import aiospawn, fresh, test_ending
+import aiospawn, fresh, process_trees
 
 FOREIGN = [os.environ["PROGRAM"], "--reuid", "0", "sh", "-c", "echo ready >&2; exec sleep 1000"]
 DEAF = ["sh", "-c", "trap 'echo told >&2' TERM; echo ready >&2; while :; do sleep 0.05; done"]
@@ -43,7 +43,7 @@ async def stop(tree, ready):
             await group.stop()
 
 async def note(way):
-    tree, ready = test_ending.Tree(), asyncio.Event()
+    tree, ready = process_trees.Tree(), asyncio.Event()
     task = asyncio.create_task(way(tree, ready))
     for _ in range(2):
         await tree.is_ready()
@@ -69,7 +69,6 @@ with asyncio.Runner(loop_factory=fresh.new_event_loop) as runner:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to make a set-user-id program")
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 def test_note(variant: str) -> None:
     """Whatever is raised tells which program goes on."""
     setpriv = shutil.which("setpriv")

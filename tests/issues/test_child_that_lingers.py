@@ -103,7 +103,6 @@ loop.close()
     ids=["direct", "launcher", "pass_fds", "one by one"],
 )
 @pytest.mark.parametrize("place", ["AtFifo", "AtDirectory"])
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 def test_what_the_parent_closes_is_closed(
     variant: str, place: str, way: dict[str, object], without: str, crowd: int
 ) -> None:
@@ -153,7 +152,7 @@ loop.close()
 @pytest.mark.parametrize(
     "way", [{}, {"via": "launcher"}, {"pass_fds": [1]}, {"close_fds": False}], ids=["direct", "launcher", "pass_fds", "all"]
 )
-@pytest.mark.parametrize("variant", fresh.CONCURRENT)
+@pytest.mark.loops("concurrent")
 def test_another_launch_returns(variant: str, way: dict[str, object]) -> None:
     """A child that shares the table for a moment is launched while one with a copy of it is: both see to their own."""
     assert fresh.run(_ANOTHER_LAUNCH % {"way": way}, variant, 600) == ""

@@ -12,7 +12,6 @@ from compiled import library
 
 pytestmark = pytest.mark.once
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 crowds = pytest.mark.parametrize("crowd", [0, 400], ids=["few", "crowded"])
 
 _FRAME = """
@@ -81,7 +80,6 @@ _DUMPING = ["SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGS
 
 
 @crowds
-@variants
 def test_pending_signal(variant: str, crowd: int, tmp_path: pathlib.Path) -> None:
     """A signal that waited for the mask to open ends the child as SIGKILL does; one that the parent ignores does nothing."""
     definitions = f"""{_PENDING}
@@ -105,7 +103,6 @@ async def main():
     _run(definitions, variant, tmp_path, crowd)
 
 
-@variants
 def test_pending_signal_in_a_copy(variant: str, tmp_path: pathlib.Path) -> None:
     """Where the memory is a copy there is no core either, and the signal is the child's end in its own name."""
     made = library(tmp_path, "harmless.c")
@@ -122,7 +119,6 @@ async def main():
     _run(definitions, variant, directory, LIBRARY=made._name)
 
 
-@variants
 def test_signal_at_the_execve(variant: str, tmp_path: pathlib.Path) -> None:
     """One that comes when the mask is open, and the program not yet there, is no different."""
     definitions = """
@@ -160,7 +156,6 @@ ACTIONS = 0x80000000, 0, 0x00030000  # SECCOMP_RET_KILL_PROCESS, _KILL_THREAD, _
 
 
 @crowds
-@variants
 def test_filter_that_kills_the_execve(variant: str, crowd: int, tmp_path: pathlib.Path) -> None:
     """A filter runs in memory that has nothing of the parent's: the core, if there is one, is of the launcher."""
     definitions = f"""{_FILTER}
@@ -173,7 +168,6 @@ async def main():
     _run(definitions, variant, tmp_path, crowd)
 
 
-@variants
 @pytest.mark.parametrize("why", ["hook", "no launcher"])
 def test_filter_in_a_copy(why: str, variant: str, tmp_path: pathlib.Path) -> None:
     """Where the memory is a copy of the parent's there is no core."""

@@ -106,7 +106,6 @@ _BODIES = {
 
 
 @pytest.mark.parametrize("name", _BODIES)
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 def test_the_highest_number(variant: str, name: str) -> None:
     """The child has what it is to have under that number, and nothing else."""
     assert fresh.run(_PROGRAM.format(limit=_LIMIT, body=_BODIES[name]), variant) == ""

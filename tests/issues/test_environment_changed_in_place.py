@@ -89,7 +89,6 @@ _FUNCTIONS = """
 
 
 @pytest.mark.parametrize("body", [_ARRAYS, _STRINGS, _FUNCTIONS], ids=["arrays", "strings", "functions"])
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 def test_inherited(variant: str, body: str) -> None:
     """As `subprocess`'s children have it: another array, none, strings written to, the C library's functions."""
     assert fresh.run(_PROGRAM.format(body=body), variant) == ""

@@ -9,7 +9,6 @@ from place import lacks
 
 pytestmark = pytest.mark.once
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 
 _FRAME = """
 import asyncio, ctypes, errno, os, signal
@@ -52,7 +51,6 @@ async def main():
 """
 
 
-@variants
 def test_like_asyncio(variant: str) -> None:
     """The first launch is the first process; others work while that one lives, and none when it has ended."""
     expected = "(2, 0, 0)\n0\nENOMEM\n"
@@ -61,7 +59,6 @@ def test_like_asyncio(variant: str) -> None:
         assert _run(_ORDINARY, variant, "asyncio.SelectorEventLoop()") == expected
 
 
-@variants
 @pytest.mark.parametrize(
     "options",
     [
@@ -90,7 +87,6 @@ async def main():
     assert _run(definitions, variant) == "1 0\nTrue 0 0\nTrue 0 0\n-15\nTrue\n"
 
 
-@variants
 def test_parent_outside_that_is_gone(variant: str, tmp_path: pathlib.Path) -> None:
     """Whoever is in another namespace has no number here: that it is gone, and `pdeathsig` void, /proc tells."""
     if missing := lacks("sys_admin"):

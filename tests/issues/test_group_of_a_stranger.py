@@ -50,7 +50,6 @@ def _run(variant: str, *, ended: str, signals: str, before: str, **environment: 
     assert fresh.run(program, variant, **environment) == ""
 
 
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 def test_leader_reaped_by_another(variant: str) -> None:
     """The pidfd of the leader tells that it is gone: nobody is signalled."""
     _run(
@@ -61,7 +60,7 @@ def test_leader_reaped_by_another(variant: str) -> None:
     )
 
 
-@pytest.mark.parametrize("variant", [variant for variant in fresh.VARIANTS if not variant.endswith("-vfork")])
+@pytest.mark.loops("concurrent")
 def test_leader_reaped_by_the_loop(variant: str) -> None:
     """Without pidfds a reaped leader's number that names a process again is taken for a stranger's."""
     _run(

@@ -32,7 +32,6 @@ loop.close()
 
 
 @pytest.mark.parametrize("how", ["between", "1", "20"])
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 def test_half_reaped(tmp_path: pathlib.Path, variant: str, how: str) -> None:
     """The kernel is asked until it tells."""
     if not aiospawn.supported().features["pidfd_info"]:

@@ -10,7 +10,6 @@ from place import lacks
 
 pytestmark = pytest.mark.once
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 
 _FRAME = """
 import asyncio, ctypes, os, pathlib, struct, sys
@@ -92,7 +91,6 @@ def _needs(*capabilities: str) -> None:
         pytest.skip(f"needs {', '.join(missing)}")
 
 
-@variants
 @pytest.mark.parametrize(
     "what",
     [
@@ -119,7 +117,6 @@ def copied(tmp_path: pathlib.Path) -> pathlib.Path:
     return pathlib.Path(shutil.copy(path, tmp_path))
 
 
-@variants
 @pytest.mark.parametrize(("mode", "option"), [(0o4755, "user"), (0o2755, "group")])
 def test_launcher_with_a_mode_bit(mode: int, option: str, variant: str, copied: pathlib.Path) -> None:
     """A launcher whose file makes another user, or a member of another group, of whoever runs it is not used."""
@@ -129,7 +126,6 @@ def test_launcher_with_a_mode_bit(mode: int, option: str, variant: str, copied: 
     assert fresh.run(_FRAME, variant, WHAT="a_user", LAUNCHER=str(copied), OPTION=option) == f"0\n{refused}"
 
 
-@variants
 def test_launcher_with_capabilities(variant: str, copied: pathlib.Path) -> None:
     """Neither is one whose file has capabilities."""
     _needs("setuid", "setgid")
@@ -159,7 +155,6 @@ loop.close()
 """
 
 
-@variants
 def test_group_for_files(variant: str, tmp_path: pathlib.Path) -> None:
     """The ids for file systems, which an execve sets to the effective ones, are in force while the child opens its files."""
     _needs("setgid")

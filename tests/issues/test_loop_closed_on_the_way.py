@@ -46,7 +46,6 @@ def run(main):
 """
 
 
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 def test_numbers_are_given_back(variant: str) -> None:
     """When the loop is closed, the block is whole, and no end of a pipe is left."""
     program = """
@@ -63,7 +62,7 @@ os._exit(0)
     assert fresh.run(_FRAME + program, variant, 400) == ""
 
 
-@pytest.mark.parametrize("variant", fresh.CONCURRENT)
+@pytest.mark.loops("concurrent")
 def test_fork_after_it(variant: str) -> None:
     """Where the children have not left in time, a fork leaves alone what the program has put on the numbers since."""
     program = """
@@ -84,7 +83,7 @@ os._exit(0)
     assert fresh.run(_FRAME + program, variant, 400) == "0 600\n"
 
 
-@pytest.mark.parametrize("variant", fresh.CONCURRENT)
+@pytest.mark.loops("concurrent")
 def test_given_back_later(variant: str) -> None:
     """Children that did not leave in time give the numbers back when they have: the next loop finds the block whole."""
     program = """

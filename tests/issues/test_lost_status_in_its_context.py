@@ -1,7 +1,6 @@
 """That a status is lost was logged in no context, for streams and for `run`; and a log that raised lost the exit too."""
 
 import fresh
-import pytest
 
 _PROGRAM = """
 import asyncio, contextvars, logging, os
@@ -48,7 +47,6 @@ loop.close()
 """
 
 
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 def test_lost_status_in_its_context(variant: str) -> None:
     """The handlers of the log run in the context of whoever launched the child, and what they raise hurts nobody."""
     lost = fresh.run(_PROGRAM, variant, AIOSPAWN_WITHOUT="pidfd_info")

@@ -41,7 +41,6 @@ loop.close()
 
 
 @pytest.mark.parametrize("crowd", [0, 300])
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 def test_it_is_found(variant: str, crowd: int) -> None:
     """By the directory and by files that the child opens; and no program gets it."""
     assert fresh.run(_PROGRAM, variant, crowd) == ""

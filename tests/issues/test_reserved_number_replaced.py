@@ -27,7 +27,6 @@ loop.close()
 """
 
 
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 @pytest.mark.parametrize("places", [(2,), (0, 5, 10, 15)], ids=["of one segment", "of each segment another"])
 def test_a_number_is_replaced(places: tuple[int, ...], variant: str) -> None:
     """Launches find another way, and the program's files stay where it put them."""

@@ -12,7 +12,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import fresh
 import pytest
 from paths import SUPPORT
 from timeouts import delayed_until
@@ -386,7 +385,6 @@ def _wait_for(child: Child, word: str) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 def test_one_interrupt(variant: str, child: Child) -> None:
     """Ctrl-C cancels the main task, which cancels its group, whose child has its time."""
     with _interrupted(variant, child) as program:
@@ -396,7 +394,6 @@ def test_one_interrupt(variant: str, child: Child) -> None:
     assert child.said() == ["ready", "told", "clean"]
 
 
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 def test_two_interrupts(variant: str, deaf: Child) -> None:
     """The second one does not wait."""
     with _interrupted(variant, deaf) as program:

@@ -21,7 +21,6 @@ loop.close()
 """
 
 
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 def test_stdout_is_not_inheritable_any_more(variant: str) -> None:
     """Standard error as standard output is the parent's, whatever the flag of that was before."""
     assert fresh.run(_PROGRAM, variant) == "text\n" * 3

@@ -46,7 +46,7 @@ loop.close()
 
 
 @pytest.mark.parametrize("streams", [{"stderr": -1}, {"stderr": -1, "via": "launcher"}], ids=["direct", "launcher"])
-@pytest.mark.parametrize("variant", fresh.CONCURRENT)
+@pytest.mark.loops("concurrent")
 def test_stopped_before_it_left(variant: str, streams: dict[str, object]) -> None:
     """The child that was stopped is killed and reaped, and the launch succeeds with another; the block is whole again."""
     assert fresh.run(_PROGRAM.format(streams=streams), variant, 1500) == ""

@@ -148,7 +148,6 @@ _on_stock = functools.cache(functools.partial(_on, asyncio.SelectorEventLoop))
 
 
 @pytest.mark.parametrize("name", _launches())
-@pytest.mark.parametrize("variant", FACTORIES)
 def test_as_asyncio(name: str, variant: str) -> None:
     """The exception is of that type, or the launch succeeds on both; but for the rows of the document of differences."""
     launches = _launches()[name]

@@ -20,8 +20,6 @@ from paths import SUPPORT
 
 import aiospawn
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
-
 
 @pytest.fixture
 def new_loop(variant: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], asyncio.AbstractEventLoop]:
@@ -80,7 +78,6 @@ def ended(factory: Any, count: int = 1) -> list[int]:
     return pids
 
 
-@variants
 def test_by_the_next_launch(new_loop: Any) -> None:
     """Of another loop, which is open already."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
@@ -99,7 +96,6 @@ def _in_a_thread(call: Callable[[], Any]) -> Any:
     return results[0]
 
 
-@variants
 def test_by_the_next_loop(new_loop: Any) -> None:
     """It need not launch anything."""
     pids = ended(new_loop)
@@ -108,7 +104,6 @@ def test_by_the_next_loop(new_loop: Any) -> None:
     assert fresh.children() == []
 
 
-@variants
 def test_by_supported(new_loop: Any) -> None:
     """A program without any loop asks."""
     pids = ended(new_loop)
@@ -117,7 +112,6 @@ def test_by_supported(new_loop: Any) -> None:
     assert fresh.children() == []
 
 
-@variants
 def test_when_the_loop_is_closed(new_loop: Any) -> None:
     """Who has ended by then is reaped there, though the loop never saw it."""
     loop = new_loop()
@@ -126,7 +120,6 @@ def test_when_the_loop_is_closed(new_loop: Any) -> None:
     assert fresh.children() == []
 
 
-@variants
 def test_run_after_run(new_loop: Any) -> None:
     """Nothing grows: no zombie, no descriptor."""
     before = fresh.descriptors()
@@ -138,7 +131,6 @@ def test_run_after_run(new_loop: Any) -> None:
     assert fresh.descriptors() == before
 
 
-@variants
 @pytest.mark.parametrize("installed", [False, True], ids=["function", "install"])
 def test_loops_that_are_not_ours(variant: str, new_loop: Any, installed: bool) -> None:
     """Of these nobody tells us when they are closed."""
@@ -152,7 +144,6 @@ def test_loops_that_are_not_ours(variant: str, new_loop: Any, installed: bool) -
     assert fresh.descriptors() == opened
 
 
-@variants
 def test_alive_and_ended_together(new_loop: Any) -> None:
     """A child that lives holds nobody up, keeps its pidfd, and is reaped in its turn."""
     before = fresh.descriptors()
@@ -167,7 +158,6 @@ def test_alive_and_ended_together(new_loop: Any) -> None:
     assert fresh.descriptors() == before
 
 
-@variants
 def test_many_that_end_together(new_loop: Any) -> None:
     """One launch reaps some of them only, and the next ones the others."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
@@ -221,7 +211,6 @@ def test_a_launch_does_not_look_at_each_that_lives(tmp_path: pathlib.Path) -> No
     assert _looks(100, tmp_path) == [5] * 20 + [5 + 1] * (20 * 4)
 
 
-@variants
 def test_fork(new_loop: Any) -> None:
     """The child of a fork has no descriptor of these children, and reaps none of them; its own ones it does."""
     before = fresh.descriptors()

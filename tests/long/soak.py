@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))  # where this is run as a script
 
 import fresh
-from loops import VARIANTS, new_event_loop
+from loops import ALL, new_event_loop
 
 import aiospawn
 from aiospawn import DEVNULL, PIPE
@@ -41,7 +41,7 @@ __all__ = ["ROUND", "Sample", "WrongError", "check", "check_growth", "main", "sl
 AT_ONCE = 32
 TURN = 400  # launches on one loop, before the next has its turn
 CROWD, LARGER_CROWD = 300, 1100
-ROUND = 3 * len(VARIANTS) * TURN
+ROUND = 3 * len(ALL) * TURN
 BYTES_A_LAUNCH = 1.0
 SLACK = 1 << 20  # bytes: what an allocator may keep or not, which matters in short runs only
 KEPT_SLOTS = 64  # of slots.c
@@ -258,7 +258,7 @@ class Soak:
         self._dice = random.Random(seed)
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        self._loops = [new_event_loop(variant) for variant in VARIANTS]
+        self._loops = [new_event_loop(variant) for variant in ALL]
         self._launches = 0
         self.samples: list[Sample] = []
 

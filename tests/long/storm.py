@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))  # where this is run as a script
 
 import fresh
-from loops import VARIANTS, new_event_loop
+from loops import ALL, new_event_loop
 
 import aiospawn
 from aiospawn import PIPE
@@ -100,7 +100,7 @@ class Storm:
         self.lost: list[object] = []
 
     def run(self) -> None:
-        launching = [threading.Thread(target=self._kept, args=(self._launch_on, name)) for name in VARIANTS]
+        launching = [threading.Thread(target=self._kept, args=(self._launch_on, name)) for name in ALL]
         forking = [threading.Thread(target=self._kept, args=(self._fork_on, fork)) for fork in FORKERS]
         for thread in (*launching, *forking):
             thread.start()
@@ -158,7 +158,7 @@ def main() -> int:
     parser.add_argument("--forks", type=int, default=0, help="and so many forks")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore", DeprecationWarning)  # of forks in a process with threads: that is what is tested
-    for variant in VARIANTS:
+    for variant in ALL:
         new_event_loop(variant).close()  # what each opens once
     before = fresh.descriptors()
     storm, started = Storm(chosen.launches, chosen.forks), time.monotonic()

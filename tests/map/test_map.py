@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # How a child is launched is none of its business.
-pytestmark = pytest.mark.asyncio(loop_factories=fresh.KINDS)
+pytestmark = pytest.mark.loops("kinds")
 
 TRUE, FALSE, SLEEP = ["true"], ["false"], ["sleep", "1000"]
 orders = pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "unordered"])

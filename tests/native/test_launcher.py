@@ -11,7 +11,6 @@ import aiospawn
 
 pytestmark = pytest.mark.once
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 crowds = pytest.mark.parametrize("crowd", [0, 400], ids=["few", "crowded"])
 
 
@@ -47,7 +46,6 @@ loop.close()
 
 
 @crowds
-@variants
 def test_is_in_between(variant: str, crowd: int) -> None:
     """Where it is asked for or needed, it is the launcher that executes the program; else it is not there."""
     assert fresh.run(_HELD, variant, crowd) == "- aiospawn:launch aiospawn:launch\n"
@@ -104,7 +102,6 @@ loop.close()
 
 
 @crowds
-@variants
 @pytest.mark.parametrize(
     ("what", "usable"),
     [("unlinked", True), ("not_executable", False), ("on_a_noexec_mount", False), ("closed", False), ("replaced", False)],
@@ -152,7 +149,6 @@ loop.close()
 """
 
 
-@variants
 @pytest.mark.parametrize("what", ["permitted_capabilities", "saved_user", "locked_securebits"])
 def test_privileges_that_an_execve_drops(what: str, variant: str) -> None:
     """Where the launcher would have less than this process, the steps run in a clone that shares no memory instead."""
@@ -185,7 +181,6 @@ loop.close()
 """
 
 
-@variants
 def test_maps_with_sigchld_ignored(variant: str) -> None:
     """A map that cannot be written fails the launch, also where this process ignores SIGCHLD: nobody runs unmapped."""
     require("setuid")
@@ -213,7 +208,6 @@ loop.close()
 """
 
 
-@variants
 def test_user_namespace_of_a_user(variant: str) -> None:
     """Without any privilege a child can be root in a namespace of its own; setgroups is given up for that."""
     require("setuid", "setgid")

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.once
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 crowds = pytest.mark.parametrize("crowd", [0, 400], ids=["few", "crowded"])
 
 
@@ -132,7 +131,6 @@ loop.close()
 
 
 @crowds
-@variants
 @pytest.mark.parametrize(
     "stage", ["EXECVEAT, None", "PRCTL, 15", "EXECVE, None"], ids=["before", "in its start", "at its end"]
 )
@@ -167,7 +165,6 @@ async def main():
 
 
 @crowds
-@variants
 def test_cancelled_while_it_hangs(variant: str, crowd: int, tmp_path: pathlib.Path) -> None:
     """A launcher that hangs in a step holds up neither the loop nor another launch; cancelled, it is killed and reaped."""
     definitions = """
@@ -229,7 +226,6 @@ loop.close()
 """
 
 
-@variants
 @pytest.mark.parametrize("what", ["saved_group", "outside_the_bounding_set", "ambient"])
 def test_privileges_that_a_forked_child_has(what: str, variant: str) -> None:
     """What a forked child may do a launched one may, whether or not an execve in between would keep the right to it."""
@@ -237,7 +233,6 @@ def test_privileges_that_a_forked_child_has(what: str, variant: str) -> None:
     fresh.run(_PRIVILEGES, variant, WHAT=what)
 
 
-@variants
 def test_dumpable_all_the_while(variant: str) -> None:
     """While children change their users, this process can be looked at by its own as ever, at every moment."""
     require("setuid")
@@ -276,7 +271,6 @@ loop.close()
 
 
 @crowds
-@variants
 def test_no_file_may_be_written(variant: str, crowd: int) -> None:
     """A process that may not write files (RLIMIT_FSIZE) launches all the same."""
     program = """
@@ -295,7 +289,6 @@ loop.close()
     assert fresh.run(program, variant, crowd) == "b'432\\n' None\n"
 
 
-@variants
 def test_in_an_empty_root(variant: str, tmp_path: pathlib.Path) -> None:
     """It needs no file, not even /proc: in a root that holds the program and nothing else it launches that."""
     require("sys_chroot", "setuid")
@@ -417,7 +410,6 @@ loop.close()
 """
 
 
-@variants
 def test_another_version(variant: str, copy: Copy, tmp_path: pathlib.Path) -> None:
     """A launcher of another version refuses, and the error says so."""
     copy.launcher.unlink()
@@ -425,7 +417,6 @@ def test_another_version(variant: str, copy: Copy, tmp_path: pathlib.Path) -> No
     assert fresh.run(_COPIED.format(first=""), variant) == "True False\n71 launcher True\n"
 
 
-@variants
 def test_upgraded_meanwhile(variant: str, copy: Copy, tmp_path: pathlib.Path) -> None:
     """A package that is upgraded under a running process leaves that process its own launcher."""
     other = _other_version(tmp_path)
@@ -433,7 +424,6 @@ def test_upgraded_meanwhile(variant: str, copy: Copy, tmp_path: pathlib.Path) ->
     assert fresh.run(_COPIED.format(first=first), variant) == "True False\nb'432\\n' True\n"
 
 
-@variants
 def test_built_without_it(variant: str, copy: Copy) -> None:
     """Without the launcher every step works, and `supported()` says what that costs."""
     copy.launcher.unlink()

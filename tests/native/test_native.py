@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.once
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 crowds = pytest.mark.parametrize("crowd", [0, 400])
 
 # ---- the pre-exec section ----------------------------------------------------------------------------------------------
@@ -346,7 +345,6 @@ loop.close()
     "absent", ["clone3", "close_range", "pidfd_info", "concurrent_clone", "clone3,close_range,pidfd_info,concurrent_clone"]
 )
 @crowds
-@variants
 def test_without(variant: str, crowd: int, absent: str) -> None:
     """On a kernel or processor that lacks a feature launches are the same, and `supported()` tells what it costs."""
     assert fresh.run(_LAUNCHES.format(absent=absent), variant, crowd, AIOSPAWN_WITHOUT=absent) == ""
@@ -471,7 +469,6 @@ assert os.waitpid(pid, 0)[1] == 0
 
 
 @pytest.mark.parametrize("via", ["", "launcher"], ids=["direct", "launcher"])
-@variants
 def test_limit_lowered_before_execve(variant: str, via: str) -> None:
     """RLIMIT_NOFILE may sink below the numbers of a child before its execve: the end of its output is seen all the same."""
     program = """
@@ -492,7 +489,6 @@ loop.run_until_complete(main())
     assert fresh.run(program, variant, crowd=400, VIA=via) == ""
 
 
-@variants
 def test_standard_streams_stay_free(variant: str) -> None:
     """Where the program has closed its standard streams, nothing of ours takes their numbers."""
     program = """
@@ -523,7 +519,6 @@ loop.close()
     assert fresh.run(program, variant) == ""
 
 
-@variants
 def test_file_size_limit(variant: str) -> None:
     """Where no file may be written (RLIMIT_FSIZE), a launch through the launcher does not end the program by SIGXFSZ."""
     program = """
@@ -580,7 +575,6 @@ async def test_packets() -> None:
     assert await process.communicate() == (5 * b"packet", None)
 
 
-@variants
 @pytest.mark.parametrize("via", ["", "launcher"], ids=["direct", "launcher"])
 def test_loop_is_closed_at_once(variant: str, via: str, tmp_path: pathlib.Path) -> None:
     """Children live on when their loop is closed right behind the launch, whatever they have yet to tell."""
@@ -605,7 +599,6 @@ while True:  # some are reaped already
     assert fresh.run(program, variant, DIRECTORY=str(tmp_path), VIA=via) == ""
 
 
-@variants
 def test_peeked_while_reaped(variant: str) -> None:
     """A thread that asks for the exit status while the loop reaps the child is never told another."""
     program = """

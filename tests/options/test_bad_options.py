@@ -173,10 +173,7 @@ CLOSED = [
 ]
 
 
-two_loops = pytest.mark.asyncio(loop_factories=fresh.KINDS)  # nothing is launched: the variants are the same
-
-
-@two_loops
+@pytest.mark.loops("kinds")
 @pytest.mark.parametrize(("options", "error", "told"), [*WRONG_TYPES, *OUT_OF_RANGE, *CONTRADICTIONS, *NUL, *CLOSED])
 async def test_refused(
     options: dict[str, Any], error: type[Exception], told: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
@@ -199,7 +196,7 @@ async def test_refused(
     assert fresh.descriptors() == before
 
 
-@two_loops
+@pytest.mark.loops("kinds")
 @pytest.mark.parametrize("name", ["sigmask", "sigdefault", "sigignore", "affinity", "setns", "uid_map", "drop"])
 async def test_iterator(name: str) -> None:
     """It would be empty at a second launch with the same options."""
@@ -209,7 +206,7 @@ async def test_iterator(name: str) -> None:
         await aiospawn.create_subprocess_exec("true", **options)
 
 
-@two_loops
+@pytest.mark.loops("kinds")
 @pytest.mark.parametrize(
     "options",
     [
@@ -289,7 +286,6 @@ loop.close()
 """
 
 
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 def test_elsewhere(variant: str) -> None:
     """Without pidfds each of our options says which kernel it needs; what asyncio can do is done by asyncio."""
     fresh.run(_ELSEWHERE, variant, AIOSPAWN_WITHOUT="pidfd")

@@ -16,8 +16,6 @@ from place import Place, lacks
 import aiospawn
 from aiospawn import NativeHook
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
-
 
 def test_the_example_runs() -> None:
     """The hook that a reader is shown does what it says."""
@@ -119,7 +117,6 @@ print("alive")
 """
 
 
-@variants
 def test_core_dump(library: str, variant: str, tmp_path: pathlib.Path) -> None:
     """A hook that crashes while cores are dumped ends the child only; with a limit of zero there is no core."""
     assert fresh.run(_DUMPED, variant, LIBRARY=library, DIRECTORY=str(tmp_path)) == "alive\n"

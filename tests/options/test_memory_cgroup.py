@@ -102,7 +102,7 @@ for fd, target in fresh.descriptors().items():
 """
 
 
-@pytest.mark.parametrize("variant", fresh.SPAWNS)
+@pytest.mark.loops("spawns")
 @pytest.mark.parametrize(
     ("pairs", "options", "first"),
     [(50, "", ""), (10, "oom_score_adj=500", ""), (10, "", _WITHOUT_THE_LAUNCHER)],  # the last copies the page tables

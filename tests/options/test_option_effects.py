@@ -16,7 +16,6 @@ from readings import FOREGROUND, GROUP, stat
 import aiospawn
 from aiospawn import PIPE
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 ways = pytest.mark.parametrize("via", [None, "launcher"], ids=["direct", "launcher"])
 
 # ---- the parent's death -----------------------------------------------------------------------------------------------
@@ -36,7 +35,6 @@ fresh.new_event_loop().run_until_complete(main())
 
 @pytest.mark.parametrize("user", [None, 1000])
 @ways
-@variants
 def test_parent_death(variant: str, via: str | None, user: int | None) -> None:
     """When the parent is killed the child gets the signal, also a child of another user."""
     if user and (missing := lacks("setuid")):
@@ -85,7 +83,6 @@ loop.close()
 """
 
 
-@variants
 def test_foreground(variant: str) -> None:
     """A child of a shell becomes the foreground of the shell's terminal, though its group is new and in the background."""
     for line in fresh.run(_SHELL, variant).splitlines():

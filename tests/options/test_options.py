@@ -21,7 +21,6 @@ ways = pytest.mark.parametrize(
     [{}, {"via": "launcher"}, {"init": True}, {"preexec_fn": lambda: None}],
     ids=["direct", "launcher", "init", "forked"],
 )
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 
 
 @pytest.fixture
@@ -103,19 +102,16 @@ for fd, target in fresh.descriptors().items():
 """
 
 
-@variants
 def test_shown_without_the_launcher(variant: str) -> None:
     """Where the launcher cannot be executed, the same steps run in a child that shares no memory."""
     fresh.run(_ALL_ROWS.format(first=_WITHOUT_THE_LAUNCHER), variant)
 
 
-@variants
 def test_shown_on_an_old_kernel(variant: str) -> None:
     """Without clone3 and close_range every option does the same."""
     fresh.run(_ALL_ROWS.format(first=""), variant, AIOSPAWN_WITHOUT="clone3,close_range")
 
 
-@variants
 def test_shown_with_a_shared_descriptor_table(variant: str) -> None:
     """With so many descriptors open that launches share the table, every option does the same."""
     fresh.run(_ALL_ROWS.format(first=""), variant, crowd=400)

@@ -9,7 +9,6 @@ from place import Place, lacks
 
 from aiospawn._binding.library import Step
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 here = pytest.mark.parametrize(
     ("row", "via"),
     [
@@ -68,7 +67,6 @@ with Place(pathlib.Path(os.environ["DIRECTORY"])) as place:
 """
 
 
-@variants
 @pytest.mark.parametrize("when", PREPARATIONS)
 def test_fails_in_a_process_that_was_prepared(when: str, variant: str, tmp_path: pathlib.Path) -> None:
     """The same without privileges, with a seccomp filter, or where no descriptor is left."""

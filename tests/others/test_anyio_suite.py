@@ -11,7 +11,6 @@ import sys
 import tarfile
 from typing import TYPE_CHECKING
 
-import fresh
 import pytest
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def _download(what: str, directory: pathlib.Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", fresh.SPAWNS)
+@pytest.mark.loops("spawns")
 def test_subprocesses(suite: pathlib.Path, tmp_path: pathlib.Path, variant: str) -> None:
     """All pass: on asyncio's loop, with eager tasks, and on uvloop's; as many as anyio has for them, and ours launch."""
     (tmp_path / "trustme.py").write_text(_TRUSTME)

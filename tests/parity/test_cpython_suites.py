@@ -7,6 +7,7 @@ import json
 import sys
 
 import fresh
+import loops
 import pytest
 
 _POPEN = "mocks subprocess.Popen, which is not called"
@@ -42,8 +43,8 @@ def _has_suites() -> bool:
 @pytest.mark.parametrize(
     ("variant", "crowd"),
     [
-        *((variant, 0) for variant in fresh.VARIANTS),
-        *(pytest.param(variant, 300, marks=pytest.mark.once) for variant in fresh.CONCURRENT),
+        *((variant, 0) for variant in loops.VARIANTS),
+        *(pytest.param(variant, 300, marks=pytest.mark.once) for variant in loops.CONCURRENT),
     ],
     ids=lambda value: value if isinstance(value, str) else "crowded" if value else "few",
 )

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.once
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
-concurrent = pytest.mark.parametrize("variant", fresh.CONCURRENT)
 crowds = pytest.mark.parametrize("crowd", [0, 300], ids=["few", "crowded"])
 ways = pytest.mark.parametrize("way", [{}, {"via": "launcher"}], ids=["direct", "launcher"])
 routes = pytest.mark.parametrize(
@@ -103,7 +101,6 @@ def _run(definitions: str, variant: str, crowd: int = 0) -> str:
 # ---- between clone and execve -----------------------------------------------------------------------------------------
 
 
-@variants
 @routes
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
 def test_killed_while_it_opens_a_file(name: str, way: dict[str, str], variant: str, crowd: int) -> None:
@@ -120,7 +117,6 @@ async def main(directory):
     assert name in _run(program, variant, crowd)
 
 
-@variants
 @routes
 def test_stopped_on_its_way(way: dict[str, str], variant: str, crowd: int) -> None:
     """SIGSTOP cannot be blocked: the child goes on where it was when it is continued."""
@@ -141,7 +137,7 @@ async def main(directory):
     assert _run(program, variant, crowd) == "(b'text', None) 7\n"
 
 
-@concurrent
+@pytest.mark.loops("concurrent")
 @routes
 def test_cancelled_while_it_is_stopped(way: dict[str, str], variant: str, crowd: int) -> None:
     """A launch is cancelled although its child is stopped on the way: that one is killed and reaped."""
@@ -162,7 +158,6 @@ async def main(directory):
     assert _run(program, variant, crowd) == "True\n"
 
 
-@variants
 @ways
 def test_killed_by_its_own_filter(way: dict[str, str], variant: str) -> None:
     """A seccomp filter that kills the child at its execve, where it still shares memory, kills nobody else."""
@@ -187,7 +182,6 @@ async def main(directory):
 # ---- at the program's start -------------------------------------------------------------------------------------------
 
 
-@variants
 @ways
 def test_no_memory_for_the_program(way: dict[str, str], variant: str) -> None:
     """An address space too small for any program: the kernel kills it within its execve, and the status says so."""
@@ -210,7 +204,6 @@ async def main(directory):
     assert int(_run(program, variant)) in (-11, -9, 12)
 
 
-@variants
 @routes
 def test_killed_at_once(way: dict[str, str], variant: str, crowd: int) -> None:
     """Killed with the very event that told of its start, a hundred times: always the signal is told, never an error."""
@@ -227,7 +220,6 @@ async def main(directory):
     assert _run(program, variant, crowd) == "{-9}\n" * 10
 
 
-@variants
 def test_signalled_from_threads_while_it_dies(variant: str) -> None:
     """Four threads signal a child until they are told that it is gone: its own status is told, and no other error."""
     program = """
@@ -294,7 +286,6 @@ assert fresh.children() == []
 """
 
 
-@variants
 @crowds
 def test_the_parent_is_killed(variant: str, crowd: int, tmp_path: object) -> None:
     """Who has `pdeathsig` dies with it, others live; on its way to the program the one runs it, the other never does."""

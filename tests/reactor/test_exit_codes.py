@@ -9,8 +9,6 @@ from recorder import Recorder
 
 import aiospawn
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
-
 
 def _skip_without_pidfd_info() -> None:
     if not aiospawn.supported().features["pidfd_info"]:
@@ -56,7 +54,6 @@ _IGNORED = """
 """
 
 
-@variants
 def test_sigchld_ignored(variant: str) -> None:
     """Where SIGCHLD is ignored the kernel reaps every child, and the exit codes are true all the same."""
     _skip_without_pidfd_info()
@@ -64,7 +61,6 @@ def test_sigchld_ignored(variant: str) -> None:
     assert fresh.run(program, variant) == "7 7 None\n-9 -9 None\n/nonexistent\n[]\n"
 
 
-@variants
 def test_a_lost_exit_code(variant: str) -> None:
     """Where the kernel cannot tell, the return code is 255 and a warning is logged."""
     ignored = "signal.signal(signal.SIGCHLD, signal.SIG_IGN); seccomp.refuse(seccomp.IOCTL, 25, 0xC040FF0B)"
@@ -75,7 +71,7 @@ def test_a_lost_exit_code(variant: str) -> None:
     assert [line for line in lines if line not in warnings] == ["255 255 None"] * 2 + ["/nonexistent", "[]"]
 
 
-@pytest.mark.parametrize("variant", ["stdlib"])
+@pytest.mark.loops("one")
 def test_switched_off(variant: str) -> None:
     """AIOSPAWN_WITHOUT=pidfd_info is the same as a kernel that cannot tell."""
     program = _IGNORED.format(before="signal.signal(signal.SIGCHLD, signal.SIG_IGN)")

@@ -9,8 +9,6 @@ import pathlib
 import fresh
 import pytest
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
-concurrent = pytest.mark.parametrize("variant", fresh.CONCURRENT)
 crowds = pytest.mark.parametrize("crowd", [0, 300], ids=["few", "crowded"])
 
 # What all programs below begin and end with: `refused` must raise; then nothing is left, and a launch works.
@@ -50,7 +48,6 @@ def _refused(definitions: str, variant: str, crowd: int) -> str:
     return fresh.run(_FRAME.format(definitions=definitions), variant, crowd)
 
 
-@variants
 @crowds
 def test_killed_before_its_program_ran(variant: str, crowd: int) -> None:
     """A child that is killed before `execve` raises ChildProcessError, with any number of them in flight."""
@@ -72,7 +69,6 @@ async def refused():
     assert _refused(program, variant, crowd) == "ChildProcessError 10 None execve\n" * 3
 
 
-@variants
 @crowds
 @pytest.mark.parametrize("via", [None, "launcher"], ids=["direct", "launcher"])
 def test_no_descriptor_left(via: str | None, variant: str, crowd: int) -> None:
@@ -101,7 +97,6 @@ async def refused():
     assert last == "(b'', b'')"
 
 
-@variants
 @crowds
 def test_no_process_left(variant: str, crowd: int) -> None:
     """EAGAIN at the limit of processes raises BlockingIOError, as the stdlib does."""
@@ -121,7 +116,6 @@ async def refused():
     assert _refused(program, variant, crowd).startswith("BlockingIOError 11 None")
 
 
-@variants
 @crowds
 def test_no_memory_left(variant: str, crowd: int) -> None:
     """ENOMEM when there is no room for the child's stack."""
@@ -140,7 +134,6 @@ async def refused():
     assert _refused(program, variant, crowd).startswith("OSError 12 None")
 
 
-@variants
 @crowds
 def test_no_shell(variant: str, crowd: int, tmp_path: pathlib.Path) -> None:
     """Where there is no /bin/sh, FileNotFoundError names it."""
@@ -161,7 +154,6 @@ async def refused():
     assert _refused(program, variant, crowd) == "FileNotFoundError 2 /bin/sh execve\n"
 
 
-@variants
 @crowds
 def test_no_such_shell(variant: str, crowd: int) -> None:
     """A shell given as `executable` that is not there is named by FileNotFoundError."""
@@ -172,7 +164,7 @@ async def refused():
     assert _refused(program, variant, crowd) == "FileNotFoundError 2 /nonexistent/sh execve\n"
 
 
-@concurrent
+@pytest.mark.loops("concurrent")
 @crowds
 def test_slow_launches_do_not_block_the_loop(variant: str, crowd: int) -> None:
     """While three children hang in their `execve`, the loop turns, and all three hang at the same time."""
@@ -210,7 +202,6 @@ loop.close()
     assert fresh.run(program, variant, crowd) == "turned: True\n0\n0\n0\n"
 
 
-@variants
 @crowds
 @pytest.mark.parametrize("via", [None, "launcher"], ids=["direct", "launcher"])
 def test_a_dawdling_fork_holds_back_neither_output_nor_exit(variant: str, crowd: int, via: str | None) -> None:

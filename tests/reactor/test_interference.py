@@ -14,7 +14,6 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 routes = pytest.mark.parametrize(
     ("way", "crowd"), [({}, 0), ({}, 300), ({"via": "launcher"}, 300)], ids=["few", "crowded", "launcher"]
 )
@@ -71,7 +70,6 @@ def _run(definitions: str, variant: str, crowd: int = 0) -> str:
 # ---- other threads ----------------------------------------------------------------------------------------------------
 
 
-@variants
 @routes
 def test_descriptors_come_and_go(way: dict[str, str], variant: str, crowd: int) -> None:
     """Files and pipes that other threads open, inheritable too, are in no child; nor does a child hold back their ends."""
@@ -99,7 +97,6 @@ async def main():
     assert _run(f"WAY = {way}\n{program}", variant, crowd) == ""
 
 
-@variants
 def test_signal_masks_of_other_threads(variant: str) -> None:
     """A child has the mask of the thread that launches it, whatever others block meanwhile, and that thread keeps it."""
     program = """
@@ -121,7 +118,6 @@ async def main():
     assert _run(program, variant) == ""
 
 
-@variants
 def test_the_environment_changes(variant: str) -> None:
     """Other threads set and delete variables: each child has those that stay, and of the others whole values only."""
     program = """
@@ -147,7 +143,6 @@ async def main():
     assert _run(program, variant) == ""
 
 
-@variants
 @routes
 def test_somebody_else_waits(way: dict[str, str], variant: str, crowd: int) -> None:
     """A thread that reaps whatever there is: each status is told, or 255 where the kernel cannot tell it."""
@@ -176,7 +171,6 @@ async def main():
 # ---- the same loop ----------------------------------------------------------------------------------------------------
 
 
-@variants
 def test_beside_the_loops_own_children(variant: str) -> None:
     """Children of the loop's own implementation, and forked ones, run beside ours: everybody has their own status."""
     program = """
@@ -210,7 +204,6 @@ async def main():
     assert told.count("aiospawn._asyncio.transport") == 40
 
 
-@variants
 def test_stopped_and_run_again(variant: str) -> None:
     """A loop that is stopped while launches are in flight goes on with them when it is run again."""
     program = """
@@ -233,7 +226,6 @@ loop.close()
     assert _run(program, variant) == "True\n"
 
 
-@variants
 @routes
 def test_forked_with_launches_in_flight(way: dict[str, str], variant: str, crowd: int) -> None:
     """The process forks while 64 launches are in flight; then both sides go on launching, each with a loop of its own."""
@@ -343,7 +335,6 @@ async def main():
 """
 
 
-@variants
 def test_memory_stays_with_the_parent(variant: str) -> None:
     """What is in the parent's heap is nowhere in a child: it finds but the one copy that it makes to search for."""
     assert _run(_MARKED, variant) == "1\n1\n"

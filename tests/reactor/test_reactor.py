@@ -17,8 +17,6 @@ from aiospawn._binding.native import Native
 
 _BATCH = 128  # epoll events that one drain handles
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
-
 
 @pytest.fixture
 def loop(variant: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.AbstractEventLoop]:
@@ -124,7 +122,6 @@ def _interrupt_at(position: int) -> Iterator[None]:
         sys.settrace(before)
 
 
-@variants
 def test_an_interrupt_anywhere_in_a_wake_up_loses_and_doubles_nothing(loop: asyncio.AbstractEventLoop) -> None:
     """Wherever in the reactor KeyboardInterrupt strikes, every child of the batch is told everything once."""
     position, interrupted = 0, 1
@@ -150,7 +147,6 @@ async def _read_and_reaped(processes: Any, outcomes: list[Any]) -> None:
         outcomes.append((*output, await process.wait()))
 
 
-@variants
 def test_an_interrupt_anywhere_hurts_no_stream(loop: asyncio.AbstractEventLoop) -> None:
     """asyncio's streams, which are fed without a callback of the loop, lose and double nothing either."""
     position, interrupted = 0, 1
@@ -167,7 +163,6 @@ def test_an_interrupt_anywhere_hurts_no_stream(loop: asyncio.AbstractEventLoop) 
     assert position > 50
 
 
-@variants
 @pytest.mark.parametrize("handed_over", [False, True], ids=["before it is posted", "after it is posted"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_an_event_that_could_not_be_posted_is_not_lost(

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.once
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 routes = pytest.mark.parametrize(
     ("via", "crowd"), [("", 0), ("", 400), ("launcher", 400)], ids=["copied", "reserved", "through the launcher"]
 )
@@ -46,7 +45,6 @@ loop.close()
 
 
 @routes
-@variants
 def test_redirected_behind_the_launch(variant: str, via: str, crowd: int) -> None:
     """What the program does to its own standard streams right after a launch does not reach that launch's child."""
     body = """
@@ -80,7 +78,6 @@ async def main():
 
 
 @pytest.mark.parametrize(("via", "crowd"), [("", 0), ("", 400), ("", 1500), ("launcher", 1500)])
-@variants
 def test_a_file_redirected_behind_the_launch(variant: str, via: str, crowd: int) -> None:
     """The same for regular files, which are not duplicated: the program's locks on them stay."""
     body = """
@@ -121,7 +118,6 @@ async def main():
 
 
 @routes
-@variants
 def test_a_stream_closed_behind_the_launch(variant: str, via: str, crowd: int) -> None:
     """A file that was given as a stream can be closed, and its number used anew, as soon as the launch has been called."""
     body = """
@@ -215,13 +211,11 @@ loop.close()
 """
 
 
-@variants
 def test_a_number_of_the_block_is_taken(variant: str) -> None:
     """Whichever number of a segment a program has put a file of its own on: it keeps the file, and launches work."""
     assert fresh.run(_TAKEN, variant, 400) == "0\n" * 6
 
 
-@variants
 def test_a_launcher_above_the_block(variant: str) -> None:
     """The launcher's descriptor may have a higher number than what a child keeps: then its launch copies the table."""
     program = """
@@ -253,7 +247,7 @@ loop.close()
     assert fresh.run(program, variant) == "[b'text', b'text', b'text', b'text']\n"
 
 
-@pytest.mark.parametrize("variant", fresh.CONCURRENT)
+@pytest.mark.loops("concurrent")
 def test_woken_once_on_the_way(variant: str) -> None:
     """That the child has left the table wakes the loop, so that its segment is free; that the launcher is alive does not."""
     program = """

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import fresh
+import loops
 import pytest
 from place import Place
 
@@ -39,7 +40,7 @@ descriptor_plans.compare(spare, {closed}, {examples}, {seed})
 @pytest.mark.parametrize("closed", CLOSED, ids=lambda closed: "".join(map(str, closed)) or "none")
 @pytest.mark.parametrize(
     ("variant", "without"),
-    [*((variant, "") for variant in fresh.SPAWNS), pytest.param(fresh.SPAWNS[0], "close_range", marks=pytest.mark.slow)],
+    [*((variant, "") for variant in loops.SPAWNS), pytest.param(loops.SPAWNS[0], "close_range", marks=pytest.mark.slow)],
 )
 def test_plans(variant: str, without: str, closed: tuple[int, ...]) -> None:
     """Streams, `pass_fds`, `fds`, `open_fds` and `close_fds` together, by a child that shares memory or by the launcher."""
@@ -50,7 +51,6 @@ def test_plans(variant: str, without: str, closed: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("crowd", [0, 400])
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 def test_opened_under_any_number(variant: str, crowd: int, tmp_path: pathlib.Path) -> None:
     """Whichever number the child opens a file under, it is not where the error would be reported."""
     program = """

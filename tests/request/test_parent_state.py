@@ -5,7 +5,6 @@ import pytest
 
 pytestmark = pytest.mark.once
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 
 # Everything with a launch that succeeds, one that fails at its last step, and one that is cancelled.
 _PROGRAM = """
@@ -70,13 +69,11 @@ loop.close()
 """
 
 
-@variants
 def test_unchanged(variant: str) -> None:
     """Each option alone, in a launch that succeeds, fails or is cancelled, and all at once."""
     fresh.run(_PROGRAM.format(first=""), variant)
 
 
-@variants
 def test_unchanged_without_the_launcher(variant: str) -> None:
     """The same where the steps run in a child that shares no memory."""
     close = 'for fd, target in fresh.descriptors().items():\n    if target.endswith("/_launcher"): os.close(fd)\n'

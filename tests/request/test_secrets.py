@@ -54,7 +54,6 @@ print(SECRET in found[0])
 """
 
 
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 def test_launcher_has_none_of_the_memory(variant: str) -> None:
     """The launcher's memory holds the request and nothing of the parent's."""
     options = '{"via": "launcher", "umask": 0o22}'

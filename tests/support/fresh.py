@@ -15,36 +15,13 @@ from collections.abc import Callable
 from paths import SUPPORT
 
 __all__ = [
-    "ALL",
-    "CONCURRENT",
-    "KINDS",
-    "SPAWNS",
-    "VARIANTS",
     "children",
-    "choose",
     "descriptors",
     "in_fork",
     "new_event_loop",
     "run",
     "signal_set",
 ]
-
-ALL = ("stdlib", "uvloop", "stdlib-vfork", "uvloop-vfork")
-VARIANTS = [*ALL]  # those that a run of the tests is for
-CONCURRENT: list[str] = []  # of these, those where the loop runs on while a child is launched
-KINDS: list[str] = []  # of these, one for each kind of loop: for what depends on that alone
-SPAWNS: list[str] = []  # and one for each way to launch
-
-
-def choose(*variants: str) -> None:
-    """The run is for these. Called before the tests are imported, whose parameters they are."""
-    VARIANTS[:] = variants
-    CONCURRENT[:] = [variant for variant in variants if not variant.endswith("-vfork")]
-    KINDS[:] = {variant.partition("-")[0]: variant for variant in reversed(variants)}.values()
-    SPAWNS[:] = {variant.partition("-")[2]: variant for variant in reversed(variants)}.values()
-
-
-choose(*ALL)
 
 
 def run(program: str, variant: str = "stdlib", crowd: int = 0, **environment: str) -> str:

@@ -24,8 +24,6 @@ import aiospawn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
-
 
 @pytest.fixture
 def tree() -> Iterator[Tree]:
@@ -198,7 +196,6 @@ for way in ways_to_end.BLOCKS:
 
 
 @pytest.mark.parametrize("cancelled", ["", "1"], ids=["running", "ending"])
-@pytest.mark.parametrize("variant", fresh.VARIANTS)
 def test_loop_closed_under_it(variant: str, cancelled: str) -> None:
     """The coroutine is thrown away without a word; the child outlives its loop, as every child does."""
     fresh.run(_CLOSED, variant, CANCELLED=cancelled)
@@ -229,7 +226,7 @@ async def test_held_pipe(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(("grace", "error"), [("1", TypeError), (None, TypeError), (float("nan"), ValueError)])
-@one_loop
+@pytest.mark.loops("one")
 async def test_bad_grace(grace: Any, error: type[Exception]) -> None:
     """It is refused by name and value, and the child lives on."""
     async with await aiospawn.create_subprocess_exec("sleep", "1000") as process:
@@ -275,7 +272,7 @@ with asyncio.Runner(loop_factory=fresh.new_event_loop) as runner:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to make a set-user-id program")
-@pytest.mark.parametrize("variant", fresh.CONCURRENT)
+@pytest.mark.loops("concurrent")
 def test_not_ours(variant: str) -> None:
     """A program that may not be signalled is not waited for: PermissionError, or a note on what is raised anyway."""
     setpriv = shutil.which("setpriv")

@@ -17,7 +17,6 @@ import aiospawn
 from aiospawn import PIPE
 
 leaders = pytest.mark.parametrize("options", [{"start_new_session": True}, {"process_group": 0}], ids=["session", "group"])
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
 
 _MEMBERS = "sleep 1000 & sleep 1000 & echo ready; "  # they hold the pipe: its end is theirs
 
@@ -175,7 +174,6 @@ loop.close()
 """
 
 
-@variants
 def test_before_linux_6_9(variant: str) -> None:
     """There a group is signalled while its leader is not reaped; afterwards it counts as gone, also for `stop`."""
     fresh.run(_OLD, variant)
@@ -209,7 +207,6 @@ loop.close()
 
 
 @needs_group_signals
-@variants
 def test_forked(variant: str) -> None:
     """The child of a fork does not signal its parent's groups."""
     fresh.run(_FORKED, variant)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATIENCE = 20.0  # seconds, which nothing here takes
-one_loop = pytest.mark.asyncio(loop_factories=["stdlib"])
 
 
 class Marker:
@@ -129,7 +128,7 @@ ENDS = [_by_stop, _by_kill, _by_cancellation, _by_timeout, _by_closed_transport,
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__[4:])
-@one_loop
+@pytest.mark.loops("one")
 async def test_nobody_survives(end: Any, marker: Marker) -> None:
     """Whatever a tree has done to get away: when its end is reported nobody is left, for the pipe has ended by then."""
     for shape, (_, count) in SHAPES.items():
@@ -218,7 +217,7 @@ def test_nobody_survives_the_parent(how: str, marker: Marker) -> None:
 
 
 @pytest.mark.parametrize("init", [True, "kill", "wait", "leave"])
-@one_loop
+@pytest.mark.loops("one")
 async def test_who_is_left(init: Any, marker: Marker) -> None:
     """They are ended, waited for, or let go."""
     gate, opener = os.pipe()
@@ -241,7 +240,7 @@ async def test_who_is_left(init: Any, marker: Marker) -> None:
 
 
 @pytest.mark.parametrize("init", ["wait", "leave"])
-@one_loop
+@pytest.mark.loops("one")
 async def test_a_stop_ends_all(init: Any, marker: Marker) -> None:
     """Who is to be waited for, or let go, is ended where the command did not end by itself."""
     process = await aiospawn.create_subprocess_exec(*hostile("deaf", marker.writer), init=init, pass_fds=[marker.writer])
@@ -250,7 +249,7 @@ async def test_a_stop_ends_all(init: Any, marker: Marker) -> None:
     assert marker.has_ended()
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_grace_is_the_trees(marker: Marker) -> None:
     """A stop asks everybody to end, and who has left the group has the grace too."""
     script = (
@@ -268,7 +267,7 @@ async def test_grace_is_the_trees(marker: Marker) -> None:
 # ---- statuses, signals, resource use ------------------------------------------------------------------------------------
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_every_exit_status() -> None:
     async def status(number: int) -> int:
         process = await aiospawn.create_subprocess_exec("sh", "-c", f"exit {number}", init=True)
@@ -279,7 +278,7 @@ async def test_every_exit_status() -> None:
         assert await asyncio.gather(*map(status, numbers)) == [*numbers]
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_every_signal() -> None:
     """The command is ended by it, and so is init: whoever waits for that sees the same."""
     harmless = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH}
@@ -294,7 +293,7 @@ async def test_every_signal() -> None:
             os.close(pidfd)
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_signals_are_passed_on() -> None:
     """What is sent to the process, or by somebody to its number, is the command's."""
     script = 'for s in HUP INT QUIT USR1 TERM CONT WINCH; do trap "echo $s" $s; done; echo .; while :; do sleep 0.01; done'
@@ -311,7 +310,7 @@ async def test_signals_are_passed_on() -> None:
     await process.wait()
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_resource_use() -> None:
     """The command's and its descendants', and nothing of this process: the memory here is far larger."""
     ballast = bytearray(64 << 20)
@@ -331,7 +330,7 @@ async def test_resource_use() -> None:
 # ---- the place of the command ---------------------------------------------------------------------------------------------
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_the_command_is_as_without() -> None:
     """Its process group, session, signals, descriptors; nothing of init's."""
     status = "grep -E '^(Sig[^Q]|Shd|Cap|NoNew|Seccomp:)' /proc/self/status"
@@ -345,7 +344,7 @@ async def test_the_command_is_as_without() -> None:
     assert await shown(init=True) == await shown()
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_init_holds_nothing() -> None:
     """No pipe of the command's, and in a process group of its own."""
     process = await aiospawn.create_subprocess_exec(
@@ -359,7 +358,7 @@ async def test_init_holds_nothing() -> None:
     await process.wait()
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_an_outsider_kills_init() -> None:
     """The command goes with it; the status is init's own."""
     gate, held = os.pipe()
@@ -371,7 +370,7 @@ async def test_an_outsider_kills_init() -> None:
     os.close(gate)
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_a_stopped_init_is_killed_all_the_same(marker: Marker) -> None:
     process = await aiospawn.create_subprocess_exec(*hostile("setsid", marker.writer), init=True, pass_fds=[marker.writer])
     await stands(marker, 2)
@@ -394,7 +393,7 @@ async def test_a_stopped_init_is_killed_all_the_same(marker: Marker) -> None:
         ({"init": True, "pdeathsig": signal.SIGTERM}, "pdeathsig=15"),
     ],
 )
-@one_loop
+@pytest.mark.loops("one")
 async def test_refused(options: dict[str, Any], named: str) -> None:
     """By name, before anything is made."""
     with pytest.raises(ValueError) as refused:
@@ -403,7 +402,7 @@ async def test_refused(options: dict[str, Any], named: str) -> None:
     assert "init" in str(refused.value)
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_failed_launches() -> None:
     """The errors are those without init."""
     with pytest.raises(FileNotFoundError) as missing:
@@ -443,7 +442,7 @@ def test_without_privileges_to_keep() -> None:
 # ---- large requests -------------------------------------------------------------------------------------------------------
 
 
-@one_loop
+@pytest.mark.loops("one")
 async def test_a_request_longer_than_a_message() -> None:
     """It goes by a file."""
     groups = [*range(3000)]

@@ -15,8 +15,6 @@ from place import cgroup, lacks
 import aiospawn
 from aiospawn import PIPE
 
-variants = pytest.mark.parametrize("variant", fresh.VARIANTS)
-
 _DEAF = 'trap "" TERM; echo ready; exec sleep 1000'
 _LONG = 1000.0
 
@@ -251,7 +249,6 @@ loop.close()
 """
 
 
-@variants
 def test_not_ours(variant: str) -> None:
     """A program that may not be signalled is told as PermissionError, and no task stays behind."""
     if missing := lacks("setuid"):
@@ -275,7 +272,6 @@ loop.close()
 """
 
 
-@variants
 def test_elsewhere(variant: str) -> None:
     """A child that the loop's own implementation launched is stopped, too."""
     fresh.run(_ELSEWHERE, variant, AIOSPAWN_WITHOUT="pidfd")
