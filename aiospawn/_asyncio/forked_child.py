@@ -32,7 +32,7 @@ def forked(native: Native, request: Request) -> Launched:
 
     def in_child() -> None:
         try:
-            native.walk()
+            native.run_steps()
             preexec_fn()
             native.execute(own_environment=own_environment)  # here, lest a signal's handler raises between the two, outside
         except BaseException:  # noqa: BLE001 - SystemExit too, as in subprocess

@@ -237,7 +237,7 @@ class Reactor:
         try:
             if not self.native.pending:
                 self._batches += 1
-                self.native.drain()
+                self.native.poll()
             self._deliver()
         except BaseException:
             for _ in range(2):  # one may be lost, as those that are looked after

@@ -64,7 +64,7 @@ Watch: Any = _numbered("Watch", "AIOSPAWN_WATCH_")
 
 
 class Event:
-    """The kinds of event that a drain brings; aiospawn.h says what each carries."""
+    """The kinds of event that a poll brings; aiospawn.h says what each carries."""
 
     STARTED: Final[int] = getattr(lib, "AIOSPAWN_STARTED", -1)
     FAILED: Final[int] = getattr(lib, "AIOSPAWN_FAILED", -1)

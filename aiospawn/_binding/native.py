@@ -18,7 +18,7 @@ __all__ = ["Launched", "Native"]
 
 _EVENT: Final = struct.Struct("=Q2I2i2I")
 
-# Changes in the child of a fork, by whomever: what was made under another number is dead here.
+# Changes in the child of any fork: what was made under another number is dead here.
 _generation: Any = ffi.addressof(lib, "aiospawn_generation") if lib else None
 
 
@@ -110,12 +110,12 @@ class Native:
         """Closes what was prepared. Nothing happens if nothing is, as after the adoption."""
         lib.aiospawn_fork_withdraw(self._reactor)
 
-    def walk(self) -> None:
-        """In the forked child: takes the steps before preexec_fn. Exits unless they succeed."""
+    def run_steps(self) -> None:
+        """In the forked child: runs the steps before preexec_fn. Exits unless they succeed."""
         lib.aiospawn_fork_run_steps(self._reactor)
 
     def execute(self, *, own_environment: bool) -> NoReturn:
-        """In the forked child: takes the other steps, executes the program, `own_environment`: with this process's."""
+        """In the forked child: runs the other steps, executes the program; `own_environment`: with this process's."""
         lib.aiospawn_fork_execute(self._reactor, own_environment)
         raise AssertionError("it does not return")
 
@@ -124,7 +124,7 @@ class Native:
         lib.aiospawn_fork_refuse(self._reactor)
         raise AssertionError("it does not return")
 
-    def drain(self) -> None:
+    def poll(self) -> None:
         """Reads and reaps what is ready into the batch; the last one must have been taken."""
         result = lib.aiospawn_poll(self._reactor)
         if result < 0:
@@ -137,7 +137,7 @@ class Native:
 
     @property
     def head(self) -> int:
-        """The next event's place in the batch; moved by whoever has delivered it."""
+        """The next event's place in the batch; moved by the caller when it has delivered it."""
         return self._batch.head  # type: ignore[no-any-return]
 
     @head.setter

@@ -11,10 +11,10 @@ from aiospawn._binding.native import Native
 
 
 @pytest.fixture
-def drains(monkeypatch: pytest.MonkeyPatch) -> list[Native]:
-    """Grows by one with each drain."""
-    counted, drain = [], Native.drain
-    monkeypatch.setattr(Native, "drain", lambda native: (counted.append(native), drain(native))[1])
+def polls(monkeypatch: pytest.MonkeyPatch) -> list[Native]:
+    """Grows by one with each poll."""
+    counted, poll = [], Native.poll
+    monkeypatch.setattr(Native, "poll", lambda native: (counted.append(native), poll(native))[1])
     return counted
 
 
@@ -36,16 +36,16 @@ def _run_to_its_end_without_the_loop(transport: Any) -> None:
     os.waitid(os.P_PID, transport.get_pid(), os.WEXITED | os.WNOWAIT)
 
 
-async def test_a_paused_pipe_whose_writer_is_gone_does_not_spin(drains: list[Native]) -> None:
+async def test_a_paused_pipe_whose_writer_is_gone_does_not_spin(polls: list[Native]) -> None:
     """A hang-up that nobody wants to hear of yet wakes nobody up; it comes when reading goes on."""
     transport, protocol = await _launched(Paused, "read line; echo text")
     transport.get_pipe_transport(0).write(b"go\n")
     await protocol.exited
     await asyncio.sleep(0)
-    before = len(drains)
+    before = len(polls)
     for _ in range(100):
         await asyncio.sleep(0)
-    assert len(drains) == before
+    assert len(polls) == before
     assert protocol.output == {}
     transport.get_pipe_transport(1).resume_reading()
     await protocol.lost
@@ -54,15 +54,15 @@ async def test_a_paused_pipe_whose_writer_is_gone_does_not_spin(drains: list[Nat
     assert protocol.calls[-2:] == [("pipe lost", 1), ("lost",)]
 
 
-async def test_idle_stdin_tells_its_end_once(drains: list[Native]) -> None:
+async def test_idle_stdin_tells_its_end_once(polls: list[Native]) -> None:
     """A reader that went away is told once, and the pipe is quiet then."""
     transport, protocol = await _launched(Recorder, "exec <&-; echo closed; exec sleep 1000")
     while ("pipe lost", 0) not in protocol.calls:  # noqa: ASYNC110 - turns of the loop are what is looked at
         await asyncio.sleep(0)
-    before = len(drains)
+    before = len(polls)
     for _ in range(100):
         await asyncio.sleep(0)
-    assert len(drains) - before <= 1  # the output, if it came later
+    assert len(polls) - before <= 1  # the output, if it came later
     assert protocol.calls.count(("pipe lost", 0)) == 1
     transport.close()
     await protocol.lost
@@ -184,7 +184,7 @@ async def test_a_file_closed_in_mid_batch_hurts_no_other_child() -> None:
         transport.close()
 
 
-async def test_a_duplicate_of_the_file_wakes_nobody(drains: list[Native]) -> None:
+async def test_a_duplicate_of_the_file_wakes_nobody(polls: list[Native]) -> None:
     """A user's duplicate keeps the pipe open after the file is closed; what comes through it is the user's alone."""
     transport, protocol = await _launched(Recorder, "cat")
     file = transport.get_pipe_transport(1).get_extra_info("pipe")
@@ -194,10 +194,10 @@ async def test_a_duplicate_of_the_file_wakes_nobody(drains: list[Native]) -> Non
     await asyncio.sleep(0)
     transport.get_pipe_transport(0).write(b"text")
     assert os.read(duplicate, 1) == b"t"
-    before = len(drains)
+    before = len(polls)
     for _ in range(100):
         await asyncio.sleep(0)
-    assert len(drains) == before
+    assert len(polls) == before
     transport.get_pipe_transport(0).write_eof()
     await protocol.lost
     transport.close()

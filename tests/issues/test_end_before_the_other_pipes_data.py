@@ -1,4 +1,4 @@
-"""A drain read one pipe to its end and told that before another pipe's data, which had been written earlier.
+"""A poll read one pipe to its end and reported that before another pipe's data, which had been written earlier.
 
 A program that forwards both to one connection, and closes that at the first end, lost the other's output.
 """

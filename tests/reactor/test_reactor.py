@@ -15,7 +15,7 @@ from recorder import Recorder
 import aiospawn
 from aiospawn._binding.native import Native
 
-_BATCH = 128  # epoll events that one drain handles
+_BATCH = 128  # epoll events that one poll handles
 
 
 @pytest.fixture
@@ -31,10 +31,10 @@ def loop(variant: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.Abst
 
 
 @pytest.fixture
-def drains(monkeypatch: pytest.MonkeyPatch) -> list[Native]:
-    """Grows by one with each drain."""
-    counted, drain = [], Native.drain
-    monkeypatch.setattr(Native, "drain", lambda native: (counted.append(native), drain(native))[1])
+def polls(monkeypatch: pytest.MonkeyPatch) -> list[Native]:
+    """Grows by one with each poll."""
+    counted, poll = [], Native.poll
+    monkeypatch.setattr(Native, "poll", lambda native: (counted.append(native), poll(native))[1])
     return counted
 
 
@@ -263,8 +263,8 @@ async def test_calls_that_fall_due_together_are_made_though_one_raises() -> None
 # ---- fairness and order -----------------------------------------------------------------------------------------------
 
 
-async def test_endless_writers_do_not_starve_a_quiet_child(drains: list[Native]) -> None:
-    """With 64 pipes that are always full, each of them and the quiet child's are served in every drain."""
+async def test_endless_writers_do_not_starve_a_quiet_child(polls: list[Native]) -> None:
+    """With 64 pipes that are always full, each of them and the quiet child's are served in every poll."""
     loop, served = asyncio.get_running_loop(), []
 
     class Paused(Recorder):
@@ -277,9 +277,9 @@ async def test_endless_writers_do_not_starve_a_quiet_child(drains: list[Native])
             if fd == 2:
                 self.full.set_result(None)
             else:
-                served.append((len(drains), self, len(data)))
+                served.append((len(polls), self, len(data)))
 
-    size = 256 * 1024  # sixteen times what a drain may give to one pipe of 64
+    size = 256 * 1024  # sixteen times what a poll may give to one pipe of 64
     endless = f"read line; head -c {size} /dev/zero; echo full >&2; exec yes"
     started = [
         await loop.subprocess_exec(Paused, "/bin/sh", "-c", program, pipesize=size)
@@ -290,15 +290,15 @@ async def test_endless_writers_do_not_starve_a_quiet_child(drains: list[Native])
         transport.get_pipe_transport(0).write(b"go\n")
         await protocol.full
     await quiet.exited
-    first = len(drains) + 1
+    first = len(polls) + 1
     for transport, _ in started:
         transport.get_pipe_transport(1).resume_reading()
-    while len(drains) < first + 8:  # noqa: ASYNC110 - turns of the loop are what is looked at
+    while len(polls) < first + 8:  # noqa: ASYNC110 - turns of the loop are what is looked at
         await asyncio.sleep(0)
-    for drained in range(first, first + 8):
-        now = [protocol for number, protocol, _ in served if number == drained]
-        assert sorted(now, key=id) == sorted([*writers, quiet] if drained == first else writers, key=id)
-        assert sum(length for number, _, length in served if number == drained) <= 1024 * 1024
+    for polled in range(first, first + 8):
+        now = [protocol for number, protocol, _ in served if number == polled]
+        assert sorted(now, key=id) == sorted([*writers, quiet] if polled == first else writers, key=id)
+        assert sum(length for number, _, length in served if number == polled) <= 1024 * 1024
     for transport, _ in started:
         transport.close()
     for _, protocol in started:

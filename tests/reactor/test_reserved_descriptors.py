@@ -255,8 +255,8 @@ import asyncio
 import aiospawn, fresh, seccomp
 from aiospawn._binding.native import Native
 
-drains, drain = [], Native.drain
-Native.drain = lambda native: (drains.append(native), drain(native))[1]
+polls, poll = [], Native.poll
+Native.poll = lambda native: (polls.append(native), poll(native))[1]
 
 async def main(gate):
     launch = aiospawn.create_subprocess_exec("/bin/true", stdin=-3, stdout=-3, stderr=-3, via="launcher")
@@ -264,7 +264,7 @@ async def main(gate):
     identity, _ = await asyncio.to_thread(gate.arrival)  # at the second execve
     for _ in range(3):
         await asyncio.sleep(0)
-    print(len(drains))
+    print(len(polls))
     gate.let_through(identity)
     assert await (await creation).wait() == 0
     await asyncio.get_running_loop().shutdown_default_executor()

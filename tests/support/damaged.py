@@ -91,12 +91,12 @@ def _end(native: Native, token: int) -> int:
     poller.register(native.epoll, select.POLLIN)
     while True:
         assert poller.poll(20_000), "neither started nor failed"
-        native.drain()
+        native.poll()
         for told, kind, *_ in native.events():
             native.head += 1
             assert told == token
             if kind == Event.STARTED:
-                with contextlib.suppress(ProcessLookupError):  # reaped in the same drain
+                with contextlib.suppress(ProcessLookupError):  # reaped in the same poll
                     native.signal(token, signal.SIGKILL)
             if kind in _TERMINAL:
                 native.release(token)
