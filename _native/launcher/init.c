@@ -186,10 +186,18 @@ static void read_orders(struct init *init) {
   begin_ending(init);
 }
 
+/* Job control is the whole job's. Where the command has left the session, a signal of the terminal's would not stop it: its
+ * process group is an orphaned one there. */
+static void pass_on_by_somebody(struct init *init, int number) {
+  int stops = number == SIGTSTP || number == SIGTTIN || number == SIGTTOU;
+  if (stops && sys1(SYS_getsid, init->command) != sys1(SYS_getsid, 0)) number = SIGSTOP;
+  pass_on(init, number, stops || number == SIGCONT);
+}
+
 static void read_signals(struct init *init) {
   struct signalfd_siginfo info;
   while (sys3(SYS_read, init->signals, (long)&info, sizeof info) == sizeof info)
-    if (info.ssi_code <= 0) pass_on(init, (int)info.ssi_signo, 0); /* SI_USER, SI_QUEUE, SI_TKILL: somebody's */
+    if (info.ssi_code <= 0) pass_on_by_somebody(init, (int)info.ssi_signo); /* SI_USER, SI_QUEUE, SI_TKILL */
 }
 
 static void wait_and_look(struct init *init) {

@@ -25,7 +25,7 @@ long tree_open(struct tree *tree) {
   tree->queue = NULL;
   tree->room = 0;
   tree->proc = (int)sys4(SYS_openat, AT_FDCWD, (long)"/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-  if (tree->proc < 0) return tree->proc;
+  if (tree->proc < 0 || tree->lists_children) return tree->proc < 0 ? tree->proc : 0; /* the launching process has seen it */
   long own = sys4(SYS_openat, tree->proc, (long)"self/stat", O_RDONLY | O_CLOEXEC, 0); /* not mounted, or not procfs */
   if (own >= 0) sys1(SYS_close, own);
   return own < 0 ? own : 0;

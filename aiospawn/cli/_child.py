@@ -30,6 +30,11 @@ def add_options(parser: argparse.ArgumentParser, *, short: bool = True) -> None:
     add("--cgroup", metavar="DIR", help="the cgroup it joins, a directory below /sys/fs/cgroup")
     add("--no-new-privs", action="store_true", help="it gains no privileges by a program's file")
     add("--new-session", action="store_true", help="it leads a session of its own, without a terminal")
+    # Each is an option string, for the next word is the command.
+    add("--init", "--init=kill", dest="init", action="store_const", const="kill",
+        help="nothing that it starts outlives it, its stop, or this program; who is left when it has ended is killed")  # fmt: skip
+    add("--init=wait", dest="init", action="store_const", const="wait", help="the same, but they are waited for")
+    add("--init=leave", dest="init", action="store_const", const="leave", help="the same, but they are left")
 
 
 def _nice(text: str) -> int:
@@ -54,6 +59,8 @@ def of_run(options: argparse.Namespace) -> dict[str, Any]:
             keywords[name] = int(value) if value.isascii() and value.isdigit() else value
     if options.no_new_privs:
         keywords["no_new_privs"] = True
+    if options.init is not None:
+        keywords["init"] = options.init
     if options.new_session:
         keywords["start_new_session"] = True
     return keywords

@@ -72,6 +72,11 @@ def test_words_of_the_command() -> None:
         (["--rlimit", "RLIMIT_NOFILE=64:100"], "ulimit -n; ulimit -Hn", "64\n100"),
         (["--umask", "027"], "umask", "0027"),
         (["--no-new-privs"], "grep NoNewPrivs /proc/self/status", "NoNewPrivs:\t1"),
+        (["--init"], "cat /proc/$PPID/comm", "aiospawn:init"),
+        (["--init"], "sleep 1000 & echo over", "over"),  # it would hold the output
+        (["--init=kill", "--new-session"], "setsid sleep 1000 & cat /proc/$PPID/comm", "aiospawn:init"),
+        (["--init=wait"], "(sleep 0.1; echo late) & echo early", "early\nlate"),
+        (["--init=leave"], "setsid sleep 0.1 >/dev/null 2>&1 & echo over", "over"),
         (["--new-session"], "[ $(cut -d' ' -f6 /proc/self/stat) = $$ ] && echo leads", "leads"),
     ],
 )
@@ -98,7 +103,7 @@ def test_user_and_group() -> None:
         ("--rlimit nofile=9:1", "9"), ("--nice x", "--nice"), ("--nice 99", "99"), ("--umask 9", "--umask"),
         ("--env A", "'A'"),
         ("--env =b", "'=b'"), ("--user nobody-at-all", "nobody-at-all"), ("--group nobody-at-all", "nobody-at-all"),
-        ("--json /nonexistent/file", "/nonexistent/file"), ("--nonsense", "--nonsense"), ("--time 5", "--time"),
+        ("--init=reap", "reap"), ("--json /nonexistent/file", "/nonexistent/file"), ("--nonsense", "--nonsense"), ("--time 5", "--time"),
     ],
 )  # fmt: skip
 def test_bad_options(options: str, word: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
