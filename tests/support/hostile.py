@@ -6,10 +6,12 @@ Each writes one byte to the descriptor for every process that stands. All of the
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
 import time
+import warnings
 
 __all__ = ["SHAPES", "hostile"]
 
@@ -31,6 +33,13 @@ def _stay(marker: int) -> None:
 
 def _forked() -> bool:
     return os.fork() == 0
+
+
+def _is_read(marker: int) -> bool:
+    """What forks without end cannot be found and killed by a test: it ends when nobody reads the marker any more."""
+    poller = select.poll()
+    poller.register(marker, 0)
+    return not poller.poll(0)
 
 
 def plain(marker: int) -> None:
@@ -72,8 +81,10 @@ def daemon(marker: int) -> None:
 
 def nohup(marker: int) -> None:
     """A shell's background job, without SIGHUP and without a shell."""
-    os.dup2(marker, 9)  # a shell's redirection takes one digit
-    os.close(marker)
+    if marker != 9:  # a shell's redirection takes one digit
+        os.dup2(marker, 9)
+        os.close(marker)
+    os.set_inheritable(9, True)
     script = "nohup sh -c 'echo -n . >&9; exec sleep 1000' >/dev/null 2>&1 & disown; exec sleep 1000"
     _stand(9)
     os.execvp("bash", ["bash", "-c", script])
@@ -137,10 +148,11 @@ def wide(marker: int) -> None:
 def chain(marker: int) -> None:
     """A fork that runs away: each process forks one and ends."""
     if _forked():
-        while True:
+        while _is_read(marker):
             if os.fork():
                 os._exit(0)
             os.setsid()
+        os._exit(0)
     time.sleep(0.05)
     _stay(marker)
 
@@ -149,13 +161,14 @@ def breeding(marker: int) -> None:
     """Processes that fork without end, in sessions of their own; those that they make live for a moment."""
     for _ in range(3):
         if _forked():
-            while True:
+            while _is_read(marker):
                 if _forked():
                     os.setsid()
                     if _forked():
                         time.sleep(0.01)
                     os._exit(0)
                 os.waitpid(-1, os.WNOHANG)
+            os._exit(0)
     time.sleep(0.05)
     _stay(marker)
 
@@ -177,4 +190,5 @@ SHAPES = {  # and how many bytes tell that it stands
 
 
 if __name__ == "__main__":
+    warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads, which is the point
     SHAPES[sys.argv[1]][0](int(sys.argv[2]))
