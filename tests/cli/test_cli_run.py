@@ -103,7 +103,8 @@ def test_user_and_group() -> None:
         ("--rlimit nofile=9:1", "9"), ("--nice x", "--nice"), ("--nice 99", "99"), ("--umask 9", "--umask"),
         ("--env A", "'A'"),
         ("--env =b", "'=b'"), ("--user nobody-at-all", "nobody-at-all"), ("--group nobody-at-all", "nobody-at-all"),
-        ("--init=reap", "reap"), ("--json /nonexistent/file", "/nonexistent/file"), ("--nonsense", "--nonsense"), ("--time 5", "--time"),
+        ("--init=reap", "reap"),
+        ("--json /nonexistent/file", "/nonexistent/file"), ("--nonsense", "--nonsense"), ("--time 5", "--time"),
     ],
 )  # fmt: skip
 def test_bad_options(options: str, word: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
