@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 import child
 
+import aiospawn
+
 if TYPE_CHECKING:
     import pytest
 
 _TESTS = pathlib.Path(__file__).parent
 _SUPPORT = _TESTS / "support"
+_PACKAGE = pathlib.Path(aiospawn.__file__).parent
 
 _LEAVING = """
 import asyncio, os, subprocess, threading
@@ -118,12 +121,77 @@ def test_what_is_left_is_found(pytester: pytest.Pytester, monkeypatch: pytest.Mo
     assert len(loops["test_descriptor_of_a_coroutine"]) == len(loops["test_task"]) == 2
 
 
+# ---- the order of the house -------------------------------------------------------------------------------------------
+
+_FILES = {path: path.read_text() for path in sorted(_TESTS.glob("**/*.py"))}
+_HELPERS = {path.stem: path for path in sorted(_SUPPORT.glob("*.py"))}
+
+
+def _uses(name: str, but: pathlib.Path) -> bool:
+    """Does any other file have the word? Programs for other interpreters are text, so this is about words."""
+    return any(re.search(rf"\b{name}\b", text) for path, text in _FILES.items() if path != but)
+
+
 def test_every_command_of_the_child_is_used() -> None:
     """Each command of the helper program is launched by some test, and none is asked for that is not there."""
     used = set()
-    for path in _TESTS.glob("**/*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+    for path, text in _FILES.items():
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "child":
                 assert isinstance(node.args[0], ast.Constant), f"{path.name}:{node.lineno}: the command must be written out"
                 used.add(node.args[0].value)
     assert used == set(child.COMMANDS)
+
+
+def test_every_helper_is_used() -> None:
+    """Each module of tests/support, and each name that it offers."""
+    unused = [name for name, path in _HELPERS.items() if not _uses(name, path)]
+    for path in _HELPERS.values():
+        names = re.search(r"^__all__ = \[(.*?)\]", _FILES[path], re.MULTILINE | re.DOTALL)
+        unused += [
+            f"{path.stem}.{name}" for name in re.findall(r'"(\w+)"', names[1] if names else "") if not _uses(name, path)
+        ]
+    assert unused == []
+
+
+def test_every_native_file_is_used() -> None:
+    """Each C file of tests/native is compiled by a test, and each header is included."""
+    folder = _TESTS / "native"
+    text = "".join([*_FILES.values(), *(path.read_text() for path in folder.glob("*.[ch]"))])
+    fuzzers = {"fuzz_launcher.c", "fuzz_request.c"}  # named by the reader that they fuzz
+    assert {path.name for path in folder.glob("*.[ch]") if path.name not in text} <= fuzzers
+
+
+def test_every_fixture_is_used() -> None:
+    """Each fixture of conftest.py is asked for, or is everybody's."""
+    conftest = _TESTS / "conftest.py"
+    unused = []
+    for node in ast.parse(_FILES[conftest]).body:
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        marks = [ast.unparse(mark) for mark in node.decorator_list]
+        if any("fixture" in mark and "autouse=True" not in mark for mark in marks) and not _uses(node.name, conftest):
+            unused.append(node.name)
+    assert unused == []
+
+
+def test_every_test_has_its_folder() -> None:
+    """At the root are only the tests of the whole; helpers have no tests."""
+    assert {path.stem for path in _TESTS.glob("*.py")} == {"conftest", "test_house", "test_layout"}
+    assert [path.name for path in _HELPERS.values() if path.stem.startswith("test_")] == []
+    folders = {path.relative_to(_TESTS).parts[0] for path in _FILES if path.parent != _TESTS}
+    code = {path.parent.name.strip("_") for path in _PACKAGE.glob("*/__init__.py")} - {"binding"}
+    assert folders == code | {"native", "reactor", "parity", "docs", "issues", "others", "typing", "fuzz", "support", "long"}
+
+
+def test_no_test_file_is_a_helper() -> None:
+    """Tests, and the programs in them, take what they share from tests/support."""
+    files = "|".join(path.stem for path in _FILES if path.stem.startswith("test_"))
+    taken = re.compile(rf"^\s*(?:from|import) .*\b(?:{files})\b", re.MULTILINE)
+    assert [path.name for path, text in _FILES.items() if taken.search(text)] == []
+
+
+def test_one_way_to_choose_loops() -> None:
+    """By the mark `loops`: no test file names pytest-asyncio's factories, or goes through the names of loops by itself."""
+    other = re.compile(r"loop_factories=|parametrize\(\s*\"variant\", (?:loops|fresh)\.")
+    assert [path.name for path, text in _FILES.items() if path.stem != "test_house" and other.search(text)] == []

@@ -8,13 +8,12 @@ import signal
 import subprocess
 from typing import Any
 
-import fresh
 import pytest
 
 import aiospawn
 from aiospawn._commands.failures import last_lines
 
-pytestmark = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
+pytestmark = pytest.mark.loops("one")
 
 
 async def test_last_lines() -> None:

@@ -12,8 +12,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import fresh
 import pytest
-from paths import SUPPORT
 from timeouts import delayed_until
 
 import aiospawn
@@ -360,16 +360,9 @@ except KeyboardInterrupt:
 
 @contextlib.contextmanager
 def _interrupted(variant: str, child: Child) -> Iterator[subprocess.Popen[str]]:
-    loop, _, spawn = variant.partition("-")
     with subprocess.Popen(
         [sys.executable, "-c", _INTERRUPTED, *child.argv],
-        env={
-            "PYTHONPATH": str(SUPPORT),
-            "PATH": "/usr/bin:/bin",
-            "FRESH_LOOP": loop,
-            "FRESH_CROWD": "0",
-            "AIOSPAWN_SPAWN": spawn,
-        },
+        env=fresh.environment(variant),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,

@@ -16,7 +16,6 @@ from typing import Any
 
 import fresh
 import pytest
-from paths import SUPPORT
 
 import aiospawn
 
@@ -197,8 +196,9 @@ def _looks(left: int, directory: pathlib.Path) -> list[int]:
     """How often a program looks at each child that it leaves alive: it leaves so many, then launches 20 more."""
     (program := directory / "program.py").write_text(_MANY)
     command = ["strace", "-e", "trace=waitid", "-o", directory / "log", sys.executable, program]
-    environment = {**os.environ, "LEFT": str(left), "PYTHONPATH": str(SUPPORT)}
-    pidfds = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    pidfds = subprocess.run(
+        command, env=fresh.environment(LEFT=str(left)), stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.split()
     assert len(pidfds) == left
     looks = collections.Counter(re.findall(r"waitid\(P_PIDFD, (\d+), .*WNOHANG", (directory / "log").read_text()))
     return sorted(looks[pidfd] for pidfd in pidfds)

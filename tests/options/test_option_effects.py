@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import fresh
 import pytest
-from paths import SUPPORT
 from place import lacks
 from readings import FOREGROUND, GROUP, stat
 
@@ -39,16 +38,8 @@ def test_parent_death(variant: str, via: str | None, user: int | None) -> None:
     """When the parent is killed the child gets the signal, also a child of another user."""
     if user and (missing := lacks("setuid")):
         pytest.skip(f"needs {', '.join(missing)}")
-    loop, _, spawn = variant.partition("-")
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(SUPPORT),
-        "FRESH_LOOP": loop,
-        "AIOSPAWN_SPAWN": spawn,
-        "FRESH_CROWD": "0",
-    }
     program = _PARENT.format(via=via, user=user)
-    with subprocess.Popen([sys.executable, "-c", program], stdout=PIPE, env=environment) as parent:
+    with subprocess.Popen([sys.executable, "-c", program], stdout=PIPE, env=fresh.environment(variant)) as parent:
         assert parent.stdout
         assert parent.stdout.readline() == b"ready\n"
         parent.kill()

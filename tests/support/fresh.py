@@ -1,6 +1,6 @@
 """Python programs for what needs a process of its own: limits, signal dispositions, seccomp filters; and forks of a test.
 
-`run` and `in_fork` are for the test, the rest for the program as well.
+`run`, `environment` and `in_fork` are for the test, the rest for the program as well.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from paths import SUPPORT
 __all__ = [
     "children",
     "descriptors",
+    "environment",
     "in_fork",
     "new_event_loop",
     "run",
@@ -24,23 +25,14 @@ __all__ = [
 ]
 
 
-def run(program: str, variant: str = "stdlib", crowd: int = 0, **environment: str) -> str:
+def run(program: str, variant: str = "stdlib", crowd: int = 0, **variables: str) -> str:
     """Runs the program, which finds this module; it must succeed and print no error. Returns what it printed.
 
     `crowd`: so many descriptors are open there. Above 256 or so, launches share the descriptor table for a moment.
     """
-    search = [str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    loop, _, spawn = variant.partition("-")
     completed = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(program)],
-        env={
-            **os.environ,
-            "PYTHONPATH": ":".join(search),
-            "FRESH_LOOP": loop,
-            "AIOSPAWN_SPAWN": spawn,
-            "FRESH_CROWD": str(crowd),
-            **environment,
-        },
+        env=environment(variant, crowd, **variables),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -49,6 +41,14 @@ def run(program: str, variant: str = "stdlib", crowd: int = 0, **environment: st
     assert completed.stderr == "", completed.stderr
     assert completed.returncode == 0, completed
     return completed.stdout
+
+
+def environment(variant: str = "stdlib", crowd: int = 0, **variables: str) -> dict[str, str]:
+    """The environment of such a program, for tests that start one by themselves: to signal it, or under another program."""
+    search = [str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    loop, _, spawn = variant.partition("-")
+    own = {"PYTHONPATH": ":".join(search), "FRESH_LOOP": loop, "AIOSPAWN_SPAWN": spawn, "FRESH_CROWD": str(crowd)}
+    return {**os.environ, **own, **variables}
 
 
 def in_fork(body: Callable[[], object]) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import Awaitable, Callable
 
-__all__ = ["CLOSED", "Cases", "Outcome", "Raised", "at", "furnish", "outcome", "run", "run_shell"]
+__all__ = ["CLOSED", "Cases", "Raised", "at", "furnish", "outcome", "run", "run_shell"]
 
 CLOSED = 12345  # no descriptor
 Case: TypeAlias = "Callable[[pathlib.Path], Awaitable[Any]]"

@@ -27,7 +27,6 @@ __all__ = [
     "empty",
     "lacks",
     "refusing",
-    "system_call",
 ]
 
 _LIBC = ctypes.CDLL(None, use_errno=True)

@@ -9,7 +9,6 @@ __all__ = [
     "NICE",
     "POLICY",
     "PRIORITY",
-    "SESSION",
     "TERMINAL",
     "bits",
     "device",

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import fresh
 import pytest
 from hostile import SHAPES, hostile
-from paths import SUPPORT
 
 import aiospawn
 
@@ -194,7 +193,7 @@ def test_nobody_survives_the_parent(how: str, marker: Marker) -> None:
         pass_fds=[marker.writer],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(SUPPORT), "FRESH_LOOP": "stdlib", "FRESH_CROWD": "0"},
+        env=fresh.environment(),
         process_group=0,
     ) as parent:
         try:
