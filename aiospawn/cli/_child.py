@@ -17,8 +17,8 @@ def add_options(parser: argparse.ArgumentParser, *, short: bool = True) -> None:
     """What decides how a command is set up, by systemd-run's names; `short`: also those that mean something else in map."""
     group = parser.add_argument_group("how the command is set up")
     add = group.add_argument
-    add("--cwd", metavar="DIR", help="its directory")
-    add("--setenv", *["--env"][: short], dest="setenv", type=_values.variable, action="append", default=[],
+    add("--cwd", *[] if short else ["--wd", "--workdir"], dest="cwd", metavar="DIR", help="its directory")
+    add("--setenv", *["--env"] if short else [], dest="setenv", type=_values.variable, action="append", default=[],
         metavar="NAME=VALUE", help="a variable of its environment; may be given again")  # fmt: skip
     add("--clear-env", action="store_true", help="begin with an empty environment")
     add("--nice", type=_nice, metavar="N", help="add N to its niceness")
@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser, *, short: bool = True) -> None:
         help="a resource limit, as nofile=64 or as=1000000000:unlimited; may be given again")  # fmt: skip
     add("--umask", type=_values.umask, metavar="OCTAL", help="its file mode creation mask")
     add("--uid", "--user", dest="user", metavar="USER", help="its user, a name or a number")
-    add("--gid", *["--group"][:short], dest="gid", metavar="GROUP", help="its group, a name or a number")
+    add("--gid", *["--group"] if short else [], dest="gid", metavar="GROUP", help="its group, a name or a number")
     add("--cgroup", metavar="DIR", help="the cgroup it joins, a directory below /sys/fs/cgroup")
     add("--no-new-privs", action="store_true", help="it gains no privileges by a program's file")
     add("--new-session", action="store_true", help="it leads a session of its own, without a terminal")
@@ -48,7 +48,8 @@ def of_run(options: argparse.Namespace) -> dict[str, Any]:
     """Keyword arguments of `aiospawn.run`: only what was given, so that the rest stays what it is by default."""
     keywords: dict[str, Any] = {}
     if options.setenv or options.clear_env:
-        keywords["env"] = ({} if options.clear_env else dict(os.environ)) | dict(options.setenv)
+        kept = getattr(options, "env", ()) if options.clear_env else os.environ
+        keywords["env"] = {name: os.environ[name] for name in kept if name in os.environ} | dict(options.setenv)
     if options.rlimit:
         keywords["rlimits"] = dict(options.rlimit)
     for name in ("cwd", "nice", "umask", "cgroup"):

@@ -25,7 +25,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Interrupts:
     """A context manager, in the main thread, round the loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, grace: float = 5.0) -> None:
+        """`grace`: seconds that jobs have when they are stopped, to tell of."""
+        self._grace = grace
         self.status: int | None = None
         """128 and the signal that asks for an early end, once there was one."""
         self._results: aiospawn.Map | None = None
@@ -57,12 +59,15 @@ class Interrupts:
         if number == signal.SIGTERM or (again and number == signal.SIGINT):
             if self._task.cancelling():
                 raise KeyboardInterrupt
+            self._say(f"stopping the {self._running()} that run: SIGTERM, SIGKILL after {self._grace:g} s")
             self._loop.call_soon_threadsafe(self._task.cancel)
         elif not again:
-            progress = self._results.progress
-            running = progress.started - progress.finished
-            print(
-                f"\naiospawn map: starting no more jobs, {running} may finish; Ctrl-C once more stops them",
-                file=sys.stderr,
-            )
+            self._say(f"starting no more jobs, {self._running()} may finish; Ctrl-C once more stops them")
             self._loop.call_soon_threadsafe(self._results.stop)
+
+    def _running(self) -> int:
+        assert self._results is not None
+        return self._results.progress.started - self._results.progress.finished
+
+    def _say(self, text: str) -> None:
+        print(f"\naiospawn map: {text}", file=sys.stderr)

@@ -35,6 +35,8 @@ class Job(NamedTuple):
     """Bytes of standard output."""
     exit_value: int
     signal: int
+    sent: int = 0
+    """Bytes of standard input, with `--pipe`."""
 
     @property
     def ok(self) -> bool:
@@ -42,7 +44,7 @@ class Job(NamedTuple):
 
     def line(self) -> bytes:
         """With its newline."""
-        numbers = f"{self.number}\t:\t{self.started:.3f}\t{self.elapsed:10.3f}\t0\t{self.received}\t"
+        numbers = f"{self.number}\t:\t{self.started:.3f}\t{self.elapsed:10.3f}\t{self.sent}\t{self.received}\t"
         ended = f"{self.exit_value}\t{self.signal}\t"
         return f"{numbers}{ended}".encode() + _command(self.command) + b"\n"
 
@@ -55,21 +57,23 @@ class JobLog:
     """The file, open and locked: two maps that wrote one log would each resume the other's jobs."""
 
     def __init__(self, path: str, *, resume: bool, retry_failed: bool = False) -> None:
-        """Opens the log, anew or to go on with it. `retry_failed`: jobs that failed are not done.
+        """Opens the log, anew or to go on with it; where its name begins with +, lines are added to what it has.
+
+        `retry_failed`: jobs that failed are not done.
 
         Raises UsageError for a file that cannot be written, is another map's, or is no job log.
         """
-        self._path = path
+        adds, self._path = path.startswith("+"), path.removeprefix("+")
         self._done: dict[int, bytes] = {}
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise UsageError(f"--joblog: {error}") from None
         try:
             self._lock()
             if resume:
                 self._read(retry_failed=retry_failed)
-            else:
+            elif not adds or not os.fstat(self._descriptor).st_size:
                 self._truncate(0)
         except BaseException:
             os.close(self._descriptor)

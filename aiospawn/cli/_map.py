@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+import os
+import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import aiospawn
 
-from . import _child, _combinations, _pace, _sources, _values
+from . import _combinations, _packing, _selection, _sources
+from ._blocks import Blocks, Cut
+from ._blocks import Records as BlockRecords
 from ._errors import UsageError
 from ._interrupts import Interrupts
 from ._joblog import JobLog
+from ._map_options import add_options, settle
 from ._output import Results
-from ._replace import Template
 from ._session import Session
 from ._suspension import SuspendableLoop, Suspension
+from ._templates import Templates
 
 if TYPE_CHECKING:
+    import argparse
+
     from ._combinations import Records
 
 __all__ = ["EXAMPLES", "add_options", "run"]
@@ -34,102 +40,38 @@ EXAMPLES = """\
   $ ls *.log | aiospawn map -k --link echo {2}: {1.} :::: - ::: even odd
   $ aiospawn map -k --colsep : echo {1} is at home in {6} :::: /etc/passwd
   $ ls *.log | aiospawn map -n 2 wc -l
+  $ ls *.log | aiospawn map -X wc -l
+  $ aiospawn map -k --header : echo {size} {colour} ::: size S M ::: colour red green
   $ aiospawn map --line-buffer --tagstring '{#} {/}' tail -n 2 ::: *.log
 """
-_SOURCES = """\
-Behind ::: are arguments, behind :::: files that have one in each line. Where
-there are several sources, each combination is a job's, the last one's changing
-first. :::+ and ::::+ link a source to the one before, argument by argument.
-Without any, the lines of standard input are the arguments."""
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """What `aiospawn map` takes."""
-    parser.usage = "%(prog)s [OPTION ...] [--] [COMMAND [ARGUMENT ...]] [::: ARGUMENT ... | :::: FILE ...] ..."
-    parser.add_argument(
-        "command", nargs=argparse.REMAINDER, metavar="COMMAND [ARGUMENT ...] [::: ARGUMENT ... | :::: FILE ...] ...",
-        help="what to run, with {} {.} {/} {//} {/.} where the argument goes, at its end if there is none; {2} {2.} ... for "
-        "the second argument, {-1} the last, {#} for the job's number, {%%} its slot; without a command, the arguments are "
-        "commands",
-    )  # fmt: skip
-    _add_input(parser.add_argument_group("where the arguments come from", _SOURCES))
-    _add_running(parser.add_argument_group("how jobs are run"))
-    _add_output(parser.add_argument_group("what is written"))
-    _child.add_options(parser, short=False)
-
-
-def _add_input(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add("-a", "--arg-file", action="append", default=[], metavar="FILE",
-        help="read arguments from FILE, - is standard input: a source before those behind the command; may be given again",
-    )  # fmt: skip
-    add("-0", "--null", action="store_true", help="arguments in files end with NUL, not with a newline")
-    add("--link", action="store_true", help="go through all sources side by side; shorter ones begin again")
-    add("--colsep", type=_combinations.column_separator, metavar="REGEX",
-        help="split arguments where REGEX, a Python one, matches: {1} is the first column")  # fmt: skip
-    add("-n", "-N", "--max-args", type=_values.whole, default=1, metavar="N",
-        help="N arguments for each job, of every source; 0 for one that is not put in (default: %(default)s)")  # fmt: skip
-
-
-def _add_running(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add("-j", "--jobs", "-P", "--max-procs", type=_values.jobs, default="100%", metavar="N",
-        help="how many run at a time: a number, N%%, +N or -N of the processors (default: %(default)s)")  # fmt: skip
-    add("--shell", action="store_true", help="the command is for /bin/sh, and arguments are quoted for it")
-    add("--timeout", type=_values.duration, metavar="TIME", help="stop a job that takes longer: seconds, or with s, m, h, d")
-    add("--grace", type=_values.duration, default=5.0, metavar="TIME",
-        help="from SIGTERM to SIGKILL when a job is stopped (default: %(default)s)")  # fmt: skip
-    add("--retries", type=_values.above_zero, default=1, metavar="N", help="run a job that fails up to N times in all")
-    add("--backoff", type=_values.duration, default=0.0, metavar="TIME",
-        help="wait before a job is run again, doubled each time (default: %(default)s)")  # fmt: skip
-    add("--halt", type=_halt, metavar="RULE",
-        help="end early: now or soon, a comma, and fail, success or done with =N or =N%%, as now,fail=1")  # fmt: skip
-    add("--delay", type=_values.duration, default=0.0, metavar="TIME", help="between two starts (default: %(default)s)")
-    add("--load", type=_pace.load, metavar="N", help="start no job while N processes run, or N%% of the processors")
-    add("--dry-run", action="store_true", help="print the commands instead of running them")
-
-
-def _add_output(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add("-k", "--keep-order", action="store_true", help="output in the order of the arguments, not as jobs end")
-    add("-u", "--ungroup", action="store_true", help="jobs write for themselves, between each other")
-    add("--line-buffer", "--lb", action="store_true", help="write each line of output as soon as it is there")
-    add("--tag", action="store_true", help="begin each line of output with the arguments and a tab")
-    add("--tagstring", metavar="TEXT", help="begin each line with TEXT and a tab; {} and the like are replaced in it")
-    add("--bar", action="store_true", help="show a progress bar; all arguments are read first")
-    add("--joblog", metavar="FILE", help="write a line for each job that has ended to FILE")
-    add("--resume", action="store_true", help="go on with the job log: jobs that it has are not run")
-    add("--resume-failed", action="store_true", help="as --resume, and jobs that failed are run again")
-    add("--results", metavar="DIR", help="write each job's output to files in DIR as well")
-
-
-def _halt(text: str) -> aiospawn.Halt | None:
-    try:
-        return aiospawn.Halt.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error).removeprefix("halt ")) from None
 
 
 def run(options: argparse.Namespace) -> int:
     """GNU parallel's exit status: how many jobs failed, 101 for more than 100; what `halt` says of it."""
-    words, groups = _sources.split(_sources.words(options.command))
+    settle(options)
+    words, groups = _sources.split(_sources.words(options.command), options.arg_sep, options.arg_file_sep)
     first: list[list[_sources.Source]] = [[_sources.File("-a", name)] for name in options.arg_file]
     groups = [*first, *groups]
     _refuse_contradictions(options, words, [source for group in groups for source in group])
     with ExitStack() as stack:
-        width = None if options.colsep and options.max_args else options.max_args * (sum(map(len, groups)) or 1)
-        template = Template(words, shell=options.shell, width=width)
+        width = 0 if options.pipe else _width(options, sum(map(len, groups)) or 1)
+        templates = Templates(options, words, width)
         if words and not options.shell:
             _refuse_shell_text(words)
-        records = _records(options, groups or [[_sources.STANDARD_INPUT]], stack)
+        blocks = _blocks(options, words, groups, stack) if options.pipe else None
+        if blocks is not None:
+            records: Records = blocks.records()
+        else:
+            records = _records(options, groups or [[_sources.STANDARD_INPUT]], stack, templates)
         log = None
         if options.joblog is not None and not (options.dry_run and not _resumes(options)):
             log = JobLog(options.joblog, resume=_resumes(options), retry_failed=options.resume_failed)
             stack.callback(log.close)
+        options.stdin = _stdin(options, stack)
         results = Results(options.results, width) if options.results is not None and not options.dry_run else None
-        tags = _tags(options, width)
-        session = Session(options, template, tags, log, results)
-        with Interrupts() as interrupts, asyncio.Runner(loop_factory=SuspendableLoop) as runner:
+        session = Session(options, templates, blocks, log, results)
+        stack.callback(session.close)
+        with Interrupts(options.grace) as interrupts, asyncio.Runner(loop_factory=SuspendableLoop) as runner:
             try:
                 with Suspension(runner.get_loop()):
                     status = runner.run(session.run(records, interrupts))
@@ -142,47 +84,107 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-def _tags(options: argparse.Namespace, width: int | None) -> Template | None:
-    """What each line of a job begins with."""
-    if options.tagstring is not None:
-        return Template([options.tagstring], shell=False, width=width, adds=False)
-    return Template(["{}"], shell=False, width=width) if options.tag else None
+def _width(options: argparse.Namespace, sources: int) -> int | None:
+    """How many arguments a job has at most; None where that is not known."""
+    if options.packs and options.most is None:
+        return None
+    return None if options.colsep and options.width else options.width * sources
+
+
+def _blocks(options: argparse.Namespace, words: list[str], groups: list[list[_sources.Source]], stack: ExitStack) -> Blocks:
+    """What `--pipe` cuts, and how."""
+    files = [source for group in groups for source in group if isinstance(source, _sources.File)]
+    if len(files) < len(groups):
+        raise UsageError("--pipe: standard input is cut, or files of -a and ::::, and there are no arguments for :::")
+    if not words:
+        raise UsageError("--pipe needs a command")
+    descriptors = [_sources.descriptor(file, stack) for file in files or [_sources.File("--pipe", "-")]]
+    start, end = options.recstart or b"", options.recend
+    if end is None:
+        end = b"" if start else b"\n"
+    for text in (start, end) if options.regexp else ():
+        try:
+            re.compile(text)
+        except re.error as error:
+            raise UsageError(f"--regexp: {os.fsdecode(text)!r}: {error}") from None
+    records = BlockRecords(start, end, options.regexp, options.max_lines or 1)
+    cut = Cut(
+        records,
+        options.block or 1 << 20,
+        options.max_replace_args or None,
+        options.header or 0,
+        options.rrs,
+        options.no_run_if_empty,
+    )
+    return Blocks(descriptors, cut)
+
+
+def _stdin(options: argparse.Namespace, stack: ExitStack) -> int:
+    """Of all jobs: nothing, or the terminal."""
+    if not (options.tty or options.open_tty):
+        return aiospawn.DEVNULL
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR)
+    except OSError as error:
+        raise UsageError(f"{'--tty' if options.tty else '--open-tty'}: /dev/tty: {error.strerror}") from None
+    stack.callback(os.close, terminal)
+    return terminal
 
 
 def _resumes(options: argparse.Namespace) -> bool:
     return bool(options.resume or options.resume_failed)
 
 
-def _records(options: argparse.Namespace, groups: list[list[_sources.Source]], stack: ExitStack) -> Records:
+def _records(
+    options: argparse.Namespace, groups: list[list[_sources.Source]], stack: ExitStack, templates: Templates
+) -> Records:
     """The arguments of each job."""
 
     def records_of(source: _sources.Source) -> Records:
-        records = _sources.opened(source, stack, nul=options.null)
-        return _combinations.columns(records, options.colsep) if options.colsep else records
+        records = _of_source(_sources.opened(source, stack, delimiter=options.delimiter or b"\n"), options)
+        return templates.header.taken(records) if options.header else records
 
     opened = [[records_of(source) for source in group] for group in groups]
     if options.link:
         records = _combinations.recycled([source for group in opened for source in group])
     else:
         records = _combinations.combined(opened)
-    return records if options.max_args == 1 else _combinations.joined(records, options.max_args)
+    if options.no_run_if_empty:
+        records = _selection.not_empty(records)
+    if options.filter is not None:
+        records = _selection.filtered(records, options.filter, templates.strings)
+    if options.shuf:
+        records = _selection.shuffled(records)
+    if options.packs or options.max_chars is not None:
+        most = options.most if options.packs or options.most is not None else 1
+        jobs = 1 if options.packs in ("xargs", None) else options.jobs
+        longest = _packing.LONGEST if options.max_chars is None else options.max_chars
+        packing = _packing.Packing(longest, most, jobs, exact=options.exit)
+        return _packing.packed(records, lambda: templates.command, packing)
+    return records if options.width == 1 else _combinations.joined(records, options.width)
+
+
+def _of_source(records: Records, options: argparse.Namespace) -> Records:
+    """What of its arguments counts."""
+    if options.eof is not None:
+        records = _selection.until(records, options.eof)
+    if options.max_lines:
+        records = _selection.continued(records)
+    if options.trim not in (None, "n"):
+        records = _selection.trimmed(records, options.trim)
+    if options.colsep:
+        records = _combinations.columns(records, options.colsep, trims=options.trim is None)
+    return records
 
 
 def _refuse_contradictions(options: argparse.Namespace, words: list[str], sources: list[_sources.Source]) -> None:
     files = [source.name for source in sources if isinstance(source, _sources.File)]
     if files.count("-") > 1:
         raise UsageError("- is named twice: standard input is one source of arguments")
-    if sources and not files and options.null:
+    if sources and not files and options.delimiter == b"\0":
         raise UsageError("-0 is for arguments from a file or standard input, not for :::")
-    if not options.max_args and (options.results or not words):
+    if not options.width and (options.results or not words):
         raise UsageError(f"-n 0 {'and --results' if words else 'without a command'}: a job needs an argument for that")
-    if _resumes(options) and options.joblog is None:
-        raise UsageError("--resume and --resume-failed need --joblog FILE")
-    if options.tag and options.tagstring is not None:
-        raise UsageError("--tag and --tagstring: a line has one tag")
-    for name in ("tag", "tagstring", "line_buffer", "keep_order", "results"):
-        if options.ungroup and getattr(options, name) not in (None, False):
-            raise UsageError(f"-u and --{name.replace('_', '-')}: jobs that write for themselves cannot have that")
 
 
 def _refuse_shell_text(words: list[str]) -> None:

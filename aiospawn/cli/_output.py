@@ -46,21 +46,31 @@ class Results:
             raise UsageError(f"--results: a directory for each argument, in that of the one before: {width} are too many")
         self._path = path
         try:
-            first = os.path.join(path, "1")
-            os.makedirs(first, exist_ok=True)
-            if not os.access(first, os.W_OK | os.X_OK):
-                raise PermissionError(f"{first!r} cannot be written")
+            os.makedirs(path, exist_ok=True)
+            if not os.access(path, os.W_OK | os.X_OK):
+                raise PermissionError(f"{path!r} cannot be written")
         except OSError as error:
             raise UsageError(f"--results: {error}") from None
 
-    def write(self, arguments: tuple[str, ...], number: int, stdout: bytes, stderr: bytes) -> None:
+    def has(self, arguments: tuple[str, ...], columns: tuple[str, ...] = ()) -> bool:
+        """Are there results of a job with these arguments?"""
+        return os.path.exists(os.path.join(self._directory(arguments, columns), "seq"))
+
+    def _directory(self, arguments: tuple[str, ...], columns: tuple[str, ...]) -> str:
+        """`columns`: their names, which take the place of their numbers."""
+        named = [*columns, *map(str, range(len(columns) + 1, len(arguments) + 1))]
+        places = (part for name, argument in zip(named, arguments, strict=False) for part in (_name(name), _name(argument)))
+        return os.path.join(self._path, *places)
+
+    def write(
+        self, arguments: tuple[str, ...], number: int, stdout: bytes, stderr: bytes, columns: tuple[str, ...] = ()
+    ) -> None:
         """Raises OSError."""
         if len(arguments) > _DEEPEST:
             raise OSError(
                 errno.ENAMETOOLONG, f"--results: job {number} has {len(arguments)} arguments, a directory for each"
             )
-        places = (part for place, argument in enumerate(arguments, 1) for part in (str(place), _name(argument)))
-        directory = os.path.join(self._path, *places)
+        directory = self._directory(arguments, columns)
         os.makedirs(directory, exist_ok=True)
         for name, content in (("stdout", stdout), ("stderr", stderr), ("seq", b"%d" % number)):
             with open(os.path.join(directory, name), "wb") as file:

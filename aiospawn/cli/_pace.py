@@ -30,14 +30,28 @@ class Pace(NamedTuple):
     """Seconds between two starts."""
     load: int | None
     """How many processes may run on the machine, ours among them, for another one to be started."""
+    memory: int | None = None
+    """How many bytes of memory must be available for that."""
 
     async def keep(self, last_start: float | None) -> float:
         """Waits, and tells the start's time (`time.monotonic`)."""
         if self.delay and last_start is not None:
             await asyncio.sleep(last_start + self.delay - time.monotonic())
-        while self.load is not None and _running() >= self.load:  # noqa: ASYNC110 - the kernel tells nobody of its load
+        while self._is_held():  # noqa: ASYNC110 - the kernel tells nobody of its load
             await asyncio.sleep(_LOOK_EVERY_S)
         return time.monotonic()
+
+    def _is_held(self) -> bool:
+        if self.load is not None and _running() >= self.load:
+            return True
+        return self.memory is not None and _available() < self.memory
+
+
+def _available() -> int:
+    """Bytes that could be used without swapping (proc_meminfo(5))."""
+    with open("/proc/meminfo") as file:
+        (line,) = (line for line in file if line.startswith("MemAvailable:"))
+    return int(line.split()[1]) * 1024
 
 
 def _running() -> int:

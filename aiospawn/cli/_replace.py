@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from ._errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Template", "shown"]
-
-_Field: TypeAlias = Callable[[tuple[str, ...], int, int], list[str]]
-"""From a job's arguments, number and slot: what a replacement string is replaced by."""
+__all__ = ["Strings", "Template", "shown"]
 
 _EXTENSION = re.compile(r"\.[^/.]*\Z")
 
@@ -48,34 +44,124 @@ _CHANGES: dict[str, Callable[[str], str]] = {
     "//": _directory,
     "/.": lambda argument: _without_extension(_last_part(argument)),
 }
-_STRING = re.compile(r"\{(?:(-?[1-9][0-9]{,8})?(|\.|/|//|/\.)|([#%]))\}")
+_STANDARD = r"\{(?:(-?[1-9][0-9]{,8})?(|\.|/|//|/\.)|([#%]))\}"
+_NAMED = r"\{([^{}\s]*?)(|\.|/|//|/\.)\}"
+
+
+class Strings(NamedTuple):
+    """Which strings are replaced, and by what."""
+
+    names: Mapping[str, int] = {}
+    """The places of columns that have names, from 0."""
+    instead: Mapping[str, str] = {}
+    """Strings that take the place of the standard ones, as with `-I`: `{",,": "{}"}`."""
+
+    def parts(self, word: str) -> list[str | Field]:
+        """Texts and what stands between them."""
+        parts: list[str | Field] = []
+        end = 0
+        for match in self._pattern().finditer(word):
+            field = self._field(match[0])
+            if field is None:
+                continue
+            if match.start() > end:
+                parts.append(word[end : match.start()])
+            parts.append(field)
+            end = match.end()
+        if end < len(word):
+            parts.append(word[end:])
+        return parts
+
+    def _pattern(self) -> re.Pattern[str]:
+        own = sorted(map(re.escape, self.instead), key=len, reverse=True)
+        return re.compile("|".join([*own, re.sub(r"\((?!\?)", "(?:", f"{_STANDARD}|{_NAMED}")]))
+
+    def _field(self, text: str) -> Field | None:
+        standard = self.instead.get(text)
+        if standard is None and text in self.instead.values():
+            return None
+        match = re.fullmatch(_STANDARD, standard or text)
+        if match is not None:
+            place, kind, counter = match.groups()
+            index = None if place is None else int(place) - (not place.startswith("-"))
+            return Field(text, kind or "", index, counter or "")
+        named = re.fullmatch(_NAMED, text)
+        if named is None or named[1] not in self.names:
+            return None
+        return Field(text, named[2], self.names[named[1]], "")
+
+
+class Field(NamedTuple):
+    """A replacement string."""
+
+    text: str
+    kind: str
+    place: int | None
+    """Of the argument, from 0 or negative; None for all of them."""
+    counter: str
+    """`#` or `%`, for the job's number or its slot."""
+
+    @property
+    def takes_all(self) -> bool:
+        return self.place is None and not self.counter
+
+    def values(self, job: Job) -> list[str]:
+        """What it is replaced by, in the job; nothing for an argument that there is not."""
+        if self.counter:
+            return [str(job.number if self.counter == "#" else job.slot)]
+        if self.place is None:
+            return [_CHANGES[self.kind](argument) for argument in job.arguments]
+        there = -len(job.arguments) <= self.place < len(job.arguments)
+        return [_CHANGES[self.kind](job.arguments[self.place])] if there else []
+
+
+class Job(NamedTuple):
+    """What a command is made for."""
+
+    arguments: tuple[str, ...]
+    number: int
+    slot: int
 
 
 class Template:
     """A command with replacement strings.
 
     Without one, the arguments are added at the end. Without any word, the arguments are commands themselves. With `shell`,
-    the words are one text for `/bin/sh`, and what is replaced is quoted, so that the shell takes each argument for one word.
+    the words are one text for a shell, and what is replaced is quoted, so that the shell takes each argument for one word.
     Without it, there is no shell, and nothing to quote: the words are the program's arguments, of which each is replaced in
-    its place. There a word that is `{}` becomes a word for each argument; in a longer one, spaces are between them. Of an
-    argument that a job has not, nothing is left.
+    its place. There a word that is `{}` becomes a word for each argument; in a longer one, spaces are between them, or
+    with `repeats` the word is repeated for each. Of an argument that a job has not, nothing is left.
     """
 
-    def __init__(self, words: Sequence[str], *, shell: bool, width: int | None = 1, adds: bool = True) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        *,
+        shell: bool,
+        width: int | None = 1,
+        adds: bool = True,
+        repeats: bool = False,
+        quotes: bool = False,
+        strings: Strings = Strings(),  # noqa: B008 - it is immutable
+    ) -> None:
         """`width`: how many arguments a job has at most, where that is known. `adds`: those that are nowhere in it.
 
-        Raises UsageError for the place of an argument that no job has.
+        `quotes`: the words too are quoted for the shell. Raises UsageError for the place of an argument that no job has.
         """
-        found = [match for word in words for match in _STRING.finditer(word)]
-        for match in found:
-            if match[1] and width is not None and abs(int(match[1])) > width:
-                raise UsageError(f"{match[0]}: a job has {width or 'no'} argument{'' if width == 1 else 's'}")
-        if adds and words and not found and width != 0:
-            words = [*words, "{}"]
-        self.has_slot = any(match[3] == "%" for match in found)
+        split = [strings.parts(word) for word in words]
+        fields = [part for parts in split for part in parts if isinstance(part, Field)]
+        for field in fields:
+            if field.place is not None and width is not None and not -width <= field.place < width:
+                raise UsageError(f"{field.text}: a job has {width or 'no'} argument{'' if width == 1 else 's'}")
+        if adds and words and not fields and width != 0:
+            split.append([Field("{}", "", None, "")])
+        self.has_slot = any(field.counter == "%" for field in fields)
         """Whether a command depends on the slot it is run in."""
         self._shell = shell
-        self._words = [_parts(word) for word in ([" ".join(words)] if words and shell else words)]
+        self._repeats = repeats
+        self._words = [_texts(parts, shlex.quote) for parts in split] if quotes and shell else split
+        if shell and not quotes:  # a shell's words are not those of the command line
+            self._words = _shell_words(split)
 
     def command(self, arguments: tuple[str, ...], number: int, slot: int = 1) -> list[str] | str:
         """Of one job, whose number begins with 1: what `aiospawn.run` takes.
@@ -85,53 +171,50 @@ class Template:
         if not self._words:
             line = " ".join(arguments)
             return line if self._shell else _split(line)
-        job = arguments, number, slot
-        if self._shell:
-            return self._text(self._words[0], job)
-        words: list[str] = []
-        for parts in self._words:
-            if len(parts) == 1 and not isinstance(parts[0], str):
-                words += parts[0](*job)
-            else:
-                words.append(self._text(parts, job))
-        return words
+        job = Job(arguments, number, slot)
+        words = [word for parts in self._words for word in self._replaced(parts, job)]
+        return " ".join(words) if self._shell else words
 
-    def _text(self, parts: list[str | _Field], job: tuple[tuple[str, ...], int, int]) -> str:
+    def _replaced(self, parts: list[str | Field], job: Job) -> list[str]:
+        if len(parts) == 1 and isinstance(parts[0], Field):
+            words = parts[0].values(job)
+            if not self._shell:
+                return words
+            return [" ".join(map(shlex.quote, words))] if words else [""]
+        if self._repeats and any(isinstance(part, Field) and part.takes_all for part in parts):
+            each = (job._replace(arguments=(argument,)) for argument in job.arguments)
+            return [self._text(parts, one, job) for one in each]
+        return [self._text(parts, job, job)]
+
+    def _text(self, parts: list[str | Field], one: Job, job: Job) -> str:
+        """`one`: the job as those strings have it that take all arguments."""
         texts = []
         for part in parts:
             if isinstance(part, str):
                 texts.append(part)
             else:
-                values = part(*job)
+                values = part.values(one if part.takes_all else job)
                 texts.append(" ".join(map(shlex.quote, values) if self._shell else values))
         return "".join(texts)
 
 
-def _parts(word: str) -> list[str | _Field]:
-    """Texts and what stands between them."""
-    parts: list[str | _Field] = []
-    end = 0
-    for match in _STRING.finditer(word):
-        if match.start() > end:
-            parts.append(word[end : match.start()])
-        parts.append(_field(match))
-        end = match.end()
-    if end < len(word):
-        parts.append(word[end:])
-    return parts
+def _texts(parts: list[str | Field], change: Callable[[str], str]) -> list[str | Field]:
+    return [change(part) if isinstance(part, str) else part for part in parts]
 
 
-def _field(string: re.Match[str]) -> _Field:
-    place, kind, counter = string.groups()
-    if counter == "#":
-        return lambda _arguments, number, _slot: [str(number)]
-    if counter == "%":
-        return lambda _arguments, _number, slot: [str(slot)]
-    change = _CHANGES[kind]
-    if place is None:
-        return lambda arguments, _number, _slot: [change(argument) for argument in arguments]
-    index = int(place) - (not place.startswith("-"))
-    return lambda arguments, _number, _slot: [change(arguments[index])] if -len(arguments) <= index < len(arguments) else []
+def _shell_words(split: list[list[str | Field]]) -> list[list[str | Field]]:
+    """What stands between single spaces of a shell's command: words, or pieces of a quoted one."""
+    words: list[list[str | Field]] = []
+    for parts in split:
+        words.append([])
+        for part in parts:
+            if isinstance(part, str):
+                first, *others = part.split(" ")
+                words[-1] += [first] if first else []
+                words += [[other] if other else [] for other in others]
+            else:
+                words[-1].append(part)
+    return words
 
 
 def _split(line: str) -> list[str]:

@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import signal
+import statistics
 import subprocess
 import sys
 from contextlib import aclosing, nullcontext
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import aiospawn
 
 from . import _child, _pace, _status
+from ._bar import progress
 from ._errors import UsageError
 from ._joblog import TIMED_OUT, Job
 from ._line_buffer import LineBuffer
+from ._map_options import Share
 from ._output import Printer
 from ._replace import shown
 
@@ -24,15 +27,17 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from ._bar import Bar
+    from ._bar import Progress
+    from ._blocks import Blocks
     from ._combinations import Record, Records
     from ._interrupts import Interrupts
     from ._joblog import JobLog
     from ._output import Results
-    from ._replace import Template
+    from ._templates import Templates
 
 __all__ = ["Session"]
 
+_ENOUGH = 3  # jobs, for their median to say something
 _MOST_FAILED = 101  # GNU parallel's exit status for more than 100
 
 
@@ -44,6 +49,8 @@ class _Task(NamedTuple):
     command: list[str] | str
     tag: bytes = b""
     """What each line of its output begins with."""
+    block: int | None = None
+    """The descriptor of its standard input, with `--pipe`."""
 
 
 class Session:
@@ -52,77 +59,91 @@ class Session:
     def __init__(
         self,
         options: argparse.Namespace,
-        template: Template,
-        tags: Template | None,
+        templates: Templates,
+        blocks: Blocks | None,
         log: JobLog | None,
         results: Results | None,
     ) -> None:
         self.fault: UsageError | None = None
         """What an argument or the job log is found to be wrong in. No more jobs are started then; those that run end."""
         self._options = options
-        self._template = template
-        self._tags = tags
+        self._templates = templates
+        self._blocks = blocks
+        self._times: list[float] = []  # seconds of jobs that have succeeded, for --timeout N%
         self._log = log
         self._results = results
         self._printer = Printer()
         self._lines = LineBuffer(self._printer, ordered=options.keep_order) if options.line_buffer else None
-        self._bar: Bar | None = None
-        self._pace = _pace.Pace(options.delay, options.load)
+        self._progress: Progress | None = None
+        self._pace = _pace.Pace(options.delay, options.load, options.memfree)
         self._slots: dict[asyncio.Task[Any] | None, int] = {}
         self._running: dict[int, _Task] = {}  # by the number that the map counts with
 
     async def run(self, records: Records, interrupts: Interrupts) -> int:
         """The exit status. `records`: the arguments of each job."""
-        total = None
-        if self._options.bar or _is_percentage(self._options.halt):
-            read = [record async for record in records]
+        options = self._options
+        total = options.total_jobs
+        if total is None and (options.bar or options.eta or _is_percentage(options.halt)):
+            try:
+                read = [record async for record in records]
+            except UsageError as error:
+                self.fault = error
+                return 2
             records, total = _each(read), len(read)
         tasks = self._tasks(records)
-        if self._options.dry_run:
+        if options.dry_run:
             async for task in tasks:
                 print(shown(task.command))
             return 0
-        self._bar = bar = _bar(total) if self._options.bar else None
+        self._progress = progress(total, bar=options.bar, eta=options.eta)
         async with self._map(tasks, total) as results:
             interrupts.watch(results)
-            with bar or nullcontext():
+            if self._progress is not None:
+                self._progress.results = results
+            with self._progress or nullcontext():
                 async for result in results:
-                    if bar is not None:
-                        bar.clear()
                     self._ended(result, halts=result is results.halted)
-                    if bar is not None:
-                        bar.draw(results.progress)
             return interrupts.status or self._status(results)
+
+    def close(self) -> None:
+        """What jobs that were stopped have left."""
+        for task in self._running.values():
+            if task.block is not None:
+                os.close(task.block)
 
     # ---- what is run --------------------------------------------------------------------------------------------------
 
     async def _tasks(self, records: Records) -> AsyncGenerator[_Task, None]:
         """For each record a task, without those that the log has."""
-        number, has_slot = 0, self._template.has_slot
-        needs_slot = has_slot or (self._tags is not None and self._tags.has_slot)
+        number = 0
         async with aclosing(records):
-            async for arguments in records:
-                number += 1
-                try:
-                    slot = self._slot() if needs_slot else 1
-                    command = self._template.command(arguments, number, slot)
-                    if self._log is not None and self._log.is_done(number, None if has_slot else shown(command)):
-                        continue
-                except (ValueError, UsageError) as error:
-                    self.fault = UsageError(str(error))
-                    return
-                yield _Task(number, arguments, command, self._tag(arguments, number, slot))
+            try:
+                async for arguments in records:
+                    number += 1
+                    task = self._task(number, arguments)
+                    if task is not None:
+                        yield task
+            except (ValueError, UsageError) as error:
+                self.fault = UsageError(str(error))
 
-    def _tag(self, arguments: Record, number: int, slot: int) -> bytes:
-        if self._tags is None:
-            return b""
-        return os.fsencode(" ".join(self._tags.command(arguments, number, slot))) + b"\t"
+    def _task(self, number: int, arguments: Record) -> _Task | None:
+        """None where it is done already. Raises ValueError and UsageError."""
+        template, tag = self._templates.command, self._templates.tag
+        slot = self._slot() if template.has_slot or (tag is not None and tag.has_slot) else 1
+        command = template.command(arguments, number, slot)
+        if self._log is not None:
+            if self._log.is_done(number, None if template.has_slot else shown(command)):
+                return None
+        elif self._options.resume and self._results is not None and self._results.has(arguments, self._templates.columns):
+            return None
+        begin = b"" if tag is None else os.fsencode(" ".join(tag.command(arguments, number, slot))) + b"\t"
+        return _Task(number, arguments, command, begin, None if self._blocks is None else self._blocks.take())
 
     def _slot(self) -> int:
         """The number of the worker that takes this job: it runs one at a time, so those that run have different ones."""
         return self._slots.setdefault(asyncio.current_task(), len(self._slots) + 1)
 
-    async def _taken(self, tasks: AsyncGenerator[_Task, None]) -> AsyncIterator[list[str] | str]:
+    async def _taken(self, tasks: AsyncGenerator[_Task, None]) -> AsyncIterator[list[str] | str | aiospawn.Command]:
         """Their commands, at the pace that was asked for."""
         count, start = 0, None
         async with aclosing(tasks):
@@ -130,59 +151,107 @@ class Session:
                 start = await self._pace.keep(start)
                 self._running[count] = task
                 count += 1
-                yield task.command
+                self._announce(task, at_start=True)
+                yield self._with_its_own(task)
+
+    def _with_its_own(self, task: _Task) -> list[str] | str | aiospawn.Command:
+        """The command, with the options that are not those of all."""
+        options: dict[str, Any] = {}
+        if task.block is not None and self._options.retries > 1:  # a second attempt would find the file at its end
+            options["input"] = os.pread(task.block, os.fstat(task.block).st_size, 0)
+        elif task.block is not None:
+            options["stdin"] = task.block
+        if isinstance(self._options.timeout, Share) and len(self._times) >= _ENOUGH:
+            options["timeout"] = self._options.timeout * statistics.median(self._times)
+        if not options:
+            return task.command
+        return aiospawn.Command(task.command, shell=isinstance(task.command, str), **options)
+
+    def _announce(self, task: _Task, *, at_start: bool) -> None:
+        """With `-v`, before its output; with `-t` when it is started."""
+        where = self._options.print_commands
+        if where and at_start == (where == 2 or self._options.ungroup):
+            self._write(where, b"", os.fsencode(shown(task.command)) + b"\n")
 
     def _map(self, tasks: AsyncGenerator[_Task, None], total: int | None) -> aiospawn.Map:
         options = self._options
+        timeout = None if isinstance(options.timeout, Share) else options.timeout
         try:
             return aiospawn.map(
                 self._taken(tasks), total=total, concurrency=options.jobs, ordered=options.keep_order, halt=options.halt,
-                timeout=options.timeout, grace=options.grace, retries=options.retries - 1, backoff=options.backoff,
-                shell=options.shell, stdin=aiospawn.DEVNULL, capture_output=self._captures(),
-                on_line=None if self._lines is None else self._told, **_child.of_run(options),
+                timeout=timeout, grace=options.grace, retries=options.retries - 1, backoff=options.backoff,
+                shell=options.shell, stdin=self._stdin(), capture_output=self._captures(),
+                on_line=None if self._lines is None else self._told, **self._shell(), **_child.of_run(options),
             )  # fmt: skip
         except (LookupError, NotImplementedError, ValueError) as error:  # an unknown user, an option that cannot be had here
             raise UsageError(str(error.args[0])) from None
+
+    def _stdin(self) -> int | None:
+        """Of all jobs, where each has no block of its own."""
+        return None if self._blocks is not None else self._options.stdin
+
+    def _shell(self) -> dict[str, Any]:
+        """The user's own, which has the functions that are exported to it."""
+        shell = os.environ.get("SHELL")
+        return {"executable": shell} if self._options.shell and shell else {}
 
     def _captures(self) -> bool:
         return not self._options.ungroup and (self._lines is None or self._results is not None)
 
     def _told(self, line: aiospawn.MapLine) -> None:
-        if self._bar is not None:
-            self._bar.clear()
         assert self._lines is not None
+        self._make_way(line.stream == "stderr")
         self._lines.told(line, self._running[line.number].tag)
+
+    def _write(self, descriptor: int, tag: bytes, output: bytes) -> None:
+        self._make_way(descriptor == 2)
+        self._printer.write(descriptor, tag, output)
+
+    def _make_way(self, is_error: bool) -> None:
+        if self._progress is not None:
+            self._progress.make_way(2 if is_error else 1)
 
     # ---- what became of it --------------------------------------------------------------------------------------------
 
     def _ended(self, result: aiospawn.MapResult, *, halts: bool) -> None:
         """Output first: a job that is logged as done has been told of. `halts`: by `--halt` it is the last one."""
         task = self._running.pop(result.number)
+        sent = 0
+        if task.block is not None:
+            sent = os.fstat(task.block).st_size
+            os.close(task.block)
+        if result.ok and isinstance(self._options.timeout, Share):
+            self._times.append(result.elapsed)
         stdout, stderr = result.stdout or b"", result.stderr or b""
         if self._lines is not None:
             received, errors = self._lines.ended(result.number)
         else:
-            self._printer.write(1, task.tag, stdout)
-            self._printer.write(2, task.tag, stderr)
+            self._announce(task, at_start=False)
+            self._write(1, task.tag, stdout)
+            self._write(2, task.tag, stderr)
             received, errors = len(stdout), stderr
         if result.error is not None:
             self._complain(task, result.error)
         if halts and self._options.halt.why == "fail":
             self._tell_halt(task, result, errors)
         if self._results is not None:
-            self._results.write(task.arguments, task.number, stdout, stderr)
+            self._results.write(task.arguments, task.number, stdout, stderr, self._templates.columns)
         if self._log is not None:
             value, number = _exit(result)
             command = shown(task.command)
-            self._log.add(Job(task.number, command, result.started, result.elapsed, received, value, number))
+            self._log.add(Job(task.number, command, result.started, result.elapsed, received, value, number, sent))
 
     def _complain(self, task: _Task, error: Exception) -> None:
-        timed_out = isinstance(error, subprocess.TimeoutExpired)
-        what = f"stopped after {self._options.timeout:g} s" if timed_out else f"cannot be run: {error}"
+        if isinstance(error, subprocess.TimeoutExpired):
+            what = f"stopped after {error.timeout:g} s"
+        else:
+            what = f"cannot be run: {error}"
+        self._make_way(True)
         print(f"aiospawn map: job {task.number}, {shown(task.command)}: {what}", file=sys.stderr)
 
     def _tell_halt(self, task: _Task, result: aiospawn.MapResult, errors: bytes) -> None:
         """Which job it was, and the end of what it said."""
+        self._make_way(True)
         how, end = "it failed", ""
         if result.returncode:
             how = f"signal {-result.returncode}" if result.returncode < 0 else f"exit status {result.returncode}"
@@ -210,13 +279,6 @@ def _is_percentage(halt: aiospawn.Halt | None) -> bool:
 async def _each(records: list[Record]) -> Records:
     for record in records:
         yield record
-
-
-def _bar(total: int | None) -> Bar:
-    from ._bar import Bar
-
-    assert total is not None
-    return Bar(total)
 
 
 def _exit(result: aiospawn.MapResult) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import itertools
 import os
+import select
 import sys
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
 
     from ._combinations import Records
 
-__all__ = ["SEPARATORS", "STANDARD_INPUT", "File", "Source", "opened", "split", "words"]
+__all__ = ["STANDARD_INPUT", "File", "Source", "chunk", "descriptor", "opened", "split", "words"]
 
-SEPARATORS = frozenset({":::", ":::+", "::::", "::::+"})
 _CHUNK = 64 * 1024
 
 
@@ -43,78 +43,86 @@ def words(remainder: Sequence[str]) -> list[str]:
     return list(remainder[1:] if remainder[:1] == ["--"] else remainder)
 
 
-def split(given: list[str]) -> tuple[list[str], list[list[Source]]]:
-    """The command, and the sources behind it, those that a `+` links in one group.
+def split(given: list[str], of_arguments: str = ":::", of_files: str = "::::") -> tuple[list[str], list[list[Source]]]:
+    """The command, and the sources behind it, those that a `+` links in one group. The separators may be other ones.
 
     Raises UsageError for a separator that has nothing to name or to be linked to.
     """
-    places = [place for place, word in enumerate(given) if word in SEPARATORS]
+    separators = {of_arguments: False, f"{of_arguments}+": False, of_files: True, f"{of_files}+": True}
+    places = [place for place, word in enumerate(given) if word in separators]
     groups: list[list[Source]] = []
     for place, end in itertools.pairwise([*places, len(given)]):
         separator, named = given[place], given[place + 1 : end]
-        of_files = separator.startswith("::::")
-        if of_files and not named:
+        if separators[separator] and not named:
             raise UsageError(f"{separator} needs the name of a file")
-        sources: list[Source] = [File(separator, name) for name in named] if of_files else [named]
-        if not separator.endswith("+"):
+        sources: list[Source] = [File(separator, name) for name in named] if separators[separator] else [named]
+        if separator in (of_arguments, of_files):
             groups += ([source] for source in sources)
         elif groups:
             groups[-1] += sources
         else:
-            raise UsageError(f"{separator} links to the ::: or :::: before it, and there is none")
+            raise UsageError(f"{separator} links to the {of_arguments} or {of_files} before it, and there is none")
     return given[: places[0]] if places else given, groups
 
 
-def opened(source: Source, stack: ExitStack, *, nul: bool) -> Records:
-    """Its arguments, each a record of one. A file's are its lines or, with `nul`, end with NUL; `stack` closes it.
+def opened(source: Source, stack: ExitStack, *, delimiter: bytes) -> Records:
+    """Its arguments, each a record of one. A file's end with the delimiter; `stack` closes it. Those of a list may, too.
 
     Raises UsageError for a file that cannot be read.
     """
     if isinstance(source, list):
-        return _each(source)
-    separator = b"\0" if nul else b"\n"
+        return _each(source, os.fsdecode(delimiter))
+    return _read(descriptor(source, stack), delimiter)
+
+
+def descriptor(source: File, stack: ExitStack) -> int:
+    """Opens it; `stack` closes it. Raises UsageError for a file that cannot be read."""
     if source.name == "-":
         if source is STANDARD_INPUT and sys.stdin is not None and sys.stdin.isatty():
             print("aiospawn map: reading arguments from the terminal, Ctrl-D ends them", file=sys.stderr)
-        return _read(0, separator)
+        return 0
     try:
-        descriptor = os.open(source.name, os.O_RDONLY)
+        opened = os.open(source.name, os.O_RDONLY)
     except OSError as error:
         raise UsageError(f"{source.option} {source.name}: {error.strerror}") from None
-    stack.callback(os.close, descriptor)
+    stack.callback(os.close, opened)
     if os.path.isdir(source.name):
         raise UsageError(f"{source.option} {source.name}: {os.strerror(errno.EISDIR)}")
-    return _read(descriptor, separator)
+    return opened
 
 
-async def _each(arguments: list[str]) -> Records:
+async def _each(arguments: list[str], delimiter: str) -> Records:
     for argument in arguments:
-        yield (argument,)
+        if delimiter in ("\n", "\0"):  # which a word of the command line may have within
+            yield (argument,)
+        else:
+            for part in argument.removesuffix(delimiter).split(delimiter):
+                yield (part,)
 
 
 async def _read(descriptor: int, separator: bytes) -> Records:
     """Each as soon as it is there; the loop goes on meanwhile."""
     rest = b""
-    while chunk := await _chunk(descriptor):
-        *whole, rest = (rest + chunk).split(separator)
+    while more := await chunk(descriptor):
+        *whole, rest = (rest + more).split(separator)
         for argument in whole:
             yield (os.fsdecode(argument),)
     if rest:
         yield (os.fsdecode(rest),)
 
 
-async def _chunk(descriptor: int) -> bytes:
+async def chunk(descriptor: int, size: int = _CHUNK) -> bytes:
+    """What is there, as soon as something is; empty at the end."""
+    if select.select([descriptor], [], [], 0)[0]:
+        return os.read(descriptor, size)
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
-    try:
-        loop.add_reader(descriptor, _readable, ready)
-    except PermissionError:  # epoll has no regular files: they are always ready
-        return os.read(descriptor, _CHUNK)
+    loop.add_reader(descriptor, _readable, ready)
     try:
         await ready
     finally:
         loop.remove_reader(descriptor)
-    return os.read(descriptor, _CHUNK)
+    return os.read(descriptor, size)
 
 
 def _readable(ready: asyncio.Future[None]) -> None:

@@ -8,7 +8,7 @@ import os
 import re
 import resource
 
-__all__ = ["above_zero", "duration", "jobs", "rlimit", "umask", "variable", "whole"]
+__all__ = ["above_zero", "bytes_of", "duration", "jobs", "rlimit", "size", "umask", "variable", "whole"]
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -33,6 +33,28 @@ def duration(text: str) -> float:
     if match is None or math.isinf(seconds := float(match[1]) * _UNITS[match[2]]):
         raise argparse.ArgumentTypeError(f"must be seconds, or a number with s, m, h or d, not {text!r}")
     return seconds
+
+
+def size(text: str) -> int:
+    """Bytes: K, M, G, T and P are powers of 1024, k, m, g, t and p of 1000, as in GNU parallel."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([KMGTPkmgtp]?)", text, re.ASCII)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"must be a number of bytes, or one with K, M, G, T or P, not {text!r}")
+    exponent = " kmgtp".index(match[2].lower() or " ")
+    return int(float(match[1]) * (1000 if match[2].islower() else 1024) ** exponent)
+
+
+def bytes_of(text: str) -> bytes:
+    """Characters, among them those that printf(1) escapes: backslash n, t, r, 0, x41, 101, and the backslash itself."""
+    known = {"n": b"\n", "t": b"\t", "r": b"\r", "a": b"\a", "b": b"\b", "f": b"\f", "v": b"\v", "\\": b"\\"}
+
+    def escaped(match: re.Match[str]) -> str:
+        code = match[1]
+        if code in known:
+            return os.fsdecode(known[code])
+        return os.fsdecode(bytes([(int(code[1:], 16) if code[0] == "x" else int(code, 8)) & 255]))
+
+    return os.fsencode(re.sub(r"\\([ntrabfv\\]|x[0-9A-Fa-f]{1,2}|[0-7]{1,3})", escaped, text))
 
 
 def jobs(text: str) -> int:

@@ -233,8 +233,10 @@ def test_reader_gone() -> None:
 
 def test_bar() -> None:
     """The bar is for a terminal; elsewhere nothing is drawn. It needs rich."""
-    assert output("--bar", "-k", "echo", ":::", "a", "b") == "a\nb\n"
-    assert output("--bar", "-k", "echo", input="a\nb\n") == "a\nb\n"
+    for options in (("--bar",), ("--eta",), ("--progress", "--total-jobs", "2")):
+        said = run(*options, "-k", "echo", input="a\nb\n")
+        assert (said.returncode, said.stdout) == (0, "a\nb\n")
+        assert re.fullmatch(r"aiospawn map: 2 done, 0 failed, \d+\.\d s, [\d.e+]+ jobs/s\n", said.stderr)
     result = subprocess.run(
         prepared(NO_RICH, "map", "--bar", "touch", ":::", "/nonexistent/x"), capture_output=True, text=True, check=False
     )
@@ -243,20 +245,27 @@ def test_bar() -> None:
 
 
 def test_bar_on_a_terminal() -> None:
-    """It says how far the map is, between the output."""
+    """It is there while the first job runs, output goes above it, and a line stays."""
     terminal, stderr = pty.openpty()
-    command = [*MAP, "--bar", "-k", "--shell", "sleep 0.1; echo {}; exit {}", ":::", "0", "1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as process:
+    command = [*MAP, "--bar", "-j1", "--shell", "cat; echo said {}; exit {}", "--open-tty", ":::", "0", "1"]
+    command.insert(len(MAP), "-o")
+    command.remove("--open-tty")
+    with subprocess.Popen(["setsid", "--ctty", *command], stdin=stderr, stdout=stderr, stderr=stderr) as process:
         os.close(stderr)
         drawn = b""
+        for text in (b"1 running, 0 failed", b"said 0\r\n", b"1 running, 0 failed", b"said 1\r\n"):
+            drawn = drawn.partition(text)[2]
+            if text.startswith(b"said"):
+                os.write(terminal, b"\x04")
+            while text not in drawn:
+                drawn += os.read(terminal, 10_000)
         with contextlib.suppress(OSError):  # EIO: nobody has it any more
             while chunk := os.read(terminal, 10_000):
                 drawn += chunk
-        assert process.communicate() == (b"0\n1\n", None)
-        assert process.returncode == 1
+        assert process.wait() == 1
     os.close(terminal)
     assert b"2/2" in drawn
-    assert b"1 failed" in drawn
+    assert re.search(rb"\raiospawn map: 2 done, 1 failed, \d+\.\d s, |\x1b\[2Kaiospawn map: 2 done, 1 failed, ", drawn)
 
 
 def test_without_rich() -> None:

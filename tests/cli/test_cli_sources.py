@@ -258,7 +258,7 @@ def test_counted(place: Path) -> None:
         ("--colsep '(' touch ran ::: a", "--colsep: must be a regular expression, not '(': missing )"),
         ("--colsep ,* touch ran ::: a", "--colsep: must be a regular expression that does not match an empty text"),
         ("--colsep '' touch ran ::: a", "--colsep: must be a regular expression that does not match an empty text, not ''"),
-        ("-n x touch ran ::: a", "-n/-N/--max-args: must be a whole number"),
+        ("-n x touch ran ::: a", "-n/--max-args: must be a whole number"),
         ("-n 0 --results out touch ran ::: a", "-n 0 and --results"),
         ("-n 51 --results out touch ran ::: a :::+ b", "--results: a directory for each argument"),
         ("-n 0 ::: touch", "-n 0 without a command"),

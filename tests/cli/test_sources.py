@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from aiospawn.cli._combinations import Record, Records, columns, combined, joined, recycled
 from aiospawn.cli._errors import UsageError
-from aiospawn.cli._sources import SEPARATORS, File, opened, split
+from aiospawn.cli._sources import File, opened, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+SEPARATORS = {":::", ":::+", "::::", "::::+"}
 arguments = st.text(st.sampled_from("ab :"), max_size=4).filter(lambda word: word not in SEPARATORS)
 sources = st.lists(arguments, max_size=4)
 groups = st.lists(st.lists(sources, min_size=1, max_size=3), min_size=1, max_size=4)
@@ -83,13 +84,15 @@ def test_opened(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"a b\n\nc\0d\ne")
     for nul, expected in ((False, ["a b", "", "c\0d", "e"]), (True, ["a b\n\nc", "d\ne"])):
         with ExitStack() as stack:
-            assert collected(opened(File("-a", str(tmp_path / "f")), stack, nul=nul)) == [(each,) for each in expected]
+            assert collected(opened(File("-a", str(tmp_path / "f")), stack, delimiter=b"\n\0"[nul : nul + 1])) == [
+                (each,) for each in expected
+            ]
     with ExitStack() as stack:
-        opened(File("-a", str(tmp_path / "f")), stack, nul=False)
+        opened(File("-a", str(tmp_path / "f")), stack, delimiter=b"\n")
         with pytest.raises(UsageError, match=f":::: {tmp_path}: Is a directory"):
-            opened(File("::::", str(tmp_path)), stack, nul=False)
+            opened(File("::::", str(tmp_path)), stack, delimiter=b"\n")
         with pytest.raises(UsageError, match=f"-a {tmp_path}/x: No such file or directory"):
-            opened(File("-a", f"{tmp_path}/x"), stack, nul=False)
+            opened(File("-a", f"{tmp_path}/x"), stack, delimiter=b"\n")
 
 
 # ---- records ----------------------------------------------------------------------------------------------------------
