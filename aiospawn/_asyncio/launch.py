@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiospawn import _errors
 from aiospawn._binding import support as _support
-from aiospawn._options.validation import only_native, refuse_text, validated
+from aiospawn._options.validation import only_native, refuse_text, validated, with_added_environment
 from aiospawn._request import request as _request
 
 from .reactor import reactor_of
@@ -53,6 +53,8 @@ async def subprocess_exec(
         raise ValueError("shell must be False")
     refuse_text(universal_newlines, bufsize, encoding, errors, text)
     streams = (stdin, stdout, stderr)
+    if "env_add" in options:
+        options = with_added_environment(options)
     if must_hand_over(options):
         return await hand_over(protocol_factory, program, *args, **_named(streams), **options)
     arguments = (program, *args)
@@ -84,6 +86,8 @@ async def subprocess_shell(
         raise ValueError("shell must be True")
     refuse_text(universal_newlines, bufsize, encoding, errors, text)
     streams = (stdin, stdout, stderr)
+    if "env_add" in options:
+        options = with_added_environment(options)
     if must_hand_over(options):
         return await hand_over(protocol_factory, cmd, **_named(streams), **options)
     shell_program = options.get("executable")

@@ -8,11 +8,14 @@ from signal import SIGTERM
 from typing import TYPE_CHECKING, Any, Unpack
 
 from aiospawn._options.keywords import ExecKeywords, ShellKeywords, Stream, StrOrBytesPath
+from aiospawn._options.names import of_function, renamed
+from aiospawn._options.options import DEFAULTS
 from aiospawn._options.values import number, seconds
 from aiospawn._termination.terminate import ended, is_thrown_away, joined, note, unhurt
 from aiospawn._termination.tree import LoopTree
 
 from . import launch
+from .running_loop import running_loop
 from .stream_protocol import StreamProtocol
 from .terminal import Terminal
 from .terminal_input import TerminalInput
@@ -20,6 +23,7 @@ from .transport import SubprocessTransport
 
 if TYPE_CHECKING:
     import resource
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
@@ -181,11 +185,14 @@ async def create_subprocess_exec(
     Arguments, results and exceptions are asyncio's; `options` are `subprocess.Popen`'s keywords. Raises the OSError of
     what failed, with the failing step as `.step` ("execve", "chdir", ...).
     """
-    loop = asyncio.get_running_loop()
-    transport, protocol = await launch.subprocess_exec(
-        _handing_over(loop.subprocess_exec, loop), loop, _stream_protocol(loop, limit), program, *args,
-        stdin=stdin, stdout=stdout, stderr=stderr, **options,
-    )  # fmt: skip
+    loop = running_loop()
+    try:
+        transport, protocol = await launch.subprocess_exec(
+            _handing_over(loop.subprocess_exec, loop), loop, _stream_protocol(loop, limit), program, *args,
+            stdin=stdin, stdout=stdout, stderr=stderr, **options,
+        )  # fmt: skip
+    except TypeError as error:
+        raise _unexpected(create_subprocess_exec, error) from None
     return Process(transport, protocol, loop)
 
 
@@ -198,18 +205,19 @@ async def create_subprocess_shell(
     **options: Unpack[ShellKeywords],
 ) -> Process:
     """`asyncio.create_subprocess_shell` on the running loop, whichever it is: `/bin/sh -c cmd`."""
-    loop = asyncio.get_running_loop()
-    transport, protocol = await launch.subprocess_shell(
-        _handing_over(loop.subprocess_shell, loop),
-        loop,
-        _stream_protocol(loop, limit),
-        cmd,
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        **options,
-    )
+    loop = running_loop()
+    try:
+        transport, protocol = await launch.subprocess_shell(
+            _handing_over(loop.subprocess_shell, loop), loop, _stream_protocol(loop, limit), cmd,
+            stdin=stdin, stdout=stdout, stderr=stderr, **options,
+        )  # fmt: skip
+    except TypeError as error:
+        raise _unexpected(create_subprocess_shell, error) from None
     return Process(transport, protocol, loop)
+
+
+def _unexpected(function: Callable[..., Any], error: TypeError) -> TypeError:
+    return renamed(error, function.__name__, (*of_function(function), *DEFAULTS._fields))
 
 
 def _handing_over(launch: Any, loop: asyncio.AbstractEventLoop) -> Any:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiospawn._asyncio import launch
 from aiospawn._options.child_functions import LeadingGroup, is_step
-from aiospawn._options.names import UnknownOptionError, of_function, unexpected
+from aiospawn._options.names import of_function, renamed
 from aiospawn._options.options import DEFAULTS, GROUPED
-from aiospawn._options.validation import validated
+from aiospawn._options.validation import validated, with_added_environment
+
+from .mistakes import named
 
 if TYPE_CHECKING:
     from aiospawn._options.options import Options
@@ -54,11 +56,14 @@ def command(
     if not _COLLECTIONS.isdisjoint(keywords):
         keywords = repeatable(keywords)
     try:
+        if "env_add" in keywords:
+            keywords = with_added_environment(keywords)
         options = None if launch.must_hand_over(keywords) else validated(keywords)
-    except UnknownOptionError as error:
-        if function is None:
-            raise
-        raise unexpected(function.__name__, error.name, (*of_function(function), *DEFAULTS._fields)) from None
+    except (TypeError, ValueError) as error:
+        if isinstance(error, TypeError) and function is not None:
+            known = (*of_function(function), *DEFAULTS._fields)
+            error = renamed(error, function.__name__, known)
+        raise named(error, argv, keywords, (None, None, None)) from None
     return CheckedCommand(args, argv, options, keywords)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiospawn._asyncio.process import create_subprocess_exec
 
 from .command import understood
+from .mistakes import named
 
 if TYPE_CHECKING:
     from aiospawn._asyncio.process import Process
@@ -31,6 +32,9 @@ async def observed(watcher: Observer | None, command: CheckedCommand, **keywords
         if watcher is not None:
             watcher.failed(exc)
         raise
+    except (TypeError, ValueError, AttributeError) as error:
+        streams = [keywords.get(name) for name in ("stdin", "stdout", "stderr")]
+        raise named(error, command.argv, command.keywords, streams) from None
     try:  # the observer may leave the program
         if watcher is not None:
             watcher.spawned(process.pid)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from aiospawn._asyncio.process import Process  # noqa: TC001 - typing.get_type_hints(ProcessGroup.spawn) looks for it here
 from aiospawn._options.keywords import LaunchOptions, Stream, StrOrBytesPath
+from aiospawn._options.names import unexpected
+from aiospawn._options.options import DEFAULTS
 from aiospawn._options.values import seconds
 from aiospawn._termination.terminate import all_ended, is_thrown_away
 
@@ -92,6 +94,9 @@ class ProcessGroup:
     ) -> None:
         if not isinstance(check, bool):
             raise TypeError(f"check must be a bool, got {check!r}")
+        for name in options:
+            if name not in DEFAULTS._fields:
+                raise unexpected("ProcessGroup", name, ("check", "grace", "on_event", "event_arguments", *DEFAULTS._fields))
         seconds("grace", grace)
         self._failing = Failures() if check else None
         observer(on_event, None, arguments=False)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from aiospawn._asyncio.reactor import reactor_of
+from aiospawn._asyncio.running_loop import running_loop
 from aiospawn._options.keywords import Args, Stream
 from aiospawn._options.values import seconds
 from aiospawn._request.request import compiled, program
@@ -24,6 +25,7 @@ from .keywords import AnyRun, BytesRun, OnEvent, OnOutput, RunKeywords, TextRun
 from .live import handed_on
 from .loop_capture import LoopCapture
 from .memory_files import OutputFiles
+from .mistakes import named
 from .output_queue import OutputQueue
 from .results import CompletedProcess, OutputLimitExceeded, text_mode
 from .sinks import sink_of
@@ -215,15 +217,21 @@ async def launched(command: CheckedCommand, streams: tuple[Any, Any, Any], **col
 
     `collecting` is for `Capture`.
     """
-    loop = asyncio.get_running_loop()
+    loop = running_loop()
     options = command.options
     if options is None:
         handed_over = LoopCapture(loop, **collecting)
-        await handed_over.launch(command, streams)
+        try:
+            await handed_over.launch(command, streams)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise named(error, command.argv, command.keywords, streams) from None
         return handed_over
     if options.pass_fds and not options.close_fds:
         warnings.warn("pass_fds overriding close_fds.", RuntimeWarning, stacklevel=3)
-    request = compiled(command.argv, program(streams, options, collected=True), options)
+    try:
+        request = compiled(command.argv, program(streams, options, collected=True), options)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise named(error, command.argv, command.keywords, streams) from None
     sys.audit("subprocess.Popen", request.executable, command.argv, options.cwd, options.env)
     return NativeCapture(reactor_of(loop), request, loop, **collecting)
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable  # noqa: TC003 - typing.get_type_hints(Asyn
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from aiospawn._options.keywords import CommandOptions, Stream
+from aiospawn._options.names import of_function, renamed
+from aiospawn._options.options import DEFAULTS
 
 from .command import command as checked
 from .command import refuse_terminal
@@ -40,7 +42,10 @@ async def system(command: str | bytes, **options: Unpack[SystemKeywords]) -> int
     TypeError for what is no str or bytes, and what `run` raises.
     """
     _shell_command(command)
-    result = await run(command, shell=True, **options)
+    try:
+        result = await run(command, shell=True, **options)
+    except TypeError as error:
+        raise renamed(error, "system", (*of_function(run), *DEFAULTS._fields)) from None
     return _wait_status(result.returncode)
 
 

@@ -21,6 +21,8 @@ from aiospawn._commands.keywords import MapKeywords
 from aiospawn._commands.results import text_mode
 from aiospawn._commands.run import captured, check_capture, check_times, number_of_bytes, run, written
 from aiospawn._commands.sinks import sink_of
+from aiospawn._options.names import of_function, renamed
+from aiospawn._options.options import DEFAULTS
 from aiospawn._options.validation import validated
 from aiospawn._options.values import callback
 
@@ -243,5 +245,8 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     check_times(None, get("grace", 0), get("pipe_grace"))
     refuse_terminal(options)
     observer(get("on_event"), None, arguments=False)
-    validated({name: value for name, value in options.items() if name not in _OF_RUN})
+    try:
+        validated({name: value for name, value in options.items() if name not in _OF_RUN})
+    except TypeError as error:
+        raise renamed(error, "map", (*of_function(map), *_OF_RUN, *DEFAULTS._fields)) from None
     return options

@@ -12,17 +12,20 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from .child_functions import NativeHook
-from .values import number, whole
+from .kernel_names import policy_number, resource_number, signal_number
+from .values import INT_MAX, number, pair, whole
 
 __all__ = [
     "affinity",
     "env",
+    "env_add",
     "hook",
     "init",
     "pdeathsig",
     "preexec_fn",
     "pty",
     "rlimits",
+    "scheduler",
     "seccomp",
     "signals",
     "via",
@@ -48,6 +51,12 @@ def preexec_fn(value: Any) -> Any:
     return value
 
 
+def env_add(value: Any) -> Any:
+    if value is not None and not hasattr(value, "items"):
+        raise TypeError(f"env_add must be a mapping, not {type(value).__name__}")
+    return value
+
+
 def env(value: Any) -> Any:
     """What it maps is looked at when it is compiled. Not in the text: an environment has secrets."""
     if value is not None and not hasattr(value, "items"):
@@ -69,7 +78,7 @@ def pty(value: Any) -> bool | tuple[int, int]:
 
 
 def _signal(name: str, value: Any) -> int:
-    return number(f"a signal in {name}", value, 1, _SIGNALS)
+    return number(f"a signal in {name}", signal_number(name, value), 1, _SIGNALS)
 
 
 def signals(name: str, *, catchable: bool) -> Callable[[Any], int | None]:
@@ -102,7 +111,7 @@ def rlimits(value: Any) -> dict[int, tuple[int, int]] | None:
         raise TypeError(f"rlimits must map resource.RLIMIT_* to (soft, hard), not {value!r}")
     limits = {}
     for resource, limit in value.items():
-        kind = number("a resource in rlimits", resource, 0, 15)
+        kind = number("a resource in rlimits", resource_number("rlimits", resource), 0, 15)
         soft, hard = limit if isinstance(limit, tuple) and len(limit) == 2 else (limit, limit)
         name = f"rlimits[{kind}]"
         limits[kind] = _limit(name, soft), _limit(name, hard)
@@ -113,6 +122,12 @@ def rlimits(value: Any) -> dict[int, tuple[int, int]] | None:
 
 def _limit(name: str, value: Any) -> int:
     return _INFINITY if whole(name, value) == -1 else number(name, value, 0, _INFINITY)
+
+
+def scheduler(value: Any) -> tuple[int, int] | None:
+    if isinstance(value, tuple) and len(value) == 2:
+        value = policy_number("scheduler", value[0]), value[1]
+    return pair("scheduler", "(policy, priority)", ((0, INT_MAX), (0, 99)))(value)
 
 
 def affinity(value: Any) -> frozenset[int] | None:

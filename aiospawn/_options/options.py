@@ -43,17 +43,17 @@ class CommandOptions(TypedDict, total=False):
     chroot: StrOrBytesPath | None
     controlling_terminal: FileDescriptorLike | None
     foreground: FileDescriptorLike | None
-    sigmask: Collection[int] | None
-    sigdefault: Collection[int] | None
-    sigignore: Collection[int] | None
-    rlimits: Mapping[int, int | tuple[int, int]] | None
+    sigmask: Collection[int | str] | None
+    sigdefault: Collection[int | str] | None
+    sigignore: Collection[int | str] | None
+    rlimits: Mapping[int, int | tuple[int, int]] | Mapping[str, int | tuple[int, int]] | None
     nice: int | None
-    scheduler: tuple[int, int] | None
+    scheduler: tuple[int | str, int] | None
     affinity: Collection[int] | None
     ioprio: tuple[int, int] | None
     oom_score_adj: int | None
     timer_slack_ns: int | None
-    pdeathsig: int | None
+    pdeathsig: int | str | None
     cgroup: StrOrBytesPath | FileDescriptorLike | None
     setns: Collection[FileDescriptorLike] | None
     unshare: int | None
@@ -68,6 +68,7 @@ class CommandOptions(TypedDict, total=False):
     hook: NativeHook | None
     via: Literal["launcher"] | None
     init: bool | Literal["kill", "wait", "leave"] | None
+    env_add: Environment | None
 
 
 class Options(NamedTuple):
@@ -104,7 +105,7 @@ class Options(NamedTuple):
     sigignore: Annotated[int | None, checks.signals("sigignore", catchable=True)] = None
     rlimits: Annotated[Mapping[int, tuple[int, int]] | None, checks.rlimits] = None
     nice: Annotated[int | None, integer("nice", -40, 40)] = None
-    scheduler: Annotated[tuple[int, int] | None, pair("scheduler", "(policy, priority)", ((0, INT_MAX), (0, 99)))] = None
+    scheduler: Annotated[tuple[int, int] | None, checks.scheduler] = None
     affinity: Annotated[frozenset[int] | None, checks.affinity] = None
     ioprio: Annotated[tuple[int, int] | None, pair("ioprio", "(class, level)", ((0, 3), (0, 7)))] = None
     oom_score_adj: Annotated[int | None, integer("oom_score_adj", -1000, 1000)] = None
@@ -124,6 +125,7 @@ class Options(NamedTuple):
     hook: Annotated[NativeHook | None, checks.hook] = None
     via: Annotated[str | None, checks.via] = None
     init: Annotated[str | None, checks.init] = None
+    env_add: Annotated[Mapping[Any, Any] | None, checks.env_add] = None
 
     @property
     def forks(self) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from .names import UnknownOptionError
+from .names import unknown_option
 from .options import CHECKS, DEFAULTS, Options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["only_native", "refuse_text", "validated"]
+__all__ = ["only_native", "refuse_text", "validated", "with_added_environment"]
 
 _NEW_USER = 0x10000000  # CLONE_NEWUSER
 _POPENS = frozenset(Options._fields[: Options._fields.index("fds")])
@@ -36,6 +37,25 @@ def only_native(keywords: Mapping[str, Any]) -> list[str]:
     return sorted(name for name in keywords if name in Options._fields and name not in _POPENS)
 
 
+def with_added_environment(keywords: dict[str, Any]) -> dict[str, Any]:
+    """With the whole environment as `env`. Raises TypeError, as the checks of both options."""
+    added = CHECKS["env_add"](keywords["env_add"])
+    kept = {name: value for name, value in keywords.items() if name != "env_add"}
+    if added is None:
+        return kept
+    env = CHECKS["env"](keywords.get("env"))
+    if any(isinstance(name, bytes) for name in (*added, *(env or ()))):  # one variable must not be there by two names
+        return {
+            **kept,
+            "env": {
+                os.fsencode(name): value
+                for each in (os.environ if env is None else env, added)
+                for name, value in each.items()
+            },
+        }
+    return {**kept, "env": {**(os.environ if env is None else env), **added}}
+
+
 def validated(keywords: dict[str, Any]) -> Options:
     """The options of a launch, each in its final form: names turned into ids, collections into masks.
 
@@ -47,7 +67,9 @@ def validated(keywords: dict[str, Any]) -> Options:
     unknown = keywords.keys() - DEFAULTS._fields
     if unknown:
         name = next(name for name in keywords if name in unknown)
-        raise UnknownOptionError(name)
+        raise unknown_option(name)
+    if "env_add" in keywords:
+        keywords = with_added_environment(keywords)
     checked = {name: CHECKS[name](value) for name, value in keywords.items()}
     options = Options(**checked)
     for contradicts in _CONTRADICTIONS:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import importlib
 import os
 import sys
@@ -18,7 +19,7 @@ import aiospawn
 from ._errors import CannotRunError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["main"]
 
@@ -62,13 +63,26 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        subparser.set_defaults(chosen=command, refuse=subparser.error)
+        subparser.set_defaults(chosen=command, refuse=subparser.error, known=subparser._option_string_actions)  # noqa: SLF001
         if command.name in arguments:
             module = command.load()
             module.add_options(subparser)
             if hasattr(module, "EXAMPLES"):
                 subparser.epilog = f"examples:\n{module.EXAMPLES}"
     return parser
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """Exits with status 2, and the usage of the command that was meant, for an option that does not exist."""
+    options, unknown = _parser(arguments).parse_known_args(arguments)
+    if unknown:
+        options.refuse(_unknown(unknown[0], options.known))
+    return options
+
+
+def _unknown(option: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(option.partition("=")[0], known, 1)
+    return f"there is no option {option}{f', did you mean {nearest[0]}?' if nearest else ''}"
 
 
 def _sentence(summary: str) -> str:
@@ -81,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments = sys.argv[1:]
     if "_ARGCOMPLETE" in os.environ:
         _complete()
-    options = _parser(arguments).parse_args(arguments)
+    options = _parsed(arguments)
     command: Command = options.chosen
     try:
         status: int = command.load().run(options)

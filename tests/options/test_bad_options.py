@@ -47,11 +47,13 @@ WRONG_TYPES = [
     bad(TypeError, "foreground", "'tty'", foreground="tty"),
     bad(TypeError, "landlock", "'rules'", landlock="rules"),
     bad(TypeError, "sigmask", "15", sigmask=15),
-    bad(TypeError, "sigmask", "'TERM'", sigmask=["TERM"]),
+    bad(ValueError, "sigmask", "'TREM'", "'SIGTERM'", sigmask=["TREM"]),
     bad(TypeError, "sigdefault", "'TERM'", sigdefault="TERM"),
     bad(TypeError, "sigignore", "1.5", sigignore=[1.5]),
     bad(TypeError, "rlimits", "[]", rlimits=[]),
-    bad(TypeError, "rlimits", "'nofile'", rlimits={"nofile": 1}),
+    bad(ValueError, "rlimits", "'nofil'", "'RLIMIT_NOFILE'", rlimits={"nofil": 1}),
+    bad(ValueError, "scheduler", "'bach'", "'SCHED_BATCH'", scheduler=("bach", 0)),
+    bad(TypeError, "env_add", "list", env_add=["A=1"]),
     bad(TypeError, "rlimits[7]", "(1, 2, 3)", rlimits={resource.RLIMIT_NOFILE: (1, 2, 3)}),
     bad(TypeError, "nice", "'5'", nice="5"),
     bad(TypeError, "scheduler", "3", scheduler=3),
@@ -61,7 +63,7 @@ WRONG_TYPES = [
     bad(TypeError, "ioprio", "[2, 3]", ioprio=[2, 3]),
     bad(TypeError, "oom_score_adj", "'high'", oom_score_adj="high"),
     bad(TypeError, "timer_slack_ns", "1.5", timer_slack_ns=1.5),
-    bad(TypeError, "pdeathsig", "'TERM'", pdeathsig="TERM"),
+    bad(ValueError, "pdeathsig", "'TREM'", pdeathsig="TREM"),
     bad(TypeError, "cgroup", "1.5", cgroup=1.5),
     bad(TypeError, "setns", "3", setns=3),
     bad(TypeError, "setns", "'net'", setns=["net"]),
@@ -263,7 +265,7 @@ _ELSEWHERE = """
 import asyncio, aiospawn, fresh
 from aiospawn._options.options import Options
 
-own = Options._fields[Options._fields.index("fds"):]
+own = [name for name in Options._fields[Options._fields.index("fds"):] if name != "env_add"]
 async def main():
     for name in own:
         try:

@@ -121,6 +121,7 @@ row(
     cwd=lambda place: os.fsencode(place.directory),
 )
 row("cwd: a descriptor", "readlink /proc/self/cwd", words, lambda place: str(place.directory), cwd=lambda place: place.room)
+row("env_add", "/usr/bin/env", words, "NAME=a OTHER=b", env={"NAME": "a"}, env_add={"OTHER": "b"})
 row("env", "/usr/bin/env", words, "NAME=a value", env={"NAME": "a value"})
 row("startupinfo", "echo text", words, "text", startupinfo=None)
 row("creationflags", "echo text", words, "text", creationflags=0)
@@ -230,6 +231,7 @@ row(
     start_new_session=True,
 )
 row("sigmask", STATUS, signals("SigBlk", 10, 12, 34), [True, False, True], sigmask=[signal.SIGUSR1, 34])
+row("sigmask: by name", STATUS, signals("SigBlk", 10, 12), [True, True], sigmask=["SIGUSR1", "usr2"])
 row("sigmask: empty", STATUS, status("SigBlk"), "0" * 16, sigmask=[])
 row(
     "sigdefault",
@@ -262,6 +264,7 @@ row(
 )
 row("nice", STAT, stat(NICE), lambda _: (os.getpriority(os.PRIO_PROCESS, 0) + 5,), nice=5)
 row("scheduler", STAT, stat(POLICY), (os.SCHED_BATCH,), scheduler=(os.SCHED_BATCH, 0))
+row("scheduler: by name", STAT, stat(POLICY), (os.SCHED_BATCH,), scheduler=("batch", 0))
 row("scheduler: real time", STAT, stat(POLICY, PRIORITY), (os.SCHED_RR, 7), scheduler=(os.SCHED_RR, 7), needs="sys_nice")
 row(
     "affinity",

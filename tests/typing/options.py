@@ -34,11 +34,15 @@ async def beyond(file: socket.socket, hook: aiospawn.NativeHook) -> None:
     await aiospawn.create_subprocess_exec(
         "true", fds={0: 3, 5: file}, open_fds={1: ("log", os.O_WRONLY), 2: (Path("log"), os.O_WRONLY, 0o600)},
         chroot=b"/srv", controlling_terminal=file, foreground=0, sigmask=[signal.SIGINT, 15], sigdefault={signal.SIGHUP},
-        sigignore=(1,), rlimits={resource.RLIMIT_NOFILE: 64, resource.RLIMIT_AS: (1 << 30, -1)}, nice=5,
+        sigignore=(1,), rlimits={resource.RLIMIT_NOFILE: (64, 64), resource.RLIMIT_AS: (1 << 30, -1)}, nice=5,
         scheduler=(os.SCHED_BATCH, 0), affinity={0, 1}, ioprio=(2, 7), oom_score_adj=500, timer_slack_ns=1000,
         pdeathsig=signal.SIGKILL, cgroup=Path("/sys/fs/cgroup/x"), setns=[3, file], unshare=0x10000000,
         uid_map=[(0, 1000, 1)], gid_map=((0, 1000, 1),), capabilities={"drop": "all", "ambient": ["net_bind_service", 7]},
         no_new_privs=True, mdwe=True, thp_disable=True, landlock=file, seccomp=bytearray(8), hook=hook, via="launcher",
+    )  # fmt: skip
+    await aiospawn.create_subprocess_exec(
+        "true", sigmask=["SIGINT", 15], sigdefault={"hup"}, rlimits={"nofile": 64}, scheduler=("batch", 0), pdeathsig="KILL",
+        env_add={"A": "b"},
     )  # fmt: skip
     await aiospawn.create_subprocess_exec("sh", pty=True)
     await aiospawn.create_subprocess_shell("sh", pty=(24, 80), capabilities={"drop": {"kill"}})

@@ -110,9 +110,6 @@ async def values_of_our_options() -> None:
     await aiospawn.create_subprocess_exec("true", foreground="/dev/tty")  # refused
     await aiospawn.create_subprocess_exec("true", sigmask=15)  # refused
     await aiospawn.create_subprocess_exec("true", sigmask=iter([15]))  # refused
-    await aiospawn.create_subprocess_exec("true", sigdefault=["SIGTERM"])  # refused
-    await aiospawn.create_subprocess_exec("true", sigignore="SIGTERM")  # refused
-    await aiospawn.create_subprocess_exec("true", rlimits={"nofile": 64})  # refused
     await aiospawn.create_subprocess_exec("true", rlimits={7: (1, 2, 3)})  # refused
     await aiospawn.create_subprocess_exec("true", nice="5")  # refused
     await aiospawn.create_subprocess_exec("true", scheduler=3)  # refused
@@ -120,7 +117,6 @@ async def values_of_our_options() -> None:
     await aiospawn.create_subprocess_exec("true", ioprio=[2, 7])  # refused
     await aiospawn.create_subprocess_exec("true", oom_score_adj="500")  # refused
     await aiospawn.create_subprocess_exec("true", timer_slack_ns=1.5)  # refused
-    await aiospawn.create_subprocess_exec("true", pdeathsig="SIGTERM")  # refused
     await aiospawn.create_subprocess_exec("true", cgroup=1.5)  # refused
     await aiospawn.create_subprocess_exec("true", setns=["/proc/1/ns/net"])  # refused
     await aiospawn.create_subprocess_exec("true", unshare="user")  # refused
