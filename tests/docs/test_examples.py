@@ -56,14 +56,56 @@ def test_words(tmp_path: Path) -> None:
     assert re.fullmatch(r"4 lines, counted in \d+\.\d s", counted)
 
 
+def test_ci() -> None:
+    """Lines have their job's name, a job that failed is tried again, and stages come one after the other."""
+    lines = run("ci.py").splitlines()
+    assert lines[:2] == ["checkout | fetching", "prepare/checkout: ok"]
+    assert sorted(lines[2:6]) == [
+        "flaky    | second try",
+        "lint     ! level strict",
+        "unit     | 1.2",
+        "unit     | collected 3 tests",
+    ]
+    assert lines[6:] == ["test/unit: ok", "test/lint: ok", "test/flaky: ok", "publish  | 1.2", "release/publish: ok"]
+
+
+def test_web() -> None:
+    """Events of both streams, and the end."""
+    events = run("web.py", "--self-test").split("\n\n")
+    assert [event.replace("\ndata", "") for event in events if "stdout" in event] == [
+        f"event: stdout: {text}" for text in ("begun", "step 1", "step 2", "step 3")
+    ]
+    assert "event: stderr\ndata: a warning" in events
+    assert "event: end\ndata:" in events
+
+
+def test_ninja(tmp_path: Path) -> None:
+    """Everything is built after what it is made of; what is not older is not built again."""
+    for name in ("a.c", "b.c"):
+        (tmp_path / name).write_text(name)
+    built = [line.partition(":")[0] for line in run("ninja.py", str(tmp_path)).splitlines()]
+    assert (sorted(built[:2]), built[2:]) == (["a.o", "b.o"], ["program", "program.sum"])
+    assert (tmp_path / "program").read_text() == "A.CB.C"
+    assert run("ninja.py", str(tmp_path)) == ""
+    (tmp_path / "a.o").unlink()
+    assert [line.partition(":")[0] for line in run("ninja.py", str(tmp_path)).splitlines()] == [
+        "a.o",
+        "program",
+        "program.sum",
+    ]
+
+
 def test_each_example_has_a_test() -> None:
     """No example is forgotten here."""
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
         "checksums",
+        "ci",
         "dropin",
         "uvloop_dropin",
         "server",
         "streaming",
         "native_hook",
+        "ninja",
+        "web",
         "words",
     }
