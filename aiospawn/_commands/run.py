@@ -155,13 +155,13 @@ async def run(
             ending = files.judged(await _ended(child, source, mode, None, timeout, grace))
             output: tuple[bytes | None, bytes | None] = files.read()
     else:
-        kept = frozenset(number for number, stream in ((1, stdout), (2, stderr)) if stream == _PIPE)
+        keeps = stdout == _PIPE, stderr == _PIPE
         if sink is not None:
-            collecting["output_queue"] = OutputQueue(kept)
+            collecting["output_queue"] = OutputQueue(frozenset(number for number in (1, 2) if keeps[number - 1]))
             stdout, stderr = (_PIPE if stream is None else stream for stream in (stdout, stderr))
         child = await launched(command, (stdin, stdout, stderr), limit=limit, **collecting)
         ending = await _ended(child, source, mode, sink, timeout, grace)
-        output = child.output(1) if 1 in kept else None, child.output(2) if 2 in kept else None
+        output = child.output(1) if keeps[0] else None, child.output(2) if keeps[1] else None
     if ending is Ending.TIMED_OUT:
         assert timeout is not None
         raise child.noted(TimeoutExpired(command.shown, timeout, output[0] or None, output[1] or None))
@@ -271,7 +271,7 @@ def written(data: Any, stdin: Any, mode: Text | None) -> tuple[Any, Any]:
 
 def fed(data: Any, stdin: Any, mode: Text | None) -> tuple[Any, Any, AsyncIterable[Any] | None]:
     """As `written`, and what is written piece by piece while the child runs, if that is how it comes."""
-    if not isinstance(data, AsyncIterable):
+    if data is None or not isinstance(data, AsyncIterable):
         return *written(data, stdin, mode), None
     return *written("" if mode else b"", stdin, mode), data
 

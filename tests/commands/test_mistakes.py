@@ -9,13 +9,12 @@ import subprocess
 import sys
 from typing import Any
 
-import fresh
 import pytest
 
 import aiospawn
 from aiospawn import pipeline, popen, run, system
 
-one_loop = pytest.mark.asyncio(loop_factories=fresh.VARIANTS[:1])
+one_loop = pytest.mark.loops("one")
 
 _exec, _shell, _map, _lines = (
     aiospawn.create_subprocess_exec,
