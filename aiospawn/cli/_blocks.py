@@ -129,11 +129,13 @@ class Blocks:
         cut = self._cut
         self._wanted = cut.size
         while True:
+            if cut.most is not None and (place := cut.records.after(self._data, cut.most)):
+                return place  # what a slow writer has written is not held up for more
             while len(self._data) < self._wanted and await self._more():
                 if cut.most is not None and (place := cut.records.after(self._data, cut.most)):
                     return place
             if cut.most is not None:
-                place = cut.records.after(self._data, cut.most)
+                place = 0
             elif self._descriptor is None and len(self._data) <= cut.size:
                 return len(self._data)
             else:
