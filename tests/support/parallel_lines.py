@@ -252,7 +252,7 @@ PARALLEL -k --pipe --block 10 'cat; echo =' < ten
 PARALLEL -k --pipe --block-size 7 'cat; echo =' < ten
 PARALLEL -k --spreadstdin 'cat; echo =' < ten
 seq 100000 | PARALLEL -k --pipe --block 100k 'wc -c; md5sum </dev/null'
-seq 300000 | PARALLEL -k --pipe wc
+seq 300000 | PARALLEL -k --pipe wc -l
 printf 'aaaaaa\n%.0s' 1 2 3 4 5 | PARALLEL -k --pipe --block 10 wc -c
 PARALLEL -k --pipe --recend ';' -N1 'cat; echo' < semicolons
 PARALLEL -k --pipe --recend ';' --block 4 'cat; echo' < semicolons
