@@ -261,7 +261,7 @@ PARALLEL -k --pipe --recstart '>' --block 8 'cat; echo =' < records
 PARALLEL -k --pipe --recend '\n' --recstart '>' -N2 'cat; echo =' < records
 PARALLEL -k --pipe --recend '\n' --recstart '>' --rrs -N1 'cat; echo =' < records
 PARALLEL -k --pipe --recend '\n' --recstart '>' --remove-rec-sep -N2 'cat; echo =' < records
-printf 'a--b--c' | PARALLEL -k --pipe --recend -- --rrs -N2 'cat; echo'
+printf 'a--b--c' | PARALLEL -k --pipe --recend=-- --rrs -N2 'cat; echo'
 PARALLEL -k --pipe --recend '' --block 3 'cat; echo =' < ten
 PARALLEL -k --pipe --regexp --recend '[24]\n' -N1 'cat; echo =' < ten
 PARALLEL -k --pipe -L2 -N2 'cat; echo =' < ten
