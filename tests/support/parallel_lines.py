@@ -261,14 +261,13 @@ PARALLEL -k --pipe --recstart '>' --block 8 'cat; echo =' < records
 PARALLEL -k --pipe --recend '\n' --recstart '>' -N2 'cat; echo =' < records
 PARALLEL -k --pipe --recend '\n' --recstart '>' --rrs -N1 'cat; echo =' < records
 PARALLEL -k --pipe --recend '\n' --recstart '>' --remove-rec-sep -N2 'cat; echo =' < records
-printf 'a--b--c' | PARALLEL -k --pipe --recend=-- --rrs -N2 'cat; echo'
+printf 'a==b==c' | PARALLEL -k --pipe --recend == --rrs -N2 'cat; echo'
 PARALLEL -k --pipe --recend '' --block 3 'cat; echo =' < ten
 PARALLEL -k --pipe --regexp --recend '[24]\n' -N1 'cat; echo =' < ten
 PARALLEL -k --pipe -L2 -N2 'cat; echo =' < ten
 PARALLEL -k --pipe -L2 --block 6 'cat; echo =' < ten
 PARALLEL -k --pipe --header : -N2 'cat; echo =' < tabs
 PARALLEL -k --pipe --header 2 -N3 'cat; echo =' < ten
-PARALLEL -k --pipe-part -a ten --block 7 'cat; echo =' < /dev/null
 PARALLEL -k --pipe -N4 'cat; echo {#}' < ten
 PARALLEL -k --pipe -N4 --tag 'cat; echo {#}' < ten
 PARALLEL -k --pipe -N4 'cat; exit 3' < ten
