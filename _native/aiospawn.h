@@ -135,7 +135,7 @@ struct aiospawn_request {
   uint32_t candidates;           /* from here on it is this launch's; what is before belongs to all that are set up so */
   uint32_t arguments;
   uint32_t variables;
-  uint8_t unused[4];
+  uint32_t lease_ms;             /* with INIT: the tree ends where the lease is not renewed for so long; 0: it has none */
 };
 
 struct aiospawn_launched {
@@ -271,6 +271,8 @@ int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal
 /* Of a child with INIT, whose pid is init's: everybody below init gets the signal, and from now on init waits for those who are
  * left. Of SIGKILL, here and above: everybody is killed, until nobody is left. */
 int aiospawn_signal_tree(struct aiospawn_reactor *reactor, uint64_t token, int signal);
+/* Of all children that have a lease: this process goes on. A launch does that too. */
+int aiospawn_renew_lease(struct aiospawn_reactor *reactor);
 /* 1 if init, told to kill, has said that whoever is left may not be signalled. */
 int aiospawn_tree_refuses(struct aiospawn_reactor *reactor, uint64_t token);
 /* 1 and the status (as in EXITED) if the child has exited, 0 if not; it is not reaped by this call, but may be already. */

@@ -30,7 +30,8 @@ enum {
   ANYBODY = 0 /* P_ALL */, EVERY_KIND = 0x40000000 /* __WALL */, EXITED = 4 /* WEXITED */, AT_ONCE = 1 /* WNOHANG */,
   ALL_CHILDREN = -1 /* RUSAGE_CHILDREN */,
   MOST_FREEZES = 1000,
-  FIRST_REST_MS = 2, LAST_REST_MS = 1000
+  FIRST_REST_MS = 2, LAST_REST_MS = 1000,
+  SECOND_NS = 1000000000
 };
 
 struct init {
@@ -47,6 +48,8 @@ struct init {
   uint32_t reaped, expected;       /* children since the last round of killing, and how many were killed in it */
   uint32_t rounds;                 /* of killing; the tree is frozen before those whose number is a power of two */
   int rest_ms;                     /* to the next one */
+  const int64_t *renewed;          /* of the lease, or NULL: there is none */
+  int64_t lease_ns;
   struct init_report report;
 };
 
@@ -200,14 +203,31 @@ static void read_signals(struct init *init) {
     if (info.ssi_code <= 0) pass_on_by_somebody(init, (int)info.ssi_signo); /* SI_USER, SI_QUEUE, SI_TKILL */
 }
 
+/* To the end of the lease, as it is now. */
+static int64_t lease_left(const struct init *init) {
+  int64_t now[2] = {0, 0};
+  sys2(SYS_clock_gettime, 1 /* CLOCK_MONOTONIC */, (long)now);
+  return __atomic_load_n(init->renewed, __ATOMIC_ACQUIRE) + init->lease_ns - (now[0] * SECOND_NS + now[1]);
+}
+
+/* How long it may rest, or -1: until something happens. */
+static int64_t rest_ns(const struct init *init) {
+  if (init->is_ending) return (int64_t)init->rest_ms * 1000000;
+  if (!init->renewed) return -1;
+  int64_t left = lease_left(init);
+  return left < 0 ? 0 : left;
+}
+
 static void wait_and_look(struct init *init) {
   struct pollfd watched[] = {{.fd = init->signals, .events = POLLIN}, {.fd = init->socket, .events = POLLIN}};
-  int64_t rest[2] = {init->rest_ms / 1000, (int64_t)(init->rest_ms % 1000) * 1000000};
-  long ready = sys5(SYS_ppoll, (long)watched, 2, init->is_ending ? (long)rest : 0, 0, 0);
+  int64_t wait = rest_ns(init);
+  int64_t rest[2] = {wait / SECOND_NS, wait % SECOND_NS};
+  long ready = sys5(SYS_ppoll, (long)watched, 2, wait < 0 ? 0 : (long)rest, 0, 0);
   if (watched[1].revents && ready > 0) read_orders(init);
   if (watched[0].revents && ready > 0) read_signals(init);
   reap(init);
   if (init->is_ending) go_on_ending(init, ready == 0);
+  else if (init->renewed && lease_left(init) <= 0) begin_ending(init);
 }
 
 static int is_over(const struct init *init) {
@@ -237,6 +257,18 @@ static void leave_if_told(int socket) {
   end_by(SIGKILL);
 }
 
+/* The page is shared by all that this process launches. */
+static long lease_take(struct init *init, const struct init_plan *plan) {
+  enum { SIZE = 4096, READ = 1, SHARED = 1, BAD_REQUEST = -71 /* EPROTO */ };
+  if (!plan->lease_ms) return 0;
+  if (plan->lease < 0) return BAD_REQUEST;
+  long page = sys6(SYS_mmap, 0, SIZE, READ, SHARED, plan->lease, 0);
+  if (page < 0 && page > -4096) return page;
+  init->renewed = (const int64_t *)page;
+  init->lease_ns = (int64_t)plan->lease_ms * 1000000;
+  return 0;
+}
+
 /* Everything but what init needs. */
 static void close_others(const struct init *init, const struct launch *launch) {
   struct launch kept = *launch;
@@ -260,11 +292,12 @@ static long prepare(struct init *init) {
   return 0;
 }
 
-void init_run(struct launch *launch, int socket, enum init_mode mode, int lists_children) {
-  struct init init = {.socket = socket, .mode = mode, .tree = {.lists_children = lists_children}};
+void init_run(struct launch *launch, const struct init_plan *plan) {
+  struct init init = {.socket = plan->socket, .mode = plan->mode, .tree = {.lists_children = plan->lists_children}};
   long result = prepare(&init);
+  if (result == 0) result = lease_take(&init, plan);
   if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INIT, 0);
-  leave_if_told(socket);
+  leave_if_told(plan->socket);
   /* Ignored, the kernel would reap the tree by itself and tell nothing. */
   int ignores = signal_is_ignored(SIGCHLD);
   if (ignores) signal_set(SIGCHLD, SIG_DFL);

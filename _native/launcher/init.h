@@ -37,11 +37,21 @@ struct init_report {
   unsigned char usage[144];        /* struct rusage of a 64-bit kernel */
 };
 
-/* The request, which the first message of the socket is, or the file that comes with it where it is longer. The descriptor of
- * that file or -1 is put into *file. The message's length, or a negated errno. */
-long launcher_receive(int socket, void *room, uint64_t size, int *file);
+/* The first message of the socket: the request, or its head where it is longer. The files that came with it, or -1: that of the
+ * lease, if there is one, then that of the whole request, if it is longer. The message's length, or a negated errno. */
+enum { INIT_FILES = 2 };
+long launcher_receive(int socket, void *room, uint64_t size, int files[INIT_FILES]);
 
-/* Becomes init of the flight's program. The socket is closed by an execve. */
-__attribute__((noreturn)) void init_run(struct launch *launch, int socket, enum init_mode mode, int lists_children);
+/* What init needs to know. */
+struct init_plan {
+  int socket;
+  enum init_mode mode;
+  int lists_children;              /* does /proc tell a thread's children? */
+  uint32_t lease_ms;               /* 0: there is no lease */
+  int lease;                       /* its file: a page with the time when it was renewed, ns of CLOCK_MONOTONIC */
+};
+
+/* Becomes init of the launch's program. The socket is closed by an execve. */
+__attribute__((noreturn)) void init_run(struct launch *launch, const struct init_plan *plan);
 
 #endif

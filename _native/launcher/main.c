@@ -57,13 +57,17 @@ __attribute__((noreturn, used)) static void start(long *stack) {
   int ends[AIOSPAWN_ENDS];
   int stays = *parse_ends(arguments[0], ends) == 'i';
   int status = ends[AIOSPAWN_END_STATUS], reader = ends[AIOSPAWN_END_REQUEST], socket = reader;
-  long size = stays ? launcher_receive(socket, &buffer, sizeof buffer, &reader) : sys3(SYS_read, reader, (long)&buffer, sizeof buffer);
+  int files[INIT_FILES] = {-1, -1};
+  long size = stays ? launcher_receive(socket, &buffer, sizeof buffer, files)
+                    : sys3(SYS_read, reader, (long)&buffer, sizeof buffer);
   if (size < (long)sizeof buffer.request) sys1(SYS_exit_group, LAUNCHER_NO_REQUEST);
   struct launcher_request request = buffer.request;
   sys3(SYS_fcntl, status, F_SETFD, FD_CLOEXEC);
   if (request.version != LAUNCHER_VERSION) child_fail(status, BAD_VERSION, AIOSPAWN_STEP_LAUNCHER, 0);
   sys5(SYS_prctl, SET_NAME, (long)LAUNCHER_NAME, 0, 0, 0); /* before it reports: until then it must not be taken for the program */
   child_say(status, "a");
+  int has_lease = request.lease_ms != 0;
+  if (stays) reader = files[has_lease];
   const unsigned char *base = buffer.bytes;
   long length = sys3(SYS_lseek, reader, 0, SEEK_END); /* of neither a pipe nor -1 */
   if (length > size) { /* a file */
@@ -82,7 +86,10 @@ __attribute__((noreturn, used)) static void start(long *stack) {
   launch.candidates = (const char *const *)candidates;
   launch.arguments = arguments + 1;
   launch.variables = (const char *const *)arguments + count + 1;
-  if (stays) init_run(&launch, socket, request.init, request.lists_children);
+  if (stays) {
+    struct init_plan plan = {socket, request.init, request.lists_children, request.lease_ms, has_lease ? files[0] : -1};
+    init_run(&launch, &plan);
+  }
   child_run(&launch);
 }
 

@@ -127,17 +127,10 @@ static void visit_threads_children(struct tree *tree, int thread, int process, v
   visit_numbers(tree, path, process, call->visit, call->argument);
 }
 
-static void visit_if_child(struct tree *tree, int pid, int parent, void *argument) {
-  const struct call *call = argument;
-  if (parent_of(tree, pid) == parent) call->visit(tree, pid, parent, call->argument);
-}
-
 static void visit_children(struct tree *tree, int process, visitor *visit, void *argument) {
   char path[32];
   struct call call = {visit, argument};
-  if (!tree->lists_children) {
-    visit_entries(tree, ".", process, visit_if_child, &call);
-  } else if (process == tree->self) {
+  if (process == tree->self) {
     visit_threads_children(tree, process, process, &call);
   } else {
     append_text(append_number(path, process), "/task");
@@ -197,8 +190,36 @@ static void queue_open(struct tree *tree) {
   }
 }
 
+static int is_queued(const struct tree *tree, const struct sending *sending, int pid) {
+  for (uint32_t i = sending->queued; i-- > 0;)
+    if (tree->queue[i].pid == pid) return 1;
+  return 0;
+}
+
+/* One of all processes: those below init are found by their parents, that were found before. */
+static void queue_if_below(struct tree *tree, int pid, int none, void *argument) {
+  struct sending *sending = argument;
+  (void)none;
+  if (is_queued(tree, sending, pid)) return;
+  int parent = parent_of(tree, pid);
+  if (parent == tree->self || (parent > 0 && is_queued(tree, sending, parent))) signal_and_queue(tree, pid, parent, sending);
+}
+
+/* Where the kernel lists no children: again until nobody is found any more, for a child may have a lower number. */
+static void go_through_all(struct tree *tree, struct sending *sending) {
+  uint32_t before;
+  do {
+    before = sending->queued;
+    visit_entries(tree, ".", 0, queue_if_below, sending);
+  } while (sending->queued != before);
+}
+
 static void go_through(struct tree *tree, struct sending *sending) {
   if (!tree->queue) queue_open(tree);
+  if (!tree->lists_children) {
+    go_through_all(tree, sending);
+    return;
+  }
   visit_children(tree, tree->self, signal_and_queue, sending);
   for (uint32_t next = 0; next < sending->queued; next++)
     visit_children(tree, tree->queue[next].pid, signal_and_queue, sending);

@@ -32,6 +32,7 @@ struct child *child_enter(struct children *children, int epoll) {
   if (!child) return NULL;
   for (int i = 0; i < WATCHED_FDS; i++) child->watched[i] = (struct watched_fd){.child = child, .epoll = epoll, .fd = -1, .index = (uint8_t)i};
   memset(child->ends, -1, sizeof child->ends);
+  child->lease = -1;
   child->segment = FD_BLOCK_NONE;
   state_lock();
   if (!children->free_count && grow(children) < 0) {

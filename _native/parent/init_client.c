@@ -19,17 +19,23 @@ enum { LAST_SIGNAL = 64 };
 
 /* ---- the request ----------------------------------------------------------------------------------------------------- */
 
-static int send_request(int fd, struct iovec *parts, int count, int file) {
+static int send_request(const struct child *child, struct iovec *parts, int count, int file) {
+  int files[INIT_FILES], passing = 0;
   union {
     struct cmsghdr header;
-    unsigned char bytes[CMSG_SPACE(sizeof file)];
-  } passed = {.header = {.cmsg_len = CMSG_LEN(sizeof file), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+    unsigned char bytes[CMSG_SPACE(sizeof files)];
+  } passed = {.header = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
   struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
-  if (file >= 0) {
-    memcpy(CMSG_DATA(&passed.header), &file, sizeof file);
+  if (child->lease >= 0) files[passing++] = child->lease;
+  if (file >= 0) files[passing++] = file;
+  if (passing) {
+    size_t size = (size_t)passing * sizeof *files;
+    passed.header.cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(&passed.header), files, size);
     message.msg_control = &passed;
-    message.msg_controllen = sizeof passed;
+    message.msg_controllen = CMSG_SPACE(size);
   }
+  int fd = child->watched[WATCHED_INIT].fd;
   return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == -1 ? -errno : 0;
 }
 
@@ -46,7 +52,7 @@ int init_client_open(struct child *child, struct iovec *parts, int count, int fi
     error = first < 0 ? first : second;
   }
   state_unlock();
-  return error < 0 ? error : send_request(parent_end->fd, parts, count, file);
+  return error < 0 ? error : send_request(child, parts, count, file);
 }
 
 /* ---- orders ---------------------------------------------------------------------------------------------------------- */

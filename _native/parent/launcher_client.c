@@ -87,6 +87,7 @@ static int write_request(struct child *child, const struct aiospawn_request *hea
       .has_close_range = (uint32_t)launch->has_close_range,
       .init = (uint16_t)init_of(head),
       .lists_children = (features_found() & AIOSPAWN_HAS_PROC_CHILDREN) != 0,
+      .lease_ms = head->lease_ms,
       .mask = launch->mask,
   };
   struct iovec parts[] = {

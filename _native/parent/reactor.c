@@ -23,6 +23,7 @@ void reactors_after_fork(void) {
     int forked = reactor->prepared && pthread_equal(reactor->forker, pthread_self()); /* this is the child of that */
     reactor->dead = 1;
     close(reactor->epoll);
+    lease_after_fork(&reactor->lease);
     children_close_copies(&reactor->children, forked ? reactor->prepared : NULL, placeholder);
     for (int i = 0; i < 2 && !forked; i++)
       if (reactor->gate[i] >= 0) close(reactor->gate[i]);

@@ -10,6 +10,7 @@
 
 #include "aiospawn.h"
 #include "children.h"
+#include "lease.h"
 
 enum {
   EVENTS = AIOSPAWN_BATCH_EVENTS,
@@ -29,6 +30,7 @@ struct aiospawn_reactor {
   struct aiospawn_reactor *next;   /* all reactors, under the state lock */
   struct reactor_memory *memory;
   struct children children;
+  struct lease lease;
   struct child *prepared;          /* to be forked and adopted (forked_child.c), or NULL */
   pthread_t forker;                /* who forks it */
   int32_t gate[2];                 /* the pipe at which the child waits for that, its end first; -1: closed */

@@ -42,6 +42,7 @@ static int set_open(struct aiospawn_reactor *reactor) {
 static void set_close(struct aiospawn_reactor *reactor) {
   state_lock();
   if (!reactor->dead) close(reactor->epoll);
+  if (!reactor->dead) lease_close(&reactor->lease);
   reactors_remove(reactor);
   reactor->closed = reactor->dead = 1;
   state_unlock();
@@ -88,6 +89,12 @@ void aiospawn_reactor_free(struct aiospawn_reactor *reactor) {
   aiospawn_reactor_close(reactor);
   memory_release(reactor->memory);
   free(reactor);
+}
+
+int aiospawn_renew_lease(struct aiospawn_reactor *reactor) {
+  if (reactor->dead) return -EOWNERDEAD;
+  lease_renew(&reactor->lease);
+  return 0;
 }
 
 int aiospawn_release(struct aiospawn_reactor *reactor, uint64_t token) {

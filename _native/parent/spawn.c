@@ -145,11 +145,20 @@ static long await_table(const struct aiospawn_reactor *reactor, struct child *ch
 
 /* ---- the launch ------------------------------------------------------------------------------------------------------ */
 
+static int take_lease(struct aiospawn_reactor *reactor, struct child *child, const struct aiospawn_request *head) {
+  if (!head->lease_ms) return 0;
+  if (!child->has_init) return -EINVAL;
+  int result = lease_open(&reactor->lease);
+  child->lease = reactor->lease.file;
+  return result;
+}
+
 static int launch(struct aiospawn_reactor *reactor, struct child *child, const struct layout *layout,
                   const unsigned char *request) {
   int result = launch_begin(child, layout, request);
   if (result < 0) return result;
   result = choose_memory(child, &layout->head);
+  if (result == 0) result = take_lease(reactor, child, &layout->head);
   if (result < 0) return result;
   long pid = clone_first(reactor, child, &layout->head);
   if (pid < 0) return (int)pid;

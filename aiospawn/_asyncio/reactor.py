@@ -31,6 +31,7 @@ from aiospawn._binding.library import Event
 from aiospawn._binding.native import Launched, Native
 
 from .forked_child import forked
+from .lease import Lease
 
 if TYPE_CHECKING:
     import asyncio
@@ -109,7 +110,18 @@ class Reactor:
     """The children of one loop."""
 
     __slots__ = (
-        *("__weakref__", "_batches", "_callbacks", "_launching", "_loop", "_mailboxes", "_permanent", "_targets", "native"),
+        *(
+            "__weakref__",
+            "_batches",
+            "_callbacks",
+            "_launching",
+            "_lease",
+            "_loop",
+            "_mailboxes",
+            "_permanent",
+            "_targets",
+            "native",
+        ),
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, permanent: bool) -> None:
@@ -122,6 +134,7 @@ class Reactor:
         self._launching = False
         self._batches = 0
         self.native = Native()
+        self._lease = Lease(self._loop, self.native)
         try:
             contextvars.Context().run(loop.add_reader, self.native.epoll, self._on_ready)
             _opened.reactors.append(weakref.ref(self))
@@ -143,6 +156,8 @@ class Reactor:
             launched = forked(self.native, request) if request.options.forks else self.native.launch(request.data)
             target.token = launched.token
             self._targets[launched.token] = target
+            if request.options.init_lease is not None:
+                self._lease.keep(launched.token, request.options.init_lease)
             self._launching = False
         except BaseException as exc:
             self._launching = False
@@ -169,6 +184,7 @@ class Reactor:
         """
         if token not in self._targets:
             return
+        self._lease.drop(token)
         if not self.native.dead:
             self.native.release(token)
         self.close_if_unused(token)
@@ -188,6 +204,7 @@ class Reactor:
         # In a fork the loop's own selector is shared with the parent: taking our entry out there would mute the parent.
         if loop is not None and not self.native.dead and not loop.is_closed():
             loop.remove_reader(self.native.epoll)
+        self._lease.close()
         self.native.close()
         self._targets.clear()
         self._mailboxes.clear()
@@ -235,6 +252,7 @@ class Reactor:
         if self.native.dead:
             return
         try:
+            self._lease.look()
             if not self.native.pending:
                 self._batches += 1
                 self.native.poll()

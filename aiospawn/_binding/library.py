@@ -86,7 +86,7 @@ END_REQUEST: Final[int] = getattr(lib, "AIOSPAWN_END_REQUEST", 0)
 # ---- structures and addresses -----------------------------------------------------------------------------------------
 
 _HEAD: Final = struct.Struct("=5I3iQ2H4B")
-_COUNTS: Final = struct.Struct("=3I4x")
+_COUNTS: Final = struct.Struct("=4I")
 _STEP: Final = struct.Struct("=Iiq2I")
 USAGE: Final = struct.Struct("=18q")  # struct rusage of a 64-bit kernel: two timevals, fourteen counters
 
@@ -122,7 +122,7 @@ def request_head(
     return _HEAD.pack(lib.AIOSPAWN_REQUEST_VERSION, flags, *numbers, *pipes, inherits)
 
 
-pack_counts = _COUNTS.pack  # candidates, arguments, variables
+pack_counts = _COUNTS.pack  # candidates, arguments, variables, lease in ms
 pack_step = _STEP.pack  # kind, descriptor, value, offset of the data, its size
 
 

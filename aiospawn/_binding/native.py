@@ -192,6 +192,10 @@ class Native:
         """To everybody below a child's init, from any thread. Raises ProcessLookupError once that is gone."""
         _check(lib.aiospawn_signal_tree(self._reactor, token, signum))
 
+    def renew_lease(self) -> None:
+        """This process goes on, for all trees that have a lease."""
+        _check(lib.aiospawn_renew_lease(self._reactor))
+
     def tree_refuses(self, token: int) -> bool:
         """May nobody who is left of a killed tree be signalled?"""
         return bool(lib.aiospawn_tree_refuses(self._reactor, token) == 1)

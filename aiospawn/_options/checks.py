@@ -21,6 +21,7 @@ __all__ = [
     "env_add",
     "hook",
     "init",
+    "init_lease",
     "pdeathsig",
     "preexec_fn",
     "pty",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 _SIGNALS = 64
+_SHORTEST_LEASE, _LONGEST_LEASE = 0.05, 2_000_000  # seconds: milliseconds of 32 bits
 _INFINITY = 2**64 - 1  # RLIM_INFINITY, which the resource module has as -1
 
 
@@ -169,6 +171,16 @@ def init(value: Any) -> str | None:
     if not isinstance(value, str) or value not in ("kill", "wait", "leave"):
         raise ValueError(f'init must be a bool, "kill", "wait" or "leave", got {value!r}')
     return value
+
+
+def init_lease(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"init_lease must be a number of seconds or None, got {value!r}")
+    if not _SHORTEST_LEASE <= value <= _LONGEST_LEASE:
+        raise ValueError(f"init_lease must be from {_SHORTEST_LEASE} to {_LONGEST_LEASE} seconds, got {value!r}")
+    return float(value)
 
 
 def hook(value: Any) -> NativeHook | None:

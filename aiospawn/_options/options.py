@@ -68,6 +68,7 @@ class CommandOptions(TypedDict, total=False):
     hook: NativeHook | None
     via: Literal["launcher"] | None
     init: bool | Literal["kill", "wait", "leave"] | None
+    init_lease: float | None
     env_add: Environment | None
 
 
@@ -125,6 +126,7 @@ class Options(NamedTuple):
     hook: Annotated[NativeHook | None, checks.hook] = None
     via: Annotated[str | None, checks.via] = None
     init: Annotated[str | None, checks.init] = None
+    init_lease: Annotated[float | None, checks.init_lease] = None
     env_add: Annotated[Mapping[Any, Any] | None, checks.env_add] = None
 
     @property

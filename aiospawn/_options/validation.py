@@ -116,6 +116,8 @@ def _forks(options: Options) -> None:
 
 def _keepers(options: Options) -> None:
     if options.init is None:
+        if options.init_lease is not None:
+            raise ValueError(f"init_lease={options.init_lease!r} needs init")
         return
     if options.forks:
         raise ValueError(

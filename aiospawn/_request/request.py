@@ -214,7 +214,8 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
     strings = b"\0".join([*paths, *argv, b""])
     if strings.count(b"\0") != len(paths) + len(argv):
         raise ValueError("embedded null byte")
-    counts = library.pack_counts(len(paths), len(argv), count)
+    lease_ms = 0 if options.init_lease is None else max(1, round(1000 * options.init_lease))
+    counts = library.pack_counts(len(paths), len(argv), count, lease_ms)
     shown = given[0] if executable is None or by_descriptor else executable  # as given: the errors' filename
     return Request(b"".join((program.head, counts, program.packed, strings, environment)), shown, options, program)
 

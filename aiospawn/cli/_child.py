@@ -35,6 +35,8 @@ def add_options(parser: argparse.ArgumentParser, *, short: bool = True) -> None:
         help="nothing that it starts outlives it, its stop, or this program; who is left is killed")  # fmt: skip
     add("--init=wait", dest="init", action="store_const", const="wait", help="the same, but they are waited for")
     add("--init=leave", dest="init", action="store_const", const="leave", help="the same, but they are left")
+    add("--init-lease", type=_values.duration, metavar="TIME",
+        help="with --init: they also end where this program is stopped, or hangs, for so long")  # fmt: skip
 
 
 def _nice(text: str) -> int:
@@ -52,7 +54,7 @@ def of_run(options: argparse.Namespace) -> dict[str, Any]:
         keywords["env"] = {name: os.environ[name] for name in kept if name in os.environ} | dict(options.setenv)
     if options.rlimit:
         keywords["rlimits"] = dict(options.rlimit)
-    for name in ("cwd", "nice", "umask", "cgroup"):
+    for name in ("cwd", "nice", "umask", "cgroup", "init", "init_lease"):
         if getattr(options, name) is not None:
             keywords[name] = getattr(options, name)
     for name, value in (("user", options.user), ("group", options.gid)):
@@ -60,8 +62,6 @@ def of_run(options: argparse.Namespace) -> dict[str, Any]:
             keywords[name] = int(value) if value.isascii() and value.isdigit() else value
     if options.no_new_privs:
         keywords["no_new_privs"] = True
-    if options.init is not None:
-        keywords["init"] = options.init
     if options.new_session:
         keywords["start_new_session"] = True
     return keywords

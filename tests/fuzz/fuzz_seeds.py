@@ -20,16 +20,16 @@ from aiospawn._binding.library import Step
 SEEDS = pathlib.Path(__file__).parent
 _HEADER = library.ffi.sizeof("struct aiospawn_request")
 _STEP = library.ffi.sizeof("struct aiospawn_step")
-_LAUNCHER = struct.Struct("=8IiiIIQ")  # struct launcher_request
-_VERSION = 4
+_LAUNCHER = struct.Struct("=8IiiI2H2IQ")  # struct launcher_request
+_VERSION = 6
 _DATA = b"/\0/\0" + bytes(12)
 _SIZES = {Step.RLIMIT: 16, Step.SETGROUPS: 8, Step.SECCOMP: 16, Step.AFFINITY: 8, Step.CGROUP: 2, Step.OOM_SCORE_ADJ: 1}
 _STRINGS = {Step.OPEN: 2, Step.CHROOT: 2, Step.CHDIR: 2, Step.UNSHARE: 4}
 
 
 def _every_step() -> bytes:
-    python = (Step.HOOK, Step.PREEXEC_FN)
-    kinds = [kind for kind in sorted(Step) if Step.INHERIT < kind < Step.KINDS and kind not in python]
+    never = (Step.HOOK, Step.PREEXEC_FN, Step.INIT)
+    kinds = [kind for kind in sorted(Step) if Step.INHERIT < kind < Step.KINDS and kind not in never]
     values = {Step.SAVE: 0, Step.SETGROUPS: 2, Step.CLOSE: 100, Step.UMASK: 0o22}
     steps = [library.pack_step(kind, 0, values.get(kind, 1), 0, {**_SIZES, **_STRINGS}.get(kind, 0)) for kind in kinds]
     draft = damaged.Draft("true", env={})
@@ -48,7 +48,7 @@ def _for_the_launcher(request: bytes) -> bytes:
     candidates_at = data_at + len(data)
     without = sum(1 << stream for stream in range(3) if not head.pipes[stream])  # for the fuzzer: there is no such end
     places = (candidates_at + len(candidates), len(steps) // _STEP, _LAUNCHER.size, data_at, head.candidates, candidates_at)
-    header = _LAUNCHER.pack(_VERSION, *places, head.prelude, head.top, head.program, 1, without, 0)
+    header = _LAUNCHER.pack(_VERSION, *places, head.prelude, head.top, head.program, 1, 0, 0, 0, without, 0)
     return header + steps + data + candidates
 
 

@@ -11,11 +11,13 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import fresh
 import pytest
 from hostile import SHAPES, hostile
+from process_trees import lives
 
 import aiospawn
 
@@ -185,15 +187,21 @@ else:
 """
 
 
-@pytest.mark.parametrize("how", ["kill", "crash", "exec", "exit", "loop", "thread", "closed in a thread"])
-def test_nobody_survives_the_parent(how: str, marker: Marker) -> None:
+@pytest.mark.parametrize(
+    ("how", "without"),
+    [
+        *((how, "") for how in ("kill", "crash", "exec", "exit", "loop", "thread", "closed in a thread")),
+        ("kill", "proc_children"),
+    ],
+)
+def test_nobody_survives_the_parent(how: str, without: str, marker: Marker) -> None:
     """However this process ends, from whatever thread the launch came, and whoever was forked from it."""
     with subprocess.Popen(
         [sys.executable, "-c", _PARENT, str(marker.writer), how],
         pass_fds=[marker.writer],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=fresh.environment(),
+        env=fresh.environment(AIOSPAWN_WITHOUT=without),
         process_group=0,
     ) as parent:
         try:
@@ -210,6 +218,70 @@ def test_nobody_survives_the_parent(how: str, marker: Marker) -> None:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(parent.pid, signal.SIGKILL)
+
+
+# ---- a lease ------------------------------------------------------------------------------------------------------------
+
+_HANGING = """
+import asyncio, sys, time
+import aiospawn, fresh
+from hostile import hostile
+
+marker = int(sys.argv[1])
+
+async def main():
+    options = {"pass_fds": [marker], "init": True}
+    await aiospawn.create_subprocess_exec(*hostile("setsid", marker), init_lease=1.0, **options)
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, sys.stdin.readline)
+    time.sleep(1000)
+
+fresh.new_event_loop().run_until_complete(main())
+"""
+
+
+@pytest.mark.parametrize("how", ["stopped", "hung"])
+def test_lease(how: str, marker: Marker) -> None:
+    """The tree of a process that is there, and whose loop does not run, ends."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _HANGING, str(marker.writer)],
+        pass_fds=[marker.writer],
+        stdin=subprocess.PIPE,
+        env=fresh.environment(),
+    ) as parent:
+        try:
+            assert parent.stdin is not None
+            marker.stands(2)
+            if how == "stopped":
+                parent.send_signal(signal.SIGSTOP)
+            else:
+                parent.stdin.write(b"\n")
+                parent.stdin.flush()
+            _become_zombies(_children(parent.pid))
+            assert parent.poll() is None
+        finally:
+            parent.kill()
+
+
+def _become_zombies(pids: list[int]) -> None:
+    """Waits until they have ended; whoever should reap them does not."""
+    deadline = time.monotonic() + PATIENCE
+    while any(map(lives, pids)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.loops("one")
+async def test_a_lease_is_renewed() -> None:
+    """Again and again, as long as the loop runs; and no longer than somebody has one."""
+    process = await aiospawn.create_subprocess_exec("sleep", "1000", init=True, init_lease=0.3)
+    (page,) = [fd for fd, target in fresh.descriptors().items() if "aiospawn:lease" in target]
+    seen = set()
+    while len(seen) < 3:
+        seen.add(os.pread(page, 8, 0))
+        await asyncio.sleep(0.01)
+    process.kill()
+    await process.wait()
 
 
 # ---- who is left when the command has ended ------------------------------------------------------------------------------
@@ -388,6 +460,8 @@ async def test_a_stopped_init_is_killed_all_the_same(marker: Marker) -> None:
         ({"init": "reap"}, 'init must be a bool, "kill", "wait" or "leave", got \'reap\''),
         ({"init": 1}, 'init must be a bool, "kill", "wait" or "leave", got 1'),
         ({"init": True, "preexec_fn": print}, "preexec_fn="),
+        ({"init_lease": 1.5}, "init_lease=1.5 needs init"),
+        ({"init": True, "init_lease": 0}, "init_lease must be from 0.05 to 2000000 seconds, got 0"),
         ({"init": True, "hook": aiospawn.NativeHook(1)}, "hook"),
         ({"init": True, "pdeathsig": signal.SIGTERM}, "pdeathsig=15"),
     ],
