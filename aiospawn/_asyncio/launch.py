@@ -6,14 +6,12 @@ Where nothing can be launched natively, everything is handed over to the loop's 
 from __future__ import annotations
 
 import asyncio
-import sys
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from aiospawn import _errors
-from aiospawn._binding import support as _support
+from aiospawn._binding.support import support
 from aiospawn._options.validation import only_native, refuse_text, validated, with_added_environment
-from aiospawn._request import request as _request
+from aiospawn._request.request import requested
 
 from .reactor import reactor_of
 from .transport import SubprocessTransport
@@ -97,11 +95,11 @@ async def subprocess_shell(
 
 def must_hand_over(options: dict[str, Any]) -> bool:
     """Is this launch one for the loop's own implementation? Raises what an option that only the native one has needs."""
-    support = _support.support()
-    if support:
+    native = support()
+    if native:
         return False
     for name in only_native(options):
-        raise _errors.unsupported(name, support.reasons)
+        raise _errors.unsupported(name, native.reasons)
     return True
 
 
@@ -120,14 +118,10 @@ async def _launched(
 ) -> tuple[SubprocessTransport, asyncio.SubprocessProtocol]:
     """`shown` is what Popen.args would be."""
     options = validated(keywords)
-    if options.pass_fds and not options.close_fds:
-        warnings.warn("pass_fds overriding close_fds.", RuntimeWarning, stacklevel=4)
-    program = _request.program(streams, options)
+    request = requested(arguments, streams, options, caller=4)
     protocol = protocol_factory()
     if loop.get_debug():
         _logger.debug(message, arguments[0] if shown is arguments else shown)
-    request = _request.compiled(arguments, program, options)
-    sys.audit("subprocess.Popen", request.executable, [*arguments], options.cwd, options.env)
     transport: SubprocessTransport | None = None
     try:
         transport = SubprocessTransport(reactor_of(loop), loop, protocol, shown)

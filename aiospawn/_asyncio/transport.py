@@ -16,11 +16,11 @@ from aiospawn._binding import library
 from aiospawn._binding.indivisible import in_one, mark
 from aiospawn._binding.library import CHILD_READS, NO_PIPE, PTY, Event
 from aiospawn._termination.handles import CgroupHandle
-from aiospawn._termination.terminate import outlasted
 from aiospawn._termination.tree import NativeTree, native_tree
 
 from . import lifecycle
 from .lifecycle import Call, Happening, State
+from .pending_launch import PendingLaunch
 from .popen_view import ProcessView
 from .read_pipe import ReadPipe
 from .stream_protocol import Resumed, only_notes
@@ -75,8 +75,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._open_pipes = 0  # bit n: stream n
         self._loss_noted = self._is_done = False
         self._exit_waiters: list[asyncio.Future[int]] | None = None
-        self._launch_waiter: asyncio.Future[None] | None = None
-        self._request: Request | None = None
+        self._launch: PendingLaunch | None = None
         self._tree: NativeTree | None = None  # where it is more than the child
         self._arguments = arguments  # as Popen.args: a list, or a shell's command
 
@@ -103,36 +102,24 @@ class SubprocessTransport(asyncio.SubprocessTransport):
 
     async def start(self, request: Request) -> None:
         """Makes the child and waits until its program runs. Cancelled meanwhile: kills and reaps it first."""
-        self._request = request
-        plan = request.program.plan
-        self._launch_waiter = waiter = self.loop.create_future()
-        if plan.pipes[0] == PTY:
+        self._make_pipes(request.program.plan.pipes)
+        self._launch = PendingLaunch(self, request, self.loop)
+        await self._launch.concluded(self._make_child)
+
+    def _make_pipes(self, pipes: tuple[int, int, int]) -> None:
+        if pipes[0] == PTY:
             self._pipes = {0: TerminalInput(self, 0), 1: ReadPipe(self, 1)}
         else:
-            for stream, kind in enumerate(plan.pipes):
+            for stream, kind in enumerate(pipes):
                 if kind != NO_PIPE:
                     self._pipes[stream] = (WritePipe if kind == CHILD_READS else ReadPipe)(self, stream)
         for stream in self._pipes:
             self._open_pipes |= 1 << stream
-        try:  # a signal's handler may raise anywhere
-            _, self._pid, self._pidfd = self._reactor.launch(request, self)
-            self._closed = False
-            self._tree = self._tree_of(request)
-            await waiter
-        except GeneratorExit:  # the coroutine is thrown away, as with a loop closed under it: nothing can be awaited
-            self._kill_tree()
-            raise
-        except BaseException:
-            if waiter.done() and not waiter.cancelled():
-                waiter.exception()  # cancelled at the moment of a failure: that is known now
-            else:
-                waiter.cancel()  # a signal's handler raised: nobody waits for it any more
-            if self.token and self._state is not State.FAILED:
-                await self._abandon()
-            raise
-        finally:
-            self._launch_waiter = self._request = None
-            del waiter  # its exception has this frame in its traceback
+
+    def _make_child(self, request: Request) -> None:
+        _, self._pid, self._pidfd = self._reactor.launch(request, self)
+        self._closed = False
+        self._tree = self._tree_of(request)
 
     def _tree_of(self, request: Request) -> NativeTree | None:
         options, leads_group = request.options, request.program.leads_group
@@ -148,16 +135,17 @@ class SubprocessTransport(asyncio.SubprocessTransport):
             cgroup=None if options.cgroup is None else CgroupHandle(options.cgroup),
         )
 
-    async def _abandon(self) -> None:
-        """The creation was cancelled: nobody will ever hold this process."""
-        self._kill_tree()
-        if self._state in _ENDED:
-            return
-        await outlasted([self._exit_waiter()])  # the first cancellation is on its way already
+    def is_made(self) -> bool:
+        """For its launch: is there a child, as far as the native part knows, which has not failed?"""
+        return bool(self.token) and self._state is not State.FAILED
 
-    def _kill_tree(self) -> None:
-        """The program may run already, and have children: that was only not told yet."""
-        self._closed = False  # it was interrupted before it knew of the child
+    def has_ended(self) -> bool:
+        """Is the child reaped, with its pipes open or not?"""
+        return self._state in _ENDED
+
+    def kill_tree(self) -> None:
+        """Kills the child and its tree at once, and closes the pipes."""
+        self._closed = False  # the launch was interrupted before it knew of the child
         self.close()
         if self._tree is not None:
             self._tree.kill()
@@ -177,7 +165,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         elif kind == Event.EXITED:
             self._exited(value, payload, lost=bool(extra & 2))
         elif kind == Event.FAILED:
-            request = self._request  # None once the failure was told
+            request = None if self._launch is None else self._launch.request  # None once the failure was reported
             self._failed(None if request is None else request.failure(value, extra, payload))
         else:
             self._failed(_errors.child_died(value))
@@ -189,7 +177,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         finally:
             state, calls = self._standing
             if state is not State.LAUNCHING and not calls:  # else it was interrupted
-                self._launch_over(None)
+                self._conclude_launch(None)
         if not self._open_pipes:
             self._happened(Happening.UNPIPED)
 
@@ -202,7 +190,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._tree = None
         self._happened(Happening.FAILED)
         if error is not None:
-            self._launch_over(error)
+            self._conclude_launch(error)
         self._wake_waiters(_LOST)
         self._reactor.done(self.token)
 
@@ -274,14 +262,9 @@ class SubprocessTransport(asyncio.SubprocessTransport):
             call(self.resumed)
             made()
 
-    def _launch_over(self, error: Exception | None) -> None:
-        waiter = self._launch_waiter
-        if waiter is None or waiter.done():
-            return
-        if error is None:
-            waiter.set_result(None)
-        else:
-            waiter.set_exception(error)
+    def _conclude_launch(self, error: Exception | None) -> None:
+        if self._launch is not None:
+            self._launch.over(error)
 
     def _wake_waiters(self, returncode: int) -> None:
         for waiter in self._exit_waiters or ():
@@ -335,9 +318,10 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         """The return code, when the process has exited; a grandchild that holds a pipe is not waited for."""
         if self._returncode is not None:
             return self._returncode
-        return await self._exit_waiter()
+        return await self.exit_waiter()
 
-    def _exit_waiter(self) -> asyncio.Future[int]:
+    def exit_waiter(self) -> asyncio.Future[int]:
+        """A future of the return code, done when the child is reaped."""
         waiter: asyncio.Future[int] = self.loop.create_future()
         if self._exit_waiters is None:  # an empty list for each child alive would have 56 bytes
             self._exit_waiters = []

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-import warnings
 from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
@@ -12,7 +10,7 @@ from aiospawn._asyncio.reactor import reactor_of
 from aiospawn._asyncio.running_loop import running_loop
 from aiospawn._options.keywords import Args, Stream
 from aiospawn._options.values import seconds
-from aiospawn._request.request import compiled, program
+from aiospawn._request.request import requested
 
 from .capture import Ending, NativeCapture
 from .command import command as checked
@@ -226,13 +224,10 @@ async def launched(command: CheckedCommand, streams: tuple[Any, Any, Any], **col
         except (TypeError, ValueError, AttributeError) as error:
             raise named(error, command.argv, command.keywords, streams) from None
         return handed_over
-    if options.pass_fds and not options.close_fds:
-        warnings.warn("pass_fds overriding close_fds.", RuntimeWarning, stacklevel=3)
     try:
-        request = compiled(command.argv, program(streams, options, collected=True), options)
+        request = requested(command.argv, streams, options, collected=True, caller=3)
     except (TypeError, ValueError, AttributeError) as error:
         raise named(error, command.argv, command.keywords, streams) from None
-    sys.audit("subprocess.Popen", request.executable, command.argv, options.cwd, options.env)
     return NativeCapture(reactor_of(loop), request, loop, **collecting)
 
 

@@ -6,6 +6,7 @@ import functools
 import operator
 import os
 import sys
+import warnings
 from errno import E2BIG, EPROTO
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -24,13 +25,13 @@ from .used_descriptors import closing_first, may_use_any, named_by_path, needed_
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from aiospawn._options.options import Options
 
     from .descriptor_plan import Plan, StepTuple
 
-__all__ = ["Program", "Request", "compiled", "program"]
+__all__ = ["Program", "Request", "compiled", "program", "requested"]
 
 _LAUNCHERS = {EPROTO: "is of another version than this process's aiospawn"}
 
@@ -194,6 +195,28 @@ def _packed(steps: Iterable[StepTuple]) -> tuple[bytes, bytes]:
         packed.append(library.pack_step(kind, fd, value, len(data), len(operand)))
         data += operand
     return b"".join(packed), data
+
+
+def requested(
+    arguments: Sequence[Any], streams: tuple[Any, Any, Any], options: Options, *, collected: bool = False, caller: int
+) -> Request:
+    """The request for a launch that comes now: with subprocess's warning, and the audit event "subprocess.Popen".
+
+    Args:
+        arguments: The program's, the first of which is its name.
+        streams: Standard input, output and error, as in subprocess.
+        options: The launch's, checked.
+        collected: As for `program`.
+        caller: How many frames up from the calling one the warning belongs, as `stacklevel` of `warnings.warn`.
+
+    Raises:
+        TypeError, ValueError, OSError: As `program` and `compiled`.
+    """
+    if options.pass_fds and not options.close_fds:
+        warnings.warn("pass_fds overriding close_fds.", RuntimeWarning, stacklevel=caller + 1)
+    request = compiled(arguments, program(streams, options, collected=collected), options)
+    sys.audit("subprocess.Popen", request.executable, [*arguments], options.cwd, options.env)
+    return request
 
 
 def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Request:
