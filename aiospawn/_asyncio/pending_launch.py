@@ -32,8 +32,7 @@ class PendingLaunch:
     def __init__(self, child: _Child, request: Request, loop: asyncio.AbstractEventLoop) -> None:
         self._child = child
         self._waiter: asyncio.Future[None] | None = loop.create_future()
-        self.request: Request | None = request
-        """None once the launch is over."""
+        self.request = request
 
     async def concluded(self, launch: Callable[[Request], None]) -> None:
         """Calls `launch` and waits until the program runs. Cancelled meanwhile, it kills and reaps the child first.
@@ -46,7 +45,6 @@ class PendingLaunch:
         """
         waiter = self._waiter
         assert waiter is not None
-        assert self.request is not None
         try:
             launch(self.request)
             await waiter
@@ -62,7 +60,7 @@ class PendingLaunch:
                 await self._abandon()
             raise
         finally:
-            self._waiter = self.request = None
+            self._waiter = None
             del waiter  # its exception has this frame in its traceback
 
     async def _abandon(self) -> None:

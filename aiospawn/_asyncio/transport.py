@@ -104,7 +104,10 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         """Makes the child and waits until its program runs. Cancelled meanwhile: kills and reaps it first."""
         self._make_pipes(request.program.plan.pipes)
         self._launch = PendingLaunch(self, request, self.loop)
-        await self._launch.concluded(self._make_child)
+        try:
+            await self._launch.concluded(self._make_child)
+        finally:
+            self._launch = None  # it refers to this transport
 
     def _make_pipes(self, pipes: tuple[int, int, int]) -> None:
         if pipes[0] == PTY:
