@@ -89,6 +89,7 @@ class OutputLimitExceeded(subprocess.SubprocessError):
 
     @property
     def stdout(self) -> bytes | None:
+        """The same as `output`, as in `subprocess.TimeoutExpired`."""
         return self.output
 
 

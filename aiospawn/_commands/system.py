@@ -141,6 +141,7 @@ class AsyncPipe:
 
     @property
     def closed(self) -> bool:
+        """Whether `close` was called."""
         return self._closed
 
     def _readable(self) -> LineReader:
@@ -161,6 +162,7 @@ class AsyncPipe:
         return line
 
     async def readlines(self) -> list[str]:
+        """All lines up to the end, each with its newline."""
         return [line async for line in self]
 
     def __aiter__(self) -> Self:
@@ -185,6 +187,7 @@ class AsyncPipe:
         return len(text)
 
     async def writelines(self, lines: Iterable[str]) -> None:
+        """Writes each, as `write` does; no newlines are added."""
         for line in lines:
             await self.write(line)
 

@@ -170,9 +170,11 @@ class TerminalSession(TerminalReader[AnyStr]):
         return await self.send((self._empty if text is None else text) + newline)
 
     async def write(self, text: AnyStr) -> None:
+        """As `send`, without a result: for what writes to a file."""
         await self.send(text)
 
     async def writelines(self, lines: Iterable[AnyStr]) -> None:
+        """Sends each, as `send` does; no newlines are added."""
         for line in lines:
             await self.send(line)
 
@@ -208,6 +210,7 @@ class TerminalSession(TerminalReader[AnyStr]):
         return self._settings().echo
 
     def setecho(self, state: bool) -> None:
+        """Switches the terminal's echo of its input on or off."""
         self._terminal.set_echo(state)
 
     async def waitnoecho(self, timeout: float | None = DEFAULT) -> bool:
@@ -230,6 +233,7 @@ class TerminalSession(TerminalReader[AnyStr]):
         self.process.resize(rows, columns)
 
     def isatty(self) -> bool:
+        """True: as a file has it."""
         return True
 
     def fileno(self) -> int:
@@ -271,6 +275,7 @@ class TerminalSession(TerminalReader[AnyStr]):
 
     @property
     def pid(self) -> int:
+        """The child's process id."""
         return self.process.pid
 
     @property
@@ -286,6 +291,7 @@ class TerminalSession(TerminalReader[AnyStr]):
         return None if code is None or code >= 0 else -code
 
     def isalive(self) -> bool:
+        """Whether the child's exit has not been seen yet."""
         return self.process.returncode is None
 
     async def wait(self) -> int:
