@@ -1,4 +1,4 @@
-"""What can go wrong, and how it is told: the stdlib's exceptions, with the step that failed."""
+"""The exceptions that a launch raises: the stdlib's, with the step that failed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NO_INIT = {
 
 
 def no_init(error: OSError) -> OSError:
-    """The exception for an init that could not be made, as the native part tells it; others as they are."""
+    """The exception for an init that could not be made, as the native part reports it; others are returned as they are."""
     reason = _NO_INIT.get(error.errno or 0)
     return error if reason is None else step_failed(error.errno or 0, "init", reason, None)
 

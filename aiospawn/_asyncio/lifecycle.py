@@ -4,7 +4,7 @@ Rules:
 
  1. `connection_made` comes first, once, when the program runs.
  2. `process_exited` comes once, when the exit was seen; in any position relative to the pipes.
- 3. `connection_lost` comes last, once: the process has exited, and every pipe has told its end.
+ 3. `connection_lost` comes last, once: the process has exited, and every pipe has reported its end.
  4. A launch that failed makes no call at all: its protocol never learns of it, the creating coroutine raises.
 
 The native part promises that STARTED or FAILED comes before everything else of a process.
@@ -39,7 +39,7 @@ class Happening(enum.StrEnum):
 
 
 class Call(enum.StrEnum):
-    """What the protocol is told."""
+    """The calls that a protocol gets."""
 
     CONNECTION_MADE = "connection_made"
     PROCESS_EXITED = "process_exited"

@@ -64,10 +64,10 @@ class PendingLaunch:
             del waiter  # its exception has this frame in its traceback
 
     async def _abandon(self) -> None:
-        """No caller will ever have this process. The program may run already, and have children: its event is on its way."""
+        """No caller will ever have this process. Its program may run already, and have children."""
         self._child.kill_tree()
         if not self._child.has_ended():
-            await outlasted([self._child.exit_waiter()])  # the first cancellation is on its way already
+            await outlasted([self._child.exit_waiter()])  # the first cancellation propagates already
 
     def over(self, error: Exception | None) -> None:
         """The program runs, or failed with `error`. Nothing happens if the launch is over."""

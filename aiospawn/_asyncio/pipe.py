@@ -1,6 +1,7 @@
 """What the parent's ends of a child's standard streams have in common, as asyncio transports on the reactor.
 
-The native part owns the descriptors: it reads what the child writes, and closes an end that has told its last. Only who
+The native part owns the descriptors: it reads what the child writes, and closes an end whose end of file was reported.
+Only who
 asks for the pipe itself (`get_extra_info("pipe")`, `_pipe`) makes a file of it, which is the owner from then on; closing
 that file closes the stream.
 """
@@ -33,7 +34,7 @@ class Owner(Protocol):
     token: int
     context: contextvars.Context
     immediate: bool
-    """Is what happens told at once, since only asyncio's own streams hear of it?"""
+    """Are events handled at once, without a callback of the loop, since only asyncio's own streams receive them?"""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
@@ -96,7 +97,7 @@ class Pipe(asyncio.BaseTransport):
     _closing = False
     _ended = False  # the descriptor is closed, and what follows is posted or made
     _loss: Exception | None = None
-    _lost = False  # the protocol was told
+    _lost = False  # the protocol was called
     _over = False  # and the process
 
     def __init__(self, owner: Owner, stream: int) -> None:
@@ -143,19 +144,19 @@ class Pipe(asyncio.BaseTransport):
         return self._closing
 
     def forget(self) -> None:
-        """The program never ran: nobody is told anything."""
+        """The program never ran: the protocol gets no call."""
         self._closing = self._ended = self._lost = self._over = True
 
     # Resumable, each of these: interrupted anywhere it may be called again (`_indivisible`).
 
     def _left(self) -> None:
-        """The file is being closed, by us or by whoever asked for it."""
+        """The file is being closed, by the transport or by the program that asked for it."""
         self._owner.native.shut(self._owner.token, self._stream)
         self._closing = True
         self._tell_soon()
 
     def _end(self, exc: Exception | None) -> None:
-        """Closes at once, and tells the protocol soon."""
+        """Closes at once, and calls the protocol soon."""
         if self._ended or self._lost:
             return
         if self._loss is None:

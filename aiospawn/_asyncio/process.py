@@ -96,8 +96,8 @@ class Process(asyncio.subprocess.Process):
         (`cgroup.kill`, Linux 5.14). Cancelled meanwhile, it kills at once, reaps, and passes the cancellation on.
 
         Raises TypeError or ValueError for a `grace` that is no number or negative and for a `signal` that is none,
-        PermissionError for a program that is not ours to signal and goes on, RuntimeError on another event loop than the
-        child's.
+        PermissionError for a program that this process may not signal, which keeps running, RuntimeError on another event
+        loop than the child's.
         """
         seconds("grace", grace)
         number("signal", signal, 1, 64)
@@ -142,7 +142,7 @@ class Process(asyncio.subprocess.Process):
         *,
         signal: int = SIGTERM,
     ) -> None:
-        """`stop`, and closes the pipes. Where `exc` is on its way a program that is not ours is a note on that.
+        """`stop`, and closes the pipes. While `exc` propagates, a program that may not be signalled is a note on it.
 
         `stopping`: where `stop` runs already, in a task.
         """
@@ -165,7 +165,7 @@ class Process(asyncio.subprocess.Process):
         return True
 
     def abandon(self) -> None:
-        """Kills it at once and waits for nothing: for a coroutine that is thrown away, as with a loop closed under it."""
+        """Kills it at once and waits for nothing: for a coroutine that is closed, as when its loop was closed before."""
         if not self._loop.is_closed():
             self._tree().kill()
             self._transport.close()

@@ -1,16 +1,17 @@
-"""One reactor per event loop: everything that the children of a loop have to tell comes through one epoll descriptor.
+"""One reactor per event loop: all events of a loop's children come through one epoll descriptor.
 
 The loop is asked for one `add_reader`, so every loop is the same to it. A wake-up is one call into the native part, which
-reads and reaps what is ready into a batch of events, and one `call_soon` for each event, unless it is told at once:
+reads and reaps what is ready into a batch of events, and one `call_soon` for each event, unless it is handled at once:
 
  - Nothing is lost. The batch stays in native memory, and its head moves behind an event when that was handled; after an
-   exception in between (KeyboardInterrupt strikes anywhere) the reactor calls itself soon, and goes on there.
- - Nothing is told twice. Events have numbers, and a target's handling is resumable (`_indivisible`): run again from its
-   start after an interruption, it skips what was done. What is told by a callback stays in a mailbox until that returns.
- - Callbacks run in the context of whoever created the child, and in no other: the reader is added in an empty context, and
+   exception in between (KeyboardInterrupt strikes anywhere) the reactor calls itself soon, and continues there.
+ - Nothing is delivered twice. Events have numbers, and a target's handling is resumable (`_indivisible`): run again from its
+   start after an interruption, it skips what was done. What is delivered by a callback stays in a mailbox until that
+   returns.
+ - Callbacks run in the context in which the child was created, and in no other: the reader is added in an empty context, and
    each event is posted from a copy of the creator's.
  - A callback that raises is the loop's exception handler's business, and hurts no other child.
- - A target that only collects, or feeds asyncio's own streams, is told at once, without a callback of the loop.
+ - A target that only collects, or feeds asyncio's own streams, is called at once, without a callback of the loop.
  - Launches are counted, not entries of the epoll set: on a loop that is not ours, the reactor comes with the first
    launch and goes when the last child's `connection_lost` was delivered, so that a loop at rest holds no descriptor of ours.
  - In the child of a fork the reactor is dead: its descriptors are the parent's, and closed there already.
@@ -52,7 +53,7 @@ _Post: TypeAlias = "Callable[[contextvars.Context, Callable[..., None], Any], No
 
 
 class Target(Protocol):
-    """Who is told of a child's events."""
+    """The receiver of a child's events."""
 
     token: int
     """Of the child, set by the reactor before any event can come; 0 where there is no child of this target's."""
@@ -68,7 +69,7 @@ class Target(Protocol):
 
 
 class _Mailbox:
-    """The events of one target that are told by callbacks of the loop: each stays until its handling has returned.
+    """The events of one target that are delivered by callbacks of the loop: each stays until its handling has returned.
 
     Each has its own callback, which also handles what is before it: that was interrupted.
     """
@@ -148,7 +149,7 @@ class Reactor:
     def launch(self, request: Request, target: Target) -> Launched:
         """Makes a child whose events go to `target`, which calls `done` with the token when it wants no more.
 
-        Raises OSError; then nothing was made. Whoever is interrupted finds in the target's token whether the child is his.
+        Raises OSError; then nothing was created. After an interruption the target's token says whether there is a child.
         """
         newest = self.native.newest
         try:
@@ -178,9 +179,9 @@ class Reactor:
             self.native.signal(token, signal.SIGKILL)
 
     def done(self, token: int) -> None:
-        """A child was told everything. Nothing happens the second time.
+        """All events of a child were delivered. Nothing happens the second time.
 
-        The last step of a target: an event whose handling is interrupted behind it is not told again.
+        The last step of a target: an event whose handling is interrupted behind it is not delivered again.
         """
         if token not in self._targets:
             return
@@ -286,7 +287,7 @@ class Reactor:
                         self._mailbox(token, target).put((first + place, kind, stream, value, extra, payload))
                         posted = True
                 place += 1
-        finally:  # interrupted here, it stays where it was: what was handled is told by its number
+        finally:  # interrupted here, it stays where it was: the numbers say what was handled
             if posted:
                 self._look_after()
             native.head = place

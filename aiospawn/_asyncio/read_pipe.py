@@ -23,7 +23,7 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
     _MODE = "rb"
 
     _paused = False
-    # What was read, or posted, before a callback paused: kept until reading goes on. None is the end of file.
+    # What was read, or posted, before a callback paused: kept until reading is resumed. None is the end of file.
     _held: collections.deque[bytes | None] | None = None  # an empty deque has 760 bytes
 
     _fed = -1  # the number of the last event that was passed on, or kept
@@ -74,7 +74,7 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
         try:
             self._paused = True
             self._watch(_OFF)
-        except BaseException:  # a signal's handler raised: whoever called does not know it paused
+        except BaseException:  # a signal's handler raised: the caller does not know that it is paused
             self._read_on()
             raise
 
@@ -82,7 +82,7 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
         try:
             if not self._closing and self._paused:
                 self._read_on()
-        except BaseException:  # a signal's handler raised: whoever called takes it for resumed
+        except BaseException:  # a signal's handler raised: the caller takes it for resumed
             self._read_on()
             raise
 

@@ -1,5 +1,5 @@
 # ruff: noqa: SLF001 - asyncio's
-"""The protocol behind a Process's streams, and which protocols do nothing but note what they are told."""
+"""The protocol behind a Process's streams, and which protocols only record what they are called with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Resumed", "StreamProtocol", "only_notes"]
 
 
 class StreamProtocol(asyncio.subprocess.SubprocessStreamProtocol):
-    """asyncio's, which tells of the exit alone: up to some 3.13 its `wait` waits for a grandchild's pipe as well."""
+    """asyncio's, whose `wait` waits for the exit alone: up to some 3.13 its `wait` waits for a grandchild's pipe as well."""
 
     def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(limit=limit, loop=loop)
@@ -51,7 +51,7 @@ _NOTHING = _Nothing()
 class Resumed:
     """The calls of a protocol that `only_notes`, each resumable: done again after an interruption, in asyncio's code too.
 
-    What each has done before, only asyncio's private attributes tell.
+    Only asyncio's private attributes say what each has done before.
     """
 
     __slots__ = ("_protocol",)
@@ -72,7 +72,7 @@ class Resumed:
             return
         if taken is not None:
             in_one(taken, functools.partial(reader._buffer.extend, data))
-        if reader._buffer:  # else it was read since, and whoever waits for more would take nothing for the end
+        if reader._buffer:  # else it was read since, and a reader that waits for more would take an empty chunk for the end
             reader.feed_data(_NOTHING)
 
     def pipe_connection_lost(self, stream: int, exc: Exception | None) -> None:

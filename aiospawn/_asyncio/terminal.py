@@ -67,7 +67,7 @@ class Settings(NamedTuple):
 
 
 class Terminal(NamedTuple):
-    """A child's. Its methods raise OSError once the child is reaped, or when whoever asked for the pipes has closed them."""
+    """A child's. Its methods raise OSError once the child is reaped, or the pipe objects are closed."""
 
     native: Native
     token: int
@@ -97,7 +97,7 @@ class Terminal(NamedTuple):
         termios.tcsetattr(self.descriptor(), termios.TCSANOW, attributes)
 
     def foreground_runs(self) -> bool:
-        """Is the leader of the process group that may read on a processor, or about to be? False if nobody can tell."""
+        """Is the leader of the process group that may read on a processor, or about to be? False if that is unknown."""
         try:
             with open(f"/proc/{os.tcgetpgrp(self.descriptor())}/stat", "rb") as stat:
                 return stat.read().rpartition(b") ")[2][:1] in (b"R", b"D")

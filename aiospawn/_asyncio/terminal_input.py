@@ -79,7 +79,7 @@ class _EndedInput:
     def __init__(self, loop: asyncio.AbstractEventLoop, terminal: Terminal) -> None:
         self._loop = loop
         self._terminal = terminal
-        self._context = contextvars.Context()  # whoever closed the input need not live as long as the child
+        self._context = contextvars.Context()  # the context of the closing task need not live as long as the child
         self._pause = _FIRST_LOOK_S
         self._looked = False  # was nothing unread at the last look, outside canonical mode?
 

@@ -1,4 +1,4 @@
-"""The process as an asyncio.SubprocessTransport: launched on a reactor, told of by its events."""
+"""The process as an asyncio.SubprocessTransport: launched on a reactor, driven by its events."""
 
 from __future__ import annotations
 
@@ -217,12 +217,12 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         try:
             self._happened(Happening.EXITED)
         finally:
-            # Whoever waits goes on after this callback: after connection_lost, where that was due.
+            # The waiting tasks continue after this callback: after connection_lost, where that was due.
             self._wake_waiters(self._returncode)
             self._finish()
 
     def pipe_lost(self, stream: int) -> None:
-        """A pipe has told its end. The second time nothing happens."""
+        """A pipe has reported its end. The second time nothing happens."""
         self._open_pipes &= ~(1 << stream)
         if not self._open_pipes:
             try:
@@ -237,7 +237,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
     def _happened(self, happening: Happening) -> None:
         self._make_due_calls()  # of what happened before
         transition = lifecycle.TRANSITIONS.get((self._standing[0], happening))
-        if transition is None:  # told twice: after an interruption, or by a program that calls _process_exited itself
+        if transition is None:  # reported twice: after an interruption, or by a program that calls _process_exited itself
             return
         self._standing = transition
         self._make_due_calls()
@@ -276,7 +276,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self._exit_waiters = None
 
     def _finish(self) -> None:
-        """Lets go of everything, once nothing more is to be told."""
+        """Releases everything, once no call of the protocol is left to make."""
         state, calls = self._standing
         if state is not State.FINISHED or calls or self._is_done:
             return
@@ -300,7 +300,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
 
     @property
     def _program(self) -> Any:
-        """What may be logged: arguments are nobody's business."""
+        """What may be logged: the arguments may be secret."""
         return self._arguments if isinstance(self._arguments, (str, bytes)) else self._arguments[0]
 
     @property

@@ -1,4 +1,4 @@
-"""The parent's end of a child's stdin: what the pipe does not take at once is kept, and its writer told to pause."""
+"""The parent's end of a child's stdin: what the pipe does not take at once is kept, and the protocol is asked to pause."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class WritePipe(Pipe, asyncio.WriteTransport):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
-            if self._protocol_paused is not paused:  # a signal's handler raised, and it was not told
+            if self._protocol_paused is not paused:  # a signal's handler raised before the protocol was called
                 raise
             # The loop's handler hears of it, the caller of write() does not.
             self._owner.loop.call_exception_handler(
@@ -145,7 +145,7 @@ class WritePipe(Pipe, asyncio.WriteTransport):
         if self._buffer and not self._write_kept():
             return
         self._maybe_resume()
-        if self._buffer or self._ended:  # who was told may have written, or closed the pipe
+        if self._buffer or self._ended:  # the protocol may have written, or closed the pipe
             return
         if self._closing:
             self._finish()

@@ -21,7 +21,7 @@ _known: tuple[int, bytes] = (0, b"")
 def inherited() -> tuple[int, bytes]:
     """How many variables the process's own has, and the NUL-terminated strings.
 
-    Every byte is compared with the last launch's: a C program may give `environ` another array, and whoever called putenv(3)
+    Every byte is compared with the last launch's: a C program may give `environ` another array, and the caller of putenv(3)
     may write into the string that it gave. `subprocess`'s children see both.
     """
     global _known  # noqa: PLW0603 - replaced as a whole: another thread sees the one or the other

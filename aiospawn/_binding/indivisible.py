@@ -5,7 +5,7 @@ it may strike anywhere in a function of Python, but not between two calls that C
 `map` runs no bytecode of ours.
 
 The handlers of events rest on that. Each is resumable: interrupted, it is run again from its start, and skips what was done.
-For that each step either may be done twice, or is done in one with the mark that tells.
+For that each step either may be done twice, or is done indivisibly with the mark that records it.
 """
 
 from __future__ import annotations

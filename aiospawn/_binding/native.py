@@ -87,7 +87,7 @@ class Native:
         return self._launched.token  # type: ignore[no-any-return]
 
     def launch(self, request: bytes) -> Launched:
-        """Clones a child. Raises OSError; then nothing was made. Events tell the rest."""
+        """Clones a child. Raises OSError; then nothing was created. Everything later is reported by events."""
         launched = self._launched
         result = lib.aiospawn_launch(self._reactor, request, len(request), launched)
         if result < 0:

@@ -17,9 +17,9 @@ __all__ = ["Support", "hooks_may_share_memory", "support", "supported"]
 class Support(NamedTuple):
     """Whether this process can launch natively, and how. True where it can.
 
-    `reasons` says why not; `features` tells kernel and processor features by name; `missing` what the absence of one costs;
-    `variant` is "concurrent" where the loop's thread runs on while a child gets to its `execve`, "vfork" where it waits.
-    """
+    `reasons` says why not; `features` has the features of kernel and processor by name, `missing` what the absence of
+    one costs; `variant` is "concurrent" where the loop's thread runs on while a child gets to its `execve`, "vfork" where
+    it waits."""
 
     reasons: tuple[str, ...]
     features: Mapping[str, bool]

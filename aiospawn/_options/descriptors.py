@@ -34,7 +34,7 @@ def is_open(fd: int) -> bool:
 
 
 def descriptor(name: str, value: Any) -> int:
-    """A descriptor, or what has a `fileno()`. Open now: the child could only tell later.
+    """A descriptor, or what has a `fileno()`. It must be open now: in the child the error would come late.
 
     Raises OSError (EBADF) for one that is not, OverflowError for a number that none can have, and what `fileno()` raises.
     """
@@ -48,7 +48,7 @@ def descriptor(name: str, value: Any) -> int:
 
 
 def own_descriptor(name: str, value: Any) -> int:
-    """For an option that the stdlib does not have: the wrong type is told in our words."""
+    """For an option that the stdlib does not have: the error for a wrong type is ours."""
     if isinstance(value, bool) or not (isinstance(value, int) or hasattr(value, "fileno")):
         raise TypeError(f"{name} must be a descriptor or a file, not {value!r}")
     return descriptor(name, value)

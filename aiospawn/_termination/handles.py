@@ -22,11 +22,11 @@ class CgroupHandle:
 
     def __init__(self, cgroup: Any) -> None:
         self._directory: int | None = None
-        with contextlib.suppress(OSError):  # the launch will tell
+        with contextlib.suppress(OSError):  # the launch raises it
             self._directory = os.dup(cgroup) if isinstance(cgroup, int) else os.open(cgroup, os.O_PATH | os.O_CLOEXEC)
 
     def is_populated(self) -> bool:
-        """Is there still somebody to kill? False where it cannot be told, as in version 1: nor can it be killed there."""
+        """Is there still a process in it? False in version 1, which does not report it."""
         if self._directory is None:
             return False
         with contextlib.suppress(OSError):

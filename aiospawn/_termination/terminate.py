@@ -4,14 +4,14 @@ It is the same for all:
 
  - SIGTERM goes to the tree. All of it has `grace` seconds: a shell ends at once, its children may need the time.
  - Then SIGKILL goes to what is left, and to the cgroup. It is over when the child is reaped.
- - Nothing tells that a group whose leader is gone is empty: it is looked at, soon, then ever less often. Dead members keep
-   it where nobody reaps orphans, as in many a container; only /proc tells them from the living.
- - Cancelled meanwhile, the grace is over: killed and reaped, and the cancellation goes on, however often it comes. That of a
+ - The kernel does not report that a group whose leader is gone has become empty: it is polled, at growing intervals. Zombies
+   keep the group where no process reaps orphans, as in many containers; only /proc tells them from running processes.
+ - A cancellation meanwhile ends the grace: the tree is killed and reaped, and the cancellation propagates. That of a
    scope of anyio's that was cancelled before does not count (`_termination.cancel_scopes`).
- - Thrown away meanwhile (GeneratorExit) nothing can be awaited: it is killed at once. Where the loop was closed under it, it
-   lives on, as every child of that loop.
- - A program that may not be signalled (set-user-id) goes on and is not waited for: PermissionError, or a note on what else
-   is raised.
+ - When the coroutine is closed meanwhile (GeneratorExit) nothing can be awaited: the tree is killed at once. If its
+   loop is closed already, the child keeps running, as every child of that loop does.
+ - A program that this process has no permission to signal (set-user-id) keeps running and is not waited
+   for: PermissionError, or a note on the exception that is raised instead.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ async def _gone_within(tree: Tree, exited: asyncio.Future[Any], grace: float) ->
 
 
 async def _killed(tree: Tree, exited: asyncio.Future[Any]) -> asyncio.CancelledError | None:
-    """Waits for the end of a tree that was killed, unless its init tells that it goes on.
+    """Waits for the end of a tree that was killed, unless its init reports that it is still running.
 
     Returns the last cancellation that came.
     """
@@ -95,11 +95,13 @@ async def _killed(tree: Tree, exited: asyncio.Future[Any]) -> asyncio.CancelledE
 
 def _refusal(tree: Tree, exited: asyncio.Future[Any]) -> PermissionError:
     what = "process group" if exited.done() else "process"
-    return PermissionError(errno.EPERM, f"{what} {tree.pid} goes on: it may not be signalled, as a set-user-id program")
+    return PermissionError(
+        errno.EPERM, f"{what} {tree.pid} is still running: no permission to signal it (a set-user-id program)"
+    )
 
 
 def note(exception: BaseException, refusal: PermissionError) -> None:
-    """Tells of what goes on where another exception is on its way."""
+    """Adds to an exception that propagates what is still running."""
     _add_note(exception, f"Its {refusal.strerror}.")
 
 
@@ -130,8 +132,8 @@ async def all_ended(
 ) -> None:
     """Lets what ends processes come to its end, at once. Cancelled meanwhile it cancels each, which kills.
 
-    Raises the cancellation, or what the first of them raised. A program that goes on is a note on the cancellation, or on
-    `exc`, where that is on its way.
+    Raises the cancellation, or what the first of them raised. A program that is still running is a note on the
+    cancellation, or on `exc`, where that propagates.
     """
     tasks = [asyncio.ensure_future(ending) for ending in endings]
 
@@ -171,7 +173,7 @@ def _error_of(ended: asyncio.Future[Any], raised: BaseException | None) -> BaseE
 
 
 async def joined(stopping: asyncio.Task[Any], exc: BaseException | None) -> None:
-    """Waits for a task that ends a process already, since `exc` is on its way: a cancellation makes it kill at once.
+    """Waits for a task that ends a process already, while `exc` propagates: a cancellation makes it kill at once.
 
     Raises as `all_ended`.
     """
@@ -181,7 +183,7 @@ async def joined(stopping: asyncio.Task[Any], exc: BaseException | None) -> None
 
 
 class Owned(Protocol):
-    """A child, for whoever owns it."""
+    """A child, as its owner sees it."""
 
     async def stop(self, grace: float) -> Any: ...
     def abandon(self) -> None: ...

@@ -26,7 +26,7 @@ _AT_A_TIME = 50  # processes that are looked at in one turn of the loop
 
 
 class Tree:
-    """One child's, whoever launched it."""
+    """The tree of one child, launched natively or by the loop."""
 
     __slots__ = ("leads_group", "pid")
     has_init = False
@@ -50,12 +50,12 @@ class Tree:
                 self._signal_child(0)
 
     def kill(self) -> None:
-        """At once, as far as it may be: for whoever cannot wait for what comes of it."""
+        """Kills at once what may be signalled, and raises nothing: for callers that cannot wait for the end."""
         with contextlib.suppress(PermissionError):
             self.signal(signal.SIGKILL)
 
     def refuses(self) -> bool:
-        """Was it killed, and does it go on, for who is left of it may not be signalled? Only init can tell."""
+        """Was it killed, and is part of it still running, without permission to signal it? Only an init can report that."""
         return False
 
     def group_lives(self) -> bool:
@@ -134,7 +134,7 @@ class NativeTree(Tree):
         self._native = native
         self._token = token
         self._cgroup = cgroup
-        self._pidfds: list[int] = []  # the leader's, on its way into a handle
+        self._pidfds: list[int] = []  # the leader's, until a handle owns it
         self._group: GroupHandle | None = None  # once the child, its leader, is gone
 
     def outlive_child(self) -> None:

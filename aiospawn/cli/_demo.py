@@ -67,9 +67,9 @@ def run(options: argparse.Namespace) -> int:
 
     console = Console(highlight=False, markup=False, emoji=False)
     with ExitStack() as stack:
-        # Opened before the work, so that a path that cannot be written is told at once.
+        # Opened before the work, so that a path that cannot be written is reported at once.
         file = _open(options.json, stack) if options.json is not None else None
-        support()  # a mistake in AIOSPAWN_WITHOUT is told at once, too
+        support()  # a mistake in AIOSPAWN_WITHOUT is reported at once, too
         plan = _plan(options.commands, options.jobs)
         _introduce(plan, console)
         results = _measure_all(plan)
@@ -251,7 +251,7 @@ def _measured(
         raise OSError(f"a launch failed on {method.name}: {error}{hint}") from error
 
 
-# ---- what is told -----------------------------------------------------------------------------------------------------
+# ---- what is said -----------------------------------------------------------------------------------------------------
 
 _HEADINGS = (
     "commands",

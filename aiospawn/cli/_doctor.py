@@ -124,7 +124,7 @@ def _system() -> dict[str, str | None]:
 
 
 def _libc() -> str | None:
-    # platform.libc_ver() tells the version that the interpreter was linked for, which may be older than the one in use.
+    # platform.libc_ver() returns the version that the interpreter was linked for, which may be older than the one in use.
     try:
         running = os.confstr("CS_GNU_LIBC_VERSION")
     except (ValueError, OSError):

@@ -1,4 +1,4 @@
-"""What commands raise for `main` to tell, in a line and without a traceback. Both are exit status 2."""
+"""What commands raise for `main` to print, in a line and without a traceback. Both are exit status 2."""
 
 __all__ = ["CannotRunError", "UsageError"]
 
@@ -8,4 +8,4 @@ class CannotRunError(Exception):
 
 
 class UsageError(Exception):
-    """The command line asks for what cannot be: told with the usage."""
+    """The command line asks for what cannot be done: printed with the usage."""

@@ -34,10 +34,10 @@ class Pace(NamedTuple):
     """How many bytes of memory must be available for that."""
 
     async def keep(self, last_start: float | None) -> float:
-        """Waits, and tells the start's time (`time.monotonic`)."""
+        """Waits, and returns the time of the start (`time.monotonic`)."""
         if self.delay and last_start is not None:
             await asyncio.sleep(last_start + self.delay - time.monotonic())
-        while self._is_held():  # noqa: ASYNC110 - the kernel tells nobody of its load
+        while self._is_held():  # noqa: ASYNC110 - the kernel does not report changes of its load
             await asyncio.sleep(_LOOK_EVERY_S)
         return time.monotonic()
 

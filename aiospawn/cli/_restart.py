@@ -118,7 +118,7 @@ class Kept(NamedTuple):
 
 
 class _Watch:
-    """Tells on standard error what happens, and keeps what the report needs."""
+    """Reports on standard error what happens, and keeps what the report needs."""
 
     def __init__(self, command: list[str]) -> None:
         self._shown = shlex.join(command)

@@ -101,7 +101,7 @@ async def _each(arguments: list[str], delimiter: str) -> Records:
 
 
 async def _read(descriptor: int, separator: bytes) -> Records:
-    """Each as soon as it is there; the loop goes on meanwhile."""
+    """Each as soon as it is there; the loop runs meanwhile."""
     rest = b""
     while more := await chunk(descriptor):
         *whole, rest = (rest + more).split(separator)

@@ -80,7 +80,9 @@ def test_note(variant: str) -> None:
         os.chmod(copied, 0o4755)
         notes = fresh.run(_PROGRAM, variant, PROGRAM=copied).splitlines()
     pids = [int(note.split()[2]) for note in notes]
-    assert notes == [f"Its process {pid} goes on: it may not be signalled, as a set-user-id program." for pid in pids]
+    assert notes == [
+        f"Its process {pid} is still running: no permission to signal it (a set-user-id program)." for pid in pids
+    ]
     assert len(pids) == 3
     for pid in pids:
         assert lives(pid)

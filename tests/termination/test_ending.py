@@ -289,5 +289,5 @@ def test_not_ours(variant: str) -> None:
         os.kill(pid, signal.SIGKILL)
     assert len(pids) == len(NOTING) + 4
     kinds = ["PermissionError"] + ["CancelledError"] * (len(pids) - 1)
-    note = "Its process {} goes on: it may not be signalled, as a set-user-id program."
+    note = "Its process {} is still running: no permission to signal it (a set-user-id program)."
     assert told == [f"{kind} {note.format(pid)}" for kind, pid in zip(kinds, pids, strict=True)]
