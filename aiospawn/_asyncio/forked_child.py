@@ -23,8 +23,7 @@ __all__ = ["forked"]
 
 
 def forked(native: Native, request: Request) -> Launched:
-    """Forks a child. Raises OSError, and RuntimeError in a sub-interpreter; then nothing was created. Everything later is
-    reported by events.
+    """Forks a child. Raises OSError, and RuntimeError in a sub-interpreter; then nothing was created.
 
     It holds the loop for the fork, which copies the page tables; not for what the child does then.
     """

@@ -19,7 +19,8 @@ class Support(NamedTuple):
 
     `reasons` says why not; `features` has the features of kernel and processor by name, `missing` what the absence of
     one costs; `variant` is "concurrent" where the loop's thread runs on while a child gets to its `execve`, "vfork" where
-    it waits."""
+    it waits.
+    """
 
     reasons: tuple[str, ...]
     features: Mapping[str, bool]
