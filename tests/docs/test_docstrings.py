@@ -4,10 +4,12 @@ Public classes and functions stand in private modules, where these rules see not
 modules without their underscores, whose `__all__` has the names alone that `aiospawn` exports.
 """
 
+import os
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -25,7 +27,7 @@ def _public_copy(source: str) -> str | None:
 
 
 def _violations(directory: pathlib.Path) -> str:
-    ruff = shutil.which("ruff")
+    ruff = shutil.which("ruff", path=f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if ruff is None:
         pytest.skip("needs ruff")
     settings = ["--config", 'lint.pydocstyle.convention = "google"', "--isolated", "--output-format", "concise"]
