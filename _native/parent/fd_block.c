@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "descriptor.h"
@@ -65,7 +66,7 @@ static int claim(int start) {
 }
 
 static void reserve(void) {
-  if (placeholder == -1) placeholder = memfd_create("aiospawn", MFD_CLOEXEC);
+  if (placeholder == -1) placeholder = (int)syscall(SYS_memfd_create, "aiospawn", MFD_CLOEXEC);
   if (placeholder == -1 || descriptor_lift(&placeholder, 3) < 0 || fstat(placeholder, &identity) == -1) return;
   for (int start = LOWEST_START; first == -1 && start <= HIGHEST_START; start += BLOCK) {
     int got = claim(start);

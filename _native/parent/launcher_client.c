@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,7 +33,7 @@ static int request_open(size_t size, struct iovec *parts, int count, const struc
   int ends[2] = {-1, -1}, error = 0;
   ssize_t written;
   state_lock(); /* so that a fork finds the reader in the table */
-  if (size > LAUNCHER_BUFFER) ends[0] = memfd_create("aiospawn", MFD_CLOEXEC);
+  if (size > LAUNCHER_BUFFER) ends[0] = (int)syscall(SYS_memfd_create, "aiospawn", MFD_CLOEXEC);
   else if (pipe2(ends, O_CLOEXEC) == -1) ends[0] = -1;
   if (ends[0] == -1) error = -errno;
   if (!error) {
