@@ -171,7 +171,7 @@ struct aiospawn_batch {
   uint32_t count;
   const struct aiospawn_event *events;
   const unsigned char *data;
-  const unsigned char *usage;    /* a struct rusage per event, valid where EXITED has it */
+  const unsigned char *usage;    /* the kernel's struct rusage per event, valid where EXITED has it */
 };
 
 enum aiospawn_watch {

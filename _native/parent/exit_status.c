@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "aiospawn.h"
@@ -24,7 +23,7 @@ struct pidfd_info_v0 {
 
 enum { ID_PIDFD = 3 };
 
-int exit_status_of(int pidfd, int flags, int *status, struct rusage *usage) {
+int exit_status_of(int pidfd, int flags, int *status, struct usage *usage) {
   siginfo_t info;
   memset(&info, 0, sizeof info);
   long result;

@@ -13,7 +13,7 @@
 #include "launcher/init.h"
 #include "state_lock.h"
 
-_Static_assert(sizeof(struct rusage) <= sizeof((struct init_report *)0)->usage, "as init has it");
+_Static_assert(sizeof(struct usage) <= sizeof((struct init_report *)0)->usage, "as init has it");
 
 enum { LAST_SIGNAL = 64 };
 
@@ -95,7 +95,7 @@ static int hear(struct child *child, struct init_report *report) {
   return 0;
 }
 
-int init_client_usage(struct child *child, struct rusage *usage) {
+int init_client_usage(struct child *child, struct usage *usage) {
   struct init_report report;
   if (!hear(child, &report)) return 0;
   memcpy(usage, report.usage, sizeof *usage);

@@ -2,10 +2,10 @@
 #ifndef AIOSPAWN_PARENT_INIT_CLIENT_H
 #define AIOSPAWN_PARENT_INIT_CLIENT_H
 
-#include <sys/resource.h>
 #include <sys/uio.h>
 
 #include "children.h"
+#include "exit_status.h"
 
 /* Makes the socket, the child's and *child_end, and sends the request, with the file that holds it (-1: none). 0 or a negated errno. */
 int init_client_open(struct child *child, struct iovec *parts, int count, int file, int32_t *child_end);
@@ -16,6 +16,6 @@ long init_client_signal_tree(const struct child *child, int signal);
 /* Has init said that whoever is left may not be signalled? */
 int init_client_refuses(struct child *child);
 /* The resource use of a tree that has ended. 0 where init could not tell, for it was killed. */
-int init_client_usage(struct child *child, struct rusage *usage);
+int init_client_usage(struct child *child, struct usage *usage);
 
 #endif

@@ -6,10 +6,10 @@
 #define AIOSPAWN_PARENT_REACTOR_H
 
 #include <pthread.h>
-#include <sys/resource.h>
 
 #include "aiospawn.h"
 #include "children.h"
+#include "exit_status.h"
 #include "lease.h"
 
 enum {
@@ -21,7 +21,7 @@ enum {
 struct reactor_memory {            /* pooled for the process: fresh pages cost more than opening a reactor */
   struct reactor_memory *next;
   struct aiospawn_event events[EVENTS];
-  struct rusage usage[EVENTS];
+  struct usage usage[EVENTS];
   unsigned char data[DATA];
 };
 

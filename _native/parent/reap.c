@@ -29,7 +29,7 @@ static int is_patient(struct child *child) {
 }
 
 /* 0: it is not to be had yet. */
-static int collect(struct child *child, struct collected *collected, struct rusage *usage) {
+static int collect(struct child *child, struct collected *collected, struct usage *usage) {
   int pidfd = child->watched[WATCHED_PIDFD].fd;
   *collected = (struct collected){.status = 255, .has_usage = 1};
   state_lock(); /* other threads find it alive, ended, or reaped, with the same status */
@@ -75,7 +75,7 @@ static void report_no_program(struct wakeup *wakeup, struct child *child, int st
   }
 }
 
-static void report_exit(struct wakeup *wakeup, struct child *child, const struct collected *collected, const struct rusage *usage) {
+static void report_exit(struct wakeup *wakeup, struct child *child, const struct collected *collected, const struct usage *usage) {
   if (child->state != STARTED) launch_outcome_started(wakeup, child);
   struct aiospawn_event *event = wakeup_add(wakeup, child, AIOSPAWN_EXITED, 0);
   event->value = collected->status;
@@ -87,7 +87,7 @@ static void report_exit(struct wakeup *wakeup, struct child *child, const struct
 void reap(struct wakeup *wakeup, struct child *child) {
   struct watched_fd *pidfd = &child->watched[WATCHED_PIDFD];
   /* Where it belongs in most cases; STARTED may come before it. */
-  struct rusage *usage = &wakeup->reactor->memory->usage[wakeup->reactor->batch.count + 1];
+  struct usage *usage = &wakeup->reactor->memory->usage[wakeup->reactor->batch.count + 1];
   struct collected collected;
   int is_open = child->state == LAUNCHING || child->state == UNSURE;
   int never_ran = child->state == FAILING || (is_open && launch_outcome_never_ran(child)); /* can be asked only before */
