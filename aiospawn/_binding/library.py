@@ -6,6 +6,7 @@ The modules that call it take `ffi` and `lib` from here: `_binding.support` and 
 from __future__ import annotations
 
 import enum
+import importlib
 import os
 import struct
 from typing import TYPE_CHECKING, Any, Final
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import resource
 
-try:
-    from . import _environment, _ffi  # type: ignore[attr-defined]
-except ImportError as error:  # not Linux: installed without its native part
+try:  # not by `from . import`: it blames a circular import where a module is missing
+    _ffi: Any = importlib.import_module("aiospawn._binding._ffi")
+    _environment: Any = importlib.import_module("aiospawn._binding._environment")
+except ImportError as error:  # not Linux: installed without its native part; or a checkout where it is not built
     ffi: Any = None
     lib: Any = None
     read_environment: Any = None
-    IMPORT_ERROR: str | None = str(error)
+    IMPORT_ERROR: ImportError | None = error
 else:
     ffi, lib = _ffi.ffi, _ffi.lib
     read_environment = _environment.read

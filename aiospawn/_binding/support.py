@@ -82,15 +82,22 @@ def support() -> Support:
     return found
 
 
+def _why_not_there() -> str:
+    import sysconfig
+
+    checkout = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    is_source = os.path.isfile(os.path.join(checkout, "_native", "CMakeLists.txt"))
+    if sys.platform == "linux" and is_source and isinstance(IMPORT_ERROR, ModuleNotFoundError):
+        return f"the native part is not built in {checkout}; built from source: run pip install -e . there"
+    here = f"{sys.platform}, {'free-threaded' if sysconfig.get_config_var('Py_GIL_DISABLED') else 'with that lock'}"
+    built = "it is built on Linux only, for a CPython with the global interpreter lock"
+    return f"the native part is not there ({IMPORT_ERROR}); {built}, this is {here}"
+
+
 def _examine() -> tuple[Support, bool]:
     """With whether it is worth remembering."""
     if lib is None:
-        import sysconfig
-
-        here = f"{sys.platform}, {'free-threaded' if sysconfig.get_config_var('Py_GIL_DISABLED') else 'with that lock'}"
-        built = "it is built on Linux only, for a CPython with the global interpreter lock"
-        reason = f"the native part is not there ({IMPORT_ERROR}); {built}, this is {here}"
-        return Support((reason,), MappingProxyType({}), MappingProxyType({}), "none"), True
+        return Support((_why_not_there(),), MappingProxyType({}), MappingProxyType({}), "none"), True
     bits = lib.aiospawn_probe(_bits(os.environ.get("AIOSPAWN_WITHOUT", "")))
     features = {name: bool(bits & getattr(lib, f"AIOSPAWN_{bit}")) for bit, name, _ in _FEATURES}
     missing = {name: cost for _, name, cost in _FEATURES if not features[name]}

@@ -9,11 +9,11 @@ import os
 import select
 import signal
 import threading
-import tty
 from typing import TYPE_CHECKING, Any
 
 with contextlib.suppress(ImportError):  # not on Windows
     import termios
+    import tty
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
+from paths import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # What other systems lack, taken away before the import.
 _ELSEWHERE = """
@@ -38,6 +44,28 @@ def test_import_without_native_part() -> None:
     """The import works, and `supported()` says what is missing."""
     shown = _run(_ELSEWHERE + "s = aiospawn.supported()\nprint(bool(s), s.variant, s.reasons[0])")
     assert shown.startswith("False none the native part is not there")
+
+
+@pytest.mark.once
+def test_source_that_is_not_built(tmp_path: Path) -> None:
+    """A checkout without its native part says what to run, in `supported()` and in the error of an option."""
+    shutil.copytree(ROOT / "aiospawn", tmp_path / "aiospawn", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    (tmp_path / "_native").mkdir()
+    (tmp_path / "_native/CMakeLists.txt").touch()
+    program = """
+import asyncio, sys
+sys.path.insert(0, sys.argv[1])
+import aiospawn
+print(*aiospawn.supported().reasons)
+try:
+    asyncio.run(aiospawn.create_subprocess_exec("true", nice=5))
+except NotImplementedError as error:
+    print(error)
+"""
+    command = [sys.executable, "-S", "-c", program, str(tmp_path)]  # without the site's packages, where it may be installed
+    reasons, error = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert reasons == f"the native part is not built in {tmp_path}; built from source: run pip install -e . there"
+    assert error == f"nice needs the native spawner, which does not run here: {reasons}"
 
 
 @pytest.mark.parametrize("without", ["pidfd", "shared_memory"])
