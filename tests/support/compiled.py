@@ -111,7 +111,7 @@ def launcher(made_by: Compiler, directory: pathlib.Path) -> pathlib.Path:
     """The launcher, as the build script makes it."""
     program = directory / "launcher"
     files = [NATIVE / name for name in (*LAUNCHER, *CHILD[1:])]
-    options = [*_child_options(made_by.machine), *_listed("launcher_options")]
+    options = [*_child_options(made_by.machine), *_listed("launcher_code"), *_listed("launcher_options")]
     _run(*made_by.command("-O2", *options), "-I", NATIVE, *files, "-o", program)
     return program
 
