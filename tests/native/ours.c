@@ -3,7 +3,11 @@
 #include "parent/exit_status.c"
 #include "child/step_signals.c"
 
+#include <sys/resource.h>
+
 #include "layout.h"
+
+_Static_assert(sizeof(struct usage) == sizeof(struct rusage), "this C library's struct rusage is the kernel's, and so is ours");
 
 uint32_t features_found(void) { return 0; }
 
