@@ -121,7 +121,7 @@ row(
     cwd=lambda place: os.fsencode(place.directory),
 )
 row("cwd: a descriptor", "readlink /proc/self/cwd", words, lambda place: str(place.directory), cwd=lambda place: place.room)
-row("env_add", "/usr/bin/env", words, "NAME=a OTHER=b", env={"NAME": "a"}, env_add={"OTHER": "b"})
+row("env_add", "/usr/bin/env", words, "NAME=a\nOTHER=b", env={"NAME": "a"}, env_add={"OTHER": "b"})
 row("env", "/usr/bin/env", words, "NAME=a value", env={"NAME": "a value"})
 row("startupinfo", "echo text", words, "text", startupinfo=None)
 row("creationflags", "echo text", words, "text", creationflags=0)
