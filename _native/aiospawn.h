@@ -279,6 +279,17 @@ int aiospawn_tree_refuses(struct aiospawn_reactor *reactor, uint64_t token);
 int aiospawn_peek(struct aiospawn_reactor *reactor, uint64_t token, int *status);
 /* A duplicate of the child's pidfd, the caller's to close. */
 int aiospawn_dup_pidfd(struct aiospawn_reactor *reactor, uint64_t token);
+
+/* The ABI of Landlock (landlock(7)), 0 where there is none. */
+int aiospawn_landlock_abi(void);
+/* A ruleset that handles these accesses, the caller's to close, or -errno; and what it allows. */
+int aiospawn_landlock_ruleset(uint64_t files, uint64_t ports, uint64_t scopes);
+int aiospawn_landlock_allow_path(int ruleset, int fd, uint64_t access);
+int aiospawn_landlock_allow_port(int ruleset, uint64_t port, uint64_t access);
+/* Does this kernel take seccomp filters that answer with an error? */
+int aiospawn_seccomp_filters(void);
+/* Has the calling thread CAP_SETPCAP in effect? */
+int aiospawn_may_drop_bounding(void);
 /* cffi */
 
 #endif

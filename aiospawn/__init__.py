@@ -25,6 +25,10 @@ from ._map.halt import Halt
 from ._map.map import Map, MapLine, MapProgress, MapResult, map  # noqa: A004 - only ever aiospawn.map
 from ._options.child_functions import NativeHook
 from ._options.keywords import Capabilities, CommandOptions, LaunchOptions
+from ._sandbox.network import Network
+from ._sandbox.paths import IfExists
+from ._sandbox.restrictions import Restriction
+from ._sandbox.sandbox import Sandbox
 from ._terminals.ansi import strip_ansi
 from ._terminals.expect import EndOfOutput, ExpectTimeout
 from ._terminals.session import TerminalSession
@@ -46,6 +50,7 @@ __all__ = [
     "Exited",
     "ExpectTimeout",
     "Halt",
+    "IfExists",
     "LaunchFailed",
     "LaunchOptions",
     "LineTooLong",
@@ -54,13 +59,16 @@ __all__ = [
     "MapProgress",
     "MapResult",
     "NativeHook",
+    "Network",
     "OutputLimitExceeded",
     "Pipeline",
     "Process",
     "ProcessEvent",
     "ProcessGroup",
     "Restarting",
+    "Restriction",
     "RunningPipeline",
+    "Sandbox",
     "Spawned",
     "StartLimitHit",
     "Supervised",

@@ -15,7 +15,18 @@ pytestmark = pytest.mark.once
 
 PACKAGE = pathlib.Path(aiospawn.__file__).parent
 
-ORDER = ("_errors", "_options", "_binding", "_request", "_termination", "_asyncio", "_commands", "_terminals", "_map")
+ORDER = (
+    "_errors",
+    "_options",
+    "_binding",
+    "_sandbox",
+    "_request",
+    "_termination",
+    "_asyncio",
+    "_commands",
+    "_terminals",
+    "_map",
+)
 EXTENSIONS = {"_ffi", "_environment"}
 MODULES = {
     f"{path.parent.name}.{path.stem}": path
@@ -108,7 +119,7 @@ def test_extension_stays_in_its_modules() -> None:
         reached = {node.attr for node in tree if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "library"}
         if {"ffi", "lib"} & (imported | reached):
             users.add(module)
-    assert users == {"_binding.support", "_binding.native"}
+    assert users == {"_binding.support", "_binding.native", "_binding.restrictions"}
 
 
 def test_command_line_uses_public_names() -> None:

@@ -1,6 +1,7 @@
 """The one door to the extensions: nobody else imports them. Their numbers and structures, and what is done at import.
 
-The modules that call it take `ffi` and `lib` from here: `_binding.support` and `_binding.native`. No cdata leaves these.
+The modules that call it take `ffi` and `lib` from here: `_binding.support`, `_binding.restrictions`, `_binding.native`.
+No cdata leaves these.
 """
 
 from __future__ import annotations

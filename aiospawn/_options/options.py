@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypedDict
 from . import checks, descriptors, ids
 from .capabilities import capability_masks
 from .child_functions import NativeHook, is_step
+from .confinement import Confinement, confinement
 from .types import Capabilities, Environment, FileDescriptorLike, IdMap, Opened, StrOrBytesPath
 from .values import INT_MAX, flag, integer, own_path, pair
 
@@ -65,6 +66,7 @@ class CommandOptions(TypedDict, total=False):
     thp_disable: bool
     landlock: FileDescriptorLike | None
     seccomp: bytes | bytearray | memoryview | None
+    sandbox: Confinement | None
     hook: NativeHook | None
     via: Literal["launcher"] | None
     init: bool | Literal["kill", "wait", "leave"] | None
@@ -123,6 +125,7 @@ class Options(NamedTuple):
     thp_disable: Annotated[bool, flag("thp_disable")] = False
     landlock: Annotated[int | None, descriptors.optional("landlock")] = None
     seccomp: Annotated[bytes | None, checks.seccomp] = None
+    sandbox: Annotated[Confinement | None, confinement] = None
     hook: Annotated[NativeHook | None, checks.hook] = None
     via: Annotated[str | None, checks.via] = None
     init: Annotated[str | None, checks.init] = None

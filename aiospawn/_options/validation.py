@@ -60,7 +60,7 @@ def validated(keywords: dict[str, Any]) -> Options:
     """The options of a launch, each in its final form: names turned into ids, collections into masks.
 
     Raises TypeError for an unknown option or a wrong type, ValueError for a wrong value or options that contradict each
-    other, KeyError for an unknown user or group, OSError (EBADF) for a closed descriptor.
+    other, KeyError for an unknown user or group, OSError (EBADF) for a closed descriptor, and what a sandbox raises.
     """
     if not keywords:
         return DEFAULTS
@@ -74,7 +74,7 @@ def validated(keywords: dict[str, Any]) -> Options:
     options = Options(**checked)
     for contradicts in _CONTRADICTIONS:
         contradicts(options)
-    return options
+    return options if options.sandbox is None else options.sandbox.applied(options)
 
 
 # ---- options that contradict each other -------------------------------------------------------------------------------
@@ -143,4 +143,12 @@ def _death(options: Options) -> None:
         raise ValueError(f"pdeathsig={options.pdeathsig} works from the main thread only: it is sent when the thread ends")
 
 
-_CONTRADICTIONS = (_twice, _maps, _sessions, _hooks, _forks, _keepers, _signal_plans, _death)
+def _sandboxes(options: Options) -> None:
+    if options.sandbox is None:
+        return
+    for name in ("landlock", "seccomp", "capabilities"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"sandbox and {name} are both given: a sandbox sets {name} itself")
+
+
+_CONTRADICTIONS = (_twice, _maps, _sessions, _hooks, _forks, _keepers, _signal_plans, _death, _sandboxes)

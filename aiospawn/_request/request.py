@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterable, Mapping, Sequence
 
+    from aiospawn._options.confinement import Confinement
     from aiospawn._options.options import Options
 
     from .descriptor_plan import Plan, StepTuple
@@ -104,6 +105,8 @@ def program(streams: tuple[Any, Any, Any], options: Options, *, collected: bool 
     """
     if _is_reusable(streams, options):
         return _known_program(streams, options if options.env is None else options._replace(env=None), collected)
+    if options.sandbox is not None:
+        return _sandboxed_program(options.sandbox, streams, options, collected)
     return _program(streams, options, collected)
 
 
@@ -140,6 +143,27 @@ def _is_reusable(streams: tuple[Any, Any, Any], options: Options) -> bool:
 def _known_program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Program:
     """Programs launch the same way again and again."""
     return _program(streams, options, collected)
+
+
+_MOST_SANDBOXED = 64
+
+
+def _sandboxed_program(
+    confinement: Confinement, streams: tuple[Any, Any, Any], options: Options, collected: bool
+) -> Program:
+    """As above, kept by the sandbox: its ruleset's descriptor is the same one as long as the sandbox lives."""
+    bare = options._replace(env=None, sandbox=None, landlock=None, seccomp=None, capabilities=None)
+    if not _is_reusable(streams, bare):
+        return _program(streams, options, collected)
+    known = confinement.programs()
+    bounding = bool(options.capabilities and options.capabilities["bounding"])  # all else that applied() sets is constant
+    key = (streams, bare, collected, bounding)
+    found: Program | None = known.get(key)
+    if found is None:
+        if len(known) >= _MOST_SANDBOXED:
+            known.clear()
+        found = known[key] = _program(streams, options, collected)
+    return found
 
 
 def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Program:

@@ -190,7 +190,7 @@ def _ioprio(value: tuple[int, int], _options: Options, _plan: Plan) -> Iterator[
 
 
 def _bounding(value: Any, options: Options, _plan: Plan) -> Iterator[StepTuple]:
-    if value.get("drop"):
+    if value.get("bounding", value.get("drop")):
         yield Step.BOUNDING, 0, value["drop"], b""
     if value.get("ambient") and options.user is not None:
         yield Step.KEEPCAPS, 0, 0, b""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import aiospawn
+
 from . import _values
+from ._errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -37,6 +40,46 @@ def add_options(parser: argparse.ArgumentParser, *, short: bool = True) -> None:
     add("--init=leave", dest="init", action="store_const", const="leave", help="the same, but they are left")
     add("--init-lease", type=_values.duration, metavar="TIME",
         help="with --init: they also end where this program is stopped, or hangs, for so long")  # fmt: skip
+    _add_sandbox(parser)
+
+
+_OF_SANDBOX = ("read", "write", "execute", "network", "connect", "bind", "udp", "unix_sockets", "at_least")
+
+
+def _add_sandbox(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("a sandbox around the command; each of these makes one")
+    group.add_argument("--sandbox", action="store_true",
+        help="it executes what is installed, writes no file, has no network, reaches no other process")  # fmt: skip
+    for name, metavar, text in (
+        ("read", "PATH", "it may read PATH and what is below it"),
+        ("write", "PATH", "it may also write there"),
+        ("execute", "PATH", "it may also execute what is there"),
+        ("connect", "PORT", "it may connect to that TCP port"),
+        ("bind", "PORT", "it may listen on that TCP port; 0: one that the kernel chooses"),
+        ("at-least", "NAME", "a restriction that has to hold; the others may be missing (default: all have to hold)"),
+    ):
+        kind = _values.whole if metavar == "PORT" else str
+        group.add_argument(
+            f"--sandbox-{name}", type=kind, action="append", default=[], metavar=metavar, help=f"{text}; may be given again"
+        )
+    group.add_argument("--sandbox-network", action="store_true", help="it has the network")
+    group.add_argument("--sandbox-udp", action="store_true", help="it may use UDP, as for looking up names")
+    group.add_argument("--sandbox-unix-sockets", action="store_true", help="it may connect to Unix sockets")
+
+
+def _sandbox(options: argparse.Namespace) -> aiospawn.Sandbox | None:
+    given = {name: getattr(options, f"sandbox_{name}") for name in _OF_SANDBOX}
+    if not options.sandbox and not any(given.values()):
+        return None
+    tcp = {name: given.pop(name) for name in ("connect", "bind", "udp")}
+    if any(tcp.values()) and given["network"]:
+        raise UsageError("--sandbox-network is the whole network: not with --sandbox-connect, --sandbox-bind, --sandbox-udp")
+    try:
+        if any(tcp.values()):
+            given["network"] = aiospawn.Network(**tcp)
+        return aiospawn.Sandbox(**{**given, "at_least": given["at_least"] or None})
+    except ValueError as error:
+        raise UsageError(f"--sandbox: {error}") from None
 
 
 def _nice(text: str) -> int:
@@ -54,9 +97,9 @@ def of_run(options: argparse.Namespace) -> dict[str, Any]:
         keywords["env"] = {name: os.environ[name] for name in kept if name in os.environ} | dict(options.setenv)
     if options.rlimit:
         keywords["rlimits"] = dict(options.rlimit)
-    for name in ("cwd", "nice", "umask", "cgroup", "init", "init_lease"):
-        if getattr(options, name) is not None:
-            keywords[name] = getattr(options, name)
+    given = {name: getattr(options, name) for name in ("cwd", "nice", "umask", "cgroup", "init", "init_lease")}
+    given["sandbox"] = _sandbox(options)
+    keywords |= {name: value for name, value in given.items() if value is not None}
     for name, value in (("user", options.user), ("group", options.gid)):
         if value is not None:
             keywords[name] = int(value) if value.isascii() and value.isdigit() else value

@@ -69,6 +69,7 @@ class Examination(NamedTuple):
     system: dict[str, str | None]
     settings: dict[str, str]
     support: aiospawn.Support
+    restrictions: tuple[aiospawn.Restriction, ...]
     limits: tuple[Limit, ...]
     launches: tuple[Launch, ...]
 
@@ -100,6 +101,10 @@ class Examination(NamedTuple):
                 name: {"there": there, "cost": self.support.missing.get(name)}
                 for name, there in self.support.features.items()
             },
+            "sandbox": {
+                restriction.name: {"need": restriction.need, "have": restriction.have, "enforced": restriction.enforced}
+                for restriction in self.restrictions
+            },
             "limits": {limit.name: {"value": limit.value, "children": limit.children} for limit in self.limits},
             "children": {"at_once": tightest.children, "bound_by": tightest.name} if tightest else None,
             "launches": {
@@ -109,7 +114,8 @@ class Examination(NamedTuple):
 
 
 def _examine() -> Examination:
-    return Examination(_system(), _settings(), support(), tuple(_limits()), tuple(_launches()))
+    restrictions = aiospawn.Sandbox.restrictions()
+    return Examination(_system(), _settings(), support(), restrictions, tuple(_limits()), tuple(_launches()))
 
 
 def _system() -> dict[str, str | None]:
@@ -299,6 +305,8 @@ def _show(examination: Examination) -> None:
     if examination.support.features:
         console.print(_feature_table(examination.support))
         console.print()
+    console.print(_restriction_table(examination.restrictions))
+    console.print()
     console.print(_limit_table(examination.limits))
     tightest = examination.tightest
     if tightest is not None:
@@ -333,6 +341,15 @@ def _feature_table(found: aiospawn.Support) -> Table:
     table = _table("feature", "there", "what its absence costs")
     for name, there in found.features.items():
         table.add_row(name, "yes" if there else "no", found.missing.get(name), style=None if there else "yellow")
+    return table
+
+
+def _restriction_table(restrictions: tuple[aiospawn.Restriction, ...]) -> Table:
+    table = _table("sandbox", "enforced", "needs", "this kernel has", "stops")
+    for restriction in restrictions:
+        enforced = "yes" if restriction.enforced else "no"
+        style = None if restriction.enforced else "yellow"
+        table.add_row(restriction.name, enforced, restriction.need, restriction.have, restriction.stops, style=style)
     return table
 
 

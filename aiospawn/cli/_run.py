@@ -31,6 +31,7 @@ EXAMPLES = """\
   $ aiospawn run --rlimit cpu=10 --nice 5 --json usage.json -- gzip -k big.log
   $ aiospawn run --pty -- sh -c 'test -t 1 && stty size'
   $ aiospawn run --cwd / --clear-env --env LANG=C -- ls
+  $ aiospawn run --sandbox --sandbox-write . -- gzip -k big.log
   $ aiospawn run --restart on-failure --restart-sec 1s -- test -e big.log
 """
 _FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)

@@ -15,7 +15,7 @@ import pytest
 from place import NEW_USER
 
 import aiospawn
-from aiospawn import NativeHook
+from aiospawn import NativeHook, Sandbox
 from aiospawn._binding.native import Native
 
 _CLOSED = 987  # no descriptor
@@ -79,6 +79,7 @@ WRONG_TYPES = [
     bad(TypeError, "mdwe", "None", mdwe=None),
     bad(TypeError, "thp_disable", "'never'", thp_disable="never"),
     bad(TypeError, "seccomp", "list", seccomp=[1]),
+    bad(TypeError, "sandbox", "True", sandbox=True),
     bad(TypeError, "hook", "5", hook=5),
     bad(TypeError, "hook", "'f'", hook=NativeHook("f")),
 ]
@@ -149,6 +150,9 @@ CONTRADICTIONS = [
     bad(ValueError, "15", "sigdefault", "sigignore", sigdefault=[15], sigignore=[15]),
     bad(ValueError, "capabilities", "'kill'", capabilities={"drop": ["kill"], "ambient": ["kill"]}),
     bad(ValueError, "hook", "via='launcher'", hook=NativeHook(4096), via="launcher"),
+    bad(ValueError, "sandbox", "landlock", sandbox=Sandbox(), landlock=0),
+    bad(ValueError, "sandbox", "seccomp", sandbox=Sandbox(), seccomp=bytes(8)),
+    bad(ValueError, "sandbox", "capabilities", sandbox=Sandbox(), capabilities={"drop": "all"}),
     bad(ValueError, "via='launcher'", "preexec_fn", preexec_fn=print, via="launcher"),
 ]
 

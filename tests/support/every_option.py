@@ -371,6 +371,14 @@ row(
     no_new_privs=True,
 )
 row(
+    "sandbox",
+    lambda place: ("sh", "-c", f"cat {place.file}; echo; echo text >{place.file} || echo refused; cat {place.other}"),
+    words,
+    "of a file\nrefused",
+    sandbox=lambda place: aiospawn.Sandbox(read=[place.file]),
+    needs="sandbox",
+)
+row(
     "seccomp",
     ("sh", "-c", "uname || echo refused; grep Seccomp: /proc/self/status"),
     str.split,

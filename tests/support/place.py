@@ -17,6 +17,8 @@ from typing import Self
 
 from readings import status
 
+import aiospawn
+
 __all__ = [
     "ALL_CAPABILITIES",
     "NEW_USER",
@@ -227,10 +229,12 @@ ALL_CAPABILITIES = tuple(_CAPABILITIES)
 
 
 def lacks(*needs: str) -> list[str]:
-    """Which of these capabilities this process does not have, and "mdwe" where the kernel does not know it (Linux 6.3)."""
+    """Which of these are missing: capabilities, "mdwe" (Linux 6.3), and "sandbox", all restrictions of one (6.12)."""
     held = int(status("CapEff")(pathlib.Path("/proc/self/status").read_text()), 16)
     missing = [name for name in needs if name in _CAPABILITIES and not held >> _CAPABILITIES[name] & 1]
     get_mdwe = 66
     if "mdwe" in needs and ctypes.CDLL(None).prctl(get_mdwe, 0, 0, 0, 0) < 0:
         missing.append("mdwe")
+    if "sandbox" in needs and not all(restriction.enforced for restriction in aiospawn.Sandbox.restrictions()):
+        missing.append("sandbox")
     return missing

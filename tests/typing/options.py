@@ -39,6 +39,7 @@ async def beyond(file: socket.socket, hook: aiospawn.NativeHook) -> None:
         pdeathsig=signal.SIGKILL, cgroup=Path("/sys/fs/cgroup/x"), setns=[3, file], unshare=0x10000000,
         uid_map=[(0, 1000, 1)], gid_map=((0, 1000, 1),), capabilities={"drop": "all", "ambient": ["net_bind_service", 7]},
         no_new_privs=True, mdwe=True, thp_disable=True, landlock=file, seccomp=bytearray(8), hook=hook, via="launcher",
+        sandbox=aiospawn.Sandbox(read=["/etc", b"/srv", aiospawn.IfExists("/opt")], network=aiospawn.Network(connect=[443])),
     )  # fmt: skip
     await aiospawn.create_subprocess_exec(
         "true", sigmask=["SIGINT", 15], sigdefault={"hup"}, rlimits={"nofile": 64}, scheduler=("batch", 0), pdeathsig="KILL",

@@ -129,6 +129,7 @@ async def values_of_our_options() -> None:
     await aiospawn.create_subprocess_exec("true", mdwe="yes")  # refused
     await aiospawn.create_subprocess_exec("true", landlock="rules")  # refused
     await aiospawn.create_subprocess_exec("true", seccomp=[1])  # refused
+    await aiospawn.create_subprocess_exec("true", sandbox=True)  # refused
     await aiospawn.create_subprocess_exec("true", hook=5)  # refused
     await aiospawn.create_subprocess_exec("true", via="bus")  # refused
 

@@ -1,0 +1,51 @@
+"""What of Landlock and seccomp this kernel has, and Landlock's rulesets."""
+
+from __future__ import annotations
+
+import os
+
+from .library import lib
+
+__all__ = [
+    "allow_path",
+    "allow_port",
+    "landlock_abi",
+    "may_drop_bounding",
+    "ruleset",
+    "seccomp_filters",
+]
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        raise OSError(-result, os.strerror(-result))
+    return result
+
+
+def landlock_abi() -> int:
+    """The version of Landlock's interface (landlock(7)), 0 where there is none."""
+    return 0 if lib is None else int(lib.aiospawn_landlock_abi())
+
+
+def seccomp_filters() -> bool:
+    return lib is not None and bool(lib.aiospawn_seccomp_filters())
+
+
+def may_drop_bounding() -> bool:
+    """Has this thread CAP_SETPCAP in effect?"""
+    return bool(lib.aiospawn_may_drop_bounding())
+
+
+def ruleset(files: int, ports: int, scopes: int) -> int:
+    """The descriptor of a new ruleset that handles these accesses, close-on-exec. Raises OSError."""
+    return _checked(lib.aiospawn_landlock_ruleset(files, ports, scopes))
+
+
+def allow_path(descriptor: int, directory: int, access: int) -> None:
+    """Adds a rule for a file, or for a directory and all below it. Raises OSError."""
+    _checked(lib.aiospawn_landlock_allow_path(descriptor, directory, access))
+
+
+def allow_port(descriptor: int, port: int, access: int) -> None:
+    """Adds a rule for a TCP port. Raises OSError."""
+    _checked(lib.aiospawn_landlock_allow_port(descriptor, port, access))

@@ -1,0 +1,1 @@
+"""A sandbox as a value: Landlock and seccomp, compiled from names and paths."""

@@ -1,0 +1,103 @@
+"""Filters of classic BPF for seccomp(2): blocks of instructions, each of which ends with an answer.
+
+The kernel hands a filter the call's number, the architecture and six arguments of 64 bits (struct seccomp_data). Arguments
+are compared by their low half where the kernel itself reads an int or unsigned int: the high half is ignored there, and a
+comparison that looked at it could be evaded.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "ALLOW",
+    "Block",
+    "architecture",
+    "argument",
+    "assembled",
+    "denied",
+    "masked",
+    "ranges",
+    "refuse",
+    "when",
+    "without",
+]
+
+Block: TypeAlias = "list[tuple[int, int, int, int]]"
+
+_LOAD, _AND, _RETURN = 0x20, 0x54, 0x06
+_EQUAL, _GREATER, _AT_LEAST, _ANY_BIT = 0x15, 0x25, 0x35, 0x45
+_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
+
+ALLOW: Final[Block] = [(_RETURN, 0, 0, 0x7FFF0000)]
+
+
+def refuse(errno: int) -> Block:
+    """The call fails with this error number."""
+    return [(_RETURN, 0, 0, 0x00050000 | errno)]
+
+
+def argument(index: int, *, high: bool = False) -> Block:
+    """Loads a half of an argument."""
+    return [(_LOAD, 0, 0, _ARGUMENTS + 8 * index + 4 * high)]
+
+
+def masked(mask: int) -> Block:
+    return [(_AND, 0, 0, mask)]
+
+
+def when(value: int, block: Block) -> Block:
+    """The block, if what was loaded is this value."""
+    return _jump(_EQUAL, value, block)
+
+
+def without(mask: int, block: Block) -> Block:
+    """The block, if a bit of the mask is set in what was loaded."""
+    return _jump(_ANY_BIT, mask, block)
+
+
+def denied(values: Iterable[int], answer: Block) -> Block:
+    """The answer, if what was loaded is one of these."""
+    return [instruction for value in values for instruction in when(value, answer)]
+
+
+def ranges(numbers: Iterable[int], answer: Block) -> Block:
+    """The answer for these numbers, those in a row by one comparison."""
+    block: Block = []
+    rows: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if rows and rows[-1][1] == number - 1:
+            rows[-1][1] = number
+        else:
+            rows.append([number, number])
+    for first, last in rows:
+        inside = [(_GREATER, len(answer), 0, last), *answer]
+        block += when(first, answer) if first == last else _jump(_AT_LEAST, first, inside)
+    return block
+
+
+def architecture(audit_number: int, last: int, foreign: Block) -> Block:
+    """Calls of another architecture, of x32, and later than the last known one get the answer `foreign`.
+
+    The number stays loaded. That of an x32 call has a bit above all others.
+    """
+    return [
+        (_LOAD, 0, 0, _ARCHITECTURE),
+        (_EQUAL, len(foreign), 0, audit_number),
+        *foreign,
+        (_LOAD, 0, 0, _NUMBER),
+        *_jump(_GREATER, last, foreign),
+    ]
+
+
+def _jump(operation: int, value: int, block: Block) -> Block:
+    return [(operation, 0, len(block), value), *block]
+
+
+def assembled(block: Block) -> bytes:
+    """As the kernel reads it: struct sock_filter."""
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in block)

@@ -1,0 +1,68 @@
+"""What a sandbox allows and refuses, in words."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from .network import Network
+from .paths import IfExists
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .restrictions import Restriction
+    from .sandbox import Sandbox
+
+__all__ = ["explanation"]
+
+_ALWAYS = (
+    "has no capability, and gains no privilege by a program's file",
+    "does not signal, trace or read processes outside",
+    "makes no namespace, no mount, no key, no System V or POSIX message or shared memory object, no io_uring",
+)
+
+
+def explanation(sandbox: Sandbox, lacking: Iterable[Restriction]) -> str:
+    return "\n".join([*_files(sandbox), *_network(sandbox), *_ALWAYS, *_lacking(sandbox, lacking)])
+
+
+def _shown(paths: Iterable[str | IfExists]) -> str:
+    return ", ".join(f"{os.fsdecode(path.path)} (if it exists)" if isinstance(path, IfExists) else path for path in paths)
+
+
+def _files(sandbox: Sandbox) -> Iterator[str]:
+    if sandbox.system:
+        yield "reads and executes: the system's programs and libraries (/usr, /bin, /sbin, /lib, ...)"
+        yield "reads and writes: /dev/null, /dev/zero, /dev/full, /dev/random, /dev/urandom"
+    for words, paths in (
+        ("reads", sandbox.read),
+        ("reads and executes", sandbox.execute),
+        ("reads, makes, changes and removes", sandbox.write),
+    ):
+        if paths:
+            yield f"{words}: {_shown(paths)}"
+    if sandbox.write:
+        yield "may change mode, owner, times and attributes of every file that its user may"
+    else:
+        yield "writes no other file, and changes no file's mode, owner, times or attributes"
+    yield "sees of other files whether they exist, their size, owner and times"
+
+
+def _network(sandbox: Sandbox) -> Iterator[str]:
+    network = sandbox.network
+    if isinstance(network, Network):
+        yield f"connects by TCP to ports: {', '.join(map(str, network.connect)) or 'none'}"
+        yield f"listens by TCP on ports: {', '.join(map(str, network.bind)) or 'none'}"
+        yield f"has {'UDP, to everywhere' if network.udp else 'no UDP'}"
+    else:
+        yield "has the network" if network else "has no network"
+    yield f"{'connects' if sandbox.unix_sockets else 'does not connect'} to Unix sockets of the file system"
+
+
+def _lacking(sandbox: Sandbox, lacking: Iterable[Restriction]) -> Iterator[str]:
+    for restriction in lacking:
+        allowed = sandbox.at_least is not None and restriction.name not in sandbox.at_least
+        consequence = "goes without" if allowed else "a launch is refused"
+        lack = f"{restriction.name} needs {restriction.need}, this kernel has {restriction.have}"
+        yield f"NOT ENFORCED HERE, {consequence}: {lack}"

@@ -1,0 +1,71 @@
+"""A ruleset of Landlock, made once and owned by a sandbox."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import TYPE_CHECKING, Final
+
+from aiospawn._binding import restrictions as kernel
+
+from . import paths
+from .network import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .paths import IfExists
+
+__all__ = ["EXECUTE", "READ", "WRITE", "Ruleset"]
+
+# <linux/landlock.h>
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIRECTORY = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_REMOVE_DIRECTORY, _REMOVE_FILE = 1 << 4, 1 << 5
+_MAKE_DIRECTORY, _MAKE_FILE, _MAKE_SOCKET, _MAKE_FIFO, _MAKE_LINK = 1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 12
+_REFER, _TRUNCATE, _DEVICE_IOCTL = 1 << 13, 1 << 14, 1 << 15
+_OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _DEVICE_IOCTL
+_HANDLED: Final = {1: 0x1FFF, 2: 0x3FFF, 3: 0x7FFF, 4: 0x7FFF, 5: 0xFFFF}  # by ABI; nothing new from there on
+_BIND, _CONNECT = 1 << 0, 1 << 1
+_ABSTRACT_SOCKETS, _SIGNALS = 1 << 0, 1 << 1
+
+READ: Final = _READ_FILE | _READ_DIRECTORY
+EXECUTE: Final = READ | _EXECUTE
+_MAKE = _MAKE_DIRECTORY | _MAKE_FILE | _MAKE_SOCKET | _MAKE_FIFO | _MAKE_LINK  # but no device
+WRITE: Final = READ | _WRITE_FILE | _TRUNCATE | _REMOVE_DIRECTORY | _REMOVE_FILE | _MAKE | _REFER
+_DEVICE: Final = _READ_FILE | _WRITE_FILE | _TRUNCATE
+
+
+class Ruleset:
+    """Its descriptor is closed with the object."""
+
+    __slots__ = ("__weakref__", "_handled", "descriptor")
+
+    def __init__(self, abi: int, network: bool | Network) -> None:
+        self._handled = _HANDLED[min(abi, max(_HANDLED))]
+        ports = _BIND | _CONNECT if abi >= 4 and network is not True else 0
+        self.descriptor = kernel.ruleset(self._handled, ports, _ABSTRACT_SOCKETS | _SIGNALS if abi >= 6 else 0)
+        weakref.finalize(self, os.close, self.descriptor)
+        if ports and isinstance(network, Network):
+            for port in network.connect:
+                kernel.allow_port(self.descriptor, port, _CONNECT)
+            for port in network.bind:
+                kernel.allow_port(self.descriptor, port, _BIND)
+
+    def allow(self, name: str, places: Iterable[str | IfExists], access: int) -> None:
+        """Allows the access below these paths. A device that is itself named in `write` may be controlled by ioctl."""
+        for place in paths.opened(name, places):
+            wanted = access if place.is_directory else access & _OF_FILES
+            if place.is_device and name == "write":
+                wanted |= _DEVICE_IOCTL
+            try:
+                kernel.allow_path(self.descriptor, place.descriptor, wanted & self._handled)
+            finally:
+                os.close(place.descriptor)
+
+    def allow_system(self, *, network: bool) -> None:
+        """Programs and libraries of the system, and the devices that every program takes for granted."""
+        self.allow("system", map(paths.IfExists, paths.SYSTEM), EXECUTE)
+        self.allow("system", map(paths.IfExists, paths.SYSTEM_FILES), READ)
+        self.allow("system", map(paths.IfExists, paths.DEVICES), _DEVICE)
+        if network:
+            self.allow("system", map(paths.IfExists, paths.NETWORK_FILES), READ)

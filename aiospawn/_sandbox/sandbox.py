@@ -1,0 +1,181 @@
+"""The sandbox as a value."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable  # noqa: TC003 - typing.get_type_hints looks for it here, and for those below
+from typing import Any, NamedTuple, final
+
+from aiospawn._binding import restrictions as kernel
+from aiospawn._options.confinement import Confinement
+from aiospawn._options.options import Options  # noqa: TC001
+from aiospawn._options.types import StrOrBytesPath  # noqa: TC001
+from aiospawn._options.values import flag
+
+from . import restrictions
+from .explanation import explanation
+from .network import Network, checked_network
+from .paths import IfExists, checked_paths
+from .policy import compiled_filter, has_numbers
+from .restrictions import Restriction  # noqa: TC001
+from .ruleset import EXECUTE, READ, WRITE, Ruleset
+
+__all__ = ["Sandbox"]
+
+_FIELDS = ("read", "write", "execute", "network", "unix_sockets", "system", "at_least")
+
+
+class _Compiled(NamedTuple):
+    ruleset: Ruleset | None
+    filter: bytes | None
+    programs: dict[Any, Any]
+
+
+@final
+class Sandbox(Confinement):
+    """What a command may do, as a value for `sandbox=` of every launch. By default: run, compute, and write to its pipes.
+
+    A command in the default sandbox reads and executes what is installed (`/usr`, `/bin`, `/lib`, ...) and `/dev/null` and
+    its kin. It writes no file, has no network, no capability and no way to gain privileges, and cannot signal a process
+    outside, trace one, or make namespaces. By Landlock (landlock(7)) and a filter of seccomp (seccomp(2)), for any user.
+
+    Args:
+        read: Paths that may be read, a directory with all below it. A path that is not there is an error when the sandbox is
+            first used, unless it is an `IfExists`. Relative ones are relative to this process's directory now.
+        write: Paths that may also be written: files made, changed, removed and renamed below them. A device that is named
+            itself may be controlled by ioctl.
+        execute: Paths that may be read and executed.
+        network: False, True, or a `Network` with TCP ports.
+        unix_sockets: Whether it may connect to Unix sockets that have a path, and make some. Those of daemons
+            (`/run/docker.sock`, D-Bus) do things on behalf of the command that it could not do itself.
+        system: Whether the system's programs and libraries may be read and executed.
+        at_least: Names of restrictions that this kernel must enforce; the others may be missing. By default all that this
+            sandbox needs must be there. `Sandbox.restrictions()` lists them.
+
+    Immutable, and compiled at its first use: the paths are opened then, once, and what they named stays what is allowed.
+    The descriptor of its ruleset is closed with the object.
+
+    Raises TypeError and ValueError for a wrong argument. A launch with it raises NotImplementedError where this kernel
+    cannot enforce a restriction, and the OSError of a path that cannot be opened, before anything is made.
+    """
+
+    __slots__ = ("_compiled", "_lock", *_FIELDS)
+
+    read: tuple[str | IfExists, ...]
+    write: tuple[str | IfExists, ...]
+    execute: tuple[str | IfExists, ...]
+    network: bool | Network
+    unix_sockets: bool
+    system: bool
+    at_least: frozenset[str] | None
+    _compiled: _Compiled | None
+    _lock: threading.Lock
+
+    def __init__(
+        self,
+        *,
+        read: Iterable[StrOrBytesPath | IfExists] = (),
+        write: Iterable[StrOrBytesPath | IfExists] = (),
+        execute: Iterable[StrOrBytesPath | IfExists] = (),
+        network: bool | Network = False,
+        unix_sockets: bool = False,
+        system: bool = True,
+        at_least: Collection[str] | None = None,
+    ) -> None:
+        set_field = object.__setattr__
+        for name, paths in (("read", read), ("write", write), ("execute", execute)):
+            set_field(self, name, checked_paths(name, paths))
+        set_field(self, "network", checked_network(network))
+        set_field(self, "unix_sockets", flag("unix_sockets")(unix_sockets))
+        set_field(self, "system", flag("system")(system))
+        set_field(self, "at_least", restrictions.checked_names(at_least))
+        set_field(self, "_compiled", None)
+        set_field(self, "_lock", threading.Lock())
+
+    # ---- a value
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Sandbox is immutable: {name} cannot be set")
+
+    def _fields(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in _FIELDS)
+
+    def __eq__(self, other: object) -> bool:
+        return self._fields() == other._fields() if isinstance(other, Sandbox) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __repr__(self) -> str:
+        return f"Sandbox({', '.join(f'{name}={getattr(self, name)!r}' for name in _FIELDS)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _sandbox, self._fields()
+
+    # ---- what it says
+
+    @staticmethod
+    def restrictions() -> tuple[Restriction, ...]:
+        """Every restriction: its name, what it stops, what it needs, what this kernel has, whether it is enforced here."""
+        return restrictions.table(restrictions.found())
+
+    def explain(self) -> str:
+        """What a command in it may do and may not, in words, a line each; and what this kernel cannot enforce."""
+        return explanation(self, restrictions.missing(self._asked(), restrictions.found()))
+
+    def _asked(self) -> set[str]:
+        """The restrictions that this sandbox needs: what the filter refuses altogether needs no rule of Landlock."""
+        asked = {"files", "truncate", "device_ioctls", "signals", "system_calls"}
+        if isinstance(self.network, Network):
+            asked.add("tcp_ports")
+        if self.unix_sockets:
+            asked.add("abstract_sockets")
+        return asked
+
+    # ---- a launch
+
+    def applied(self, options: Options) -> Options:
+        """The options of a launch with those that this sandbox sets. Raises as the class says."""
+        compiled = self._compile()
+        bounding = -1 if kernel.may_drop_bounding() else 0  # without new privileges no execve gives it back either
+        return options._replace(
+            no_new_privs=True,
+            capabilities={"drop": -1, "bounding": bounding},
+            landlock=None if compiled.ruleset is None else compiled.ruleset.descriptor,
+            seccomp=compiled.filter,
+        )
+
+    def programs(self) -> dict[Any, Any]:
+        return self._compile().programs
+
+    def _compile(self) -> _Compiled:
+        if self._compiled is not None:
+            return self._compiled
+        with self._lock:
+            compiled = self._compiled
+            if compiled is None:
+                compiled = self._compile_now()
+                object.__setattr__(self, "_compiled", compiled)
+        return compiled
+
+    def _compile_now(self) -> _Compiled:
+        have = restrictions.found()
+        have = have._replace(filters=have.filters and has_numbers())
+        asked = self._asked()
+        for lack in restrictions.missing(asked if self.at_least is None else self.at_least, have):
+            raise NotImplementedError(f"sandbox: {lack.name} needs {lack.need}, this kernel has {lack.have}")
+        ruleset = self._ruleset(have.landlock) if have.landlock else None
+        policy = compiled_filter(self.network, unix_sockets=self.unix_sockets, metadata=bool(self.write))
+        return _Compiled(ruleset, policy if have.filters else None, {})
+
+    def _ruleset(self, abi: int) -> Ruleset:
+        ruleset = Ruleset(abi, self.network)
+        if self.system:
+            ruleset.allow_system(network=self.network is not False)
+        for name, access in (("read", READ), ("write", WRITE), ("execute", EXECUTE)):
+            ruleset.allow(name, getattr(self, name), access)
+        return ruleset
+
+
+def _sandbox(*fields: Any) -> Sandbox:
+    return Sandbox(**dict(zip(_FIELDS, fields, strict=True)))

@@ -1,0 +1,71 @@
+"""`--sandbox` and its kin on the command line, for one command and for many, and the doctor's table of restrictions."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import place
+import pytest
+from forked import aiospawn
+
+import aiospawn as package
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+enforced = pytest.mark.skipif(bool(place.lacks("sandbox")), reason="needs Landlock ABI 6 and seccomp")
+
+
+@enforced
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--sandbox"], []),
+        (["--sandbox-read", "{place}"], ["read"]),
+        (["--sandbox", "--sandbox-write", "{place}"], ["read", "written"]),
+        (["--sandbox-execute", "{place}"], ["read", "executed"]),
+        ([], ["read", "written", "executed"]),
+    ],
+)
+def test_run(options: list[str], told: list[str], tmp_path: Path) -> None:
+    """Each option makes a sandbox, which allows what it names."""
+    (tmp_path / "file").write_text("#!/bin/sh\n")
+    (tmp_path / "file").chmod(0o755)
+    script = "cat file >/dev/null && echo read; echo >>file && echo written; ./file && echo executed"
+    given = [option.format(place=tmp_path) for option in options]
+    assert aiospawn("run", *given, "--cwd", str(tmp_path), "--", "sh", "-c", script).stdout.split() == told
+
+
+@enforced
+def test_map(tmp_path: Path) -> None:
+    """One sandbox for all of them."""
+    (tmp_path / "a").write_text("text")
+    result = aiospawn("map", "--sandbox-read", str(tmp_path / "a"), "cat", ":::", str(tmp_path / "a"), "/etc/passwd")
+    assert (result.stdout, result.returncode) == ("text", 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--sandbox-connect", "65536"], "a port in connect must be between 0 and 65535, got 65536"),
+        (["--sandbox-bind", "http"], "--sandbox-bind"),
+        (["--sandbox-network", "--sandbox-udp"], "--sandbox-network is the whole network"),
+        (["--sandbox-at-least", "file"], "unknown restriction 'file'"),
+        (["--sandbox-read", "/nonexistent/path"], "/nonexistent/path"),
+    ],
+)
+def test_refused(options: list[str], said: str) -> None:
+    """Wrong values are told by name; nothing is run."""
+    result = aiospawn("run", *options, "--", "echo", "ran")
+    assert result.returncode in (2, 125)
+    assert said in result.stderr
+    assert result.stdout == ""
+
+
+def test_doctor() -> None:
+    """Each restriction, whether it is enforced, and by what."""
+    found = json.loads(aiospawn("doctor", "--json").stdout)["sandbox"]
+    assert found == {
+        row.name: {"need": row.need, "have": row.have, "enforced": row.enforced} for row in package.Sandbox.restrictions()
+    }
