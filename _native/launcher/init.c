@@ -198,7 +198,7 @@ static void pass_on_by_somebody(struct init *init, int number) {
 }
 
 static void read_signals(struct init *init) {
-  struct signalfd_siginfo info;
+  struct signalfd_siginfo info = {0};
   while (sys3(SYS_read, init->signals, (long)&info, sizeof info) == sizeof info)
     if (info.ssi_code <= 0) pass_on_by_somebody(init, (int)info.ssi_signo); /* SI_USER, SI_QUEUE, SI_TKILL */
 }
@@ -292,6 +292,26 @@ static long prepare(struct init *init) {
   return 0;
 }
 
+/* Has the command a process group or a session of its own? */
+static int leads_group(const struct launch *launch) {
+  for (uint32_t i = 0; i < launch->step_count; i++) {
+    const struct aiospawn_step *step = launch->steps + i;
+    if (step->kind == AIOSPAWN_STEP_SETSID || (step->kind == AIOSPAWN_STEP_SETPGID && step->value == 0)) return 1;
+  }
+  return 0;
+}
+
+/* Signals to the command's group, or to the parent's, must not meet init. Where the command leads a group, a group in the same
+ * session is enough, and the command's is no orphaned one (credentials(7)), which could not be stopped from its terminal. Where
+ * the command is in its parent's group, init goes into another session: else the command's end could make that group an orphaned
+ * one, and the kernel hangs up all of it where a member is stopped. */
+static void leave_group(int for_a_leader) {
+  if (for_a_leader)
+    sys2(SYS_setpgid, 0, 0);
+  else
+    sys1(SYS_setsid, 0);
+}
+
 void init_run(struct launch *launch, const struct init_plan *plan) {
   struct init init = {.socket = plan->socket, .mode = plan->mode, .tree = {.lists_children = plan->lists_children}};
   long result = prepare(&init);
@@ -302,15 +322,17 @@ void init_run(struct launch *launch, const struct init_plan *plan) {
   int ignores = signal_is_ignored(SIGCHLD);
   if (ignores) signal_set(SIGCHLD, SIG_DFL);
   int group = (int)sys1(SYS_getpgid, 0);
-  sys2(SYS_setpgid, 0, 0);
+  int leads = leads_group(launch);
+  if (leads) leave_group(leads);
   launch->keeper = init.tree.self;
   result = sys5(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INIT, 0);
   if (result == 0) {
-    sys2(SYS_setpgid, 0, group);
+    if (leads) sys2(SYS_setpgid, 0, group);
     if (ignores) signal_set(SIGCHLD, SIG_IGN);
     child_run(launch);
   }
+  if (!leads) leave_group(leads);
   init.command = (int)result;
   init.has_children = 1;
   control(SET_NAME, (long)INIT_NAME);

@@ -130,5 +130,6 @@ async def _launched(
     except BaseException:  # a signal's handler raised, or the launch
         if transport is not None:
             transport.close()
-        reactor_of(loop).close_if_unused()
+        if not loop.is_closed():
+            reactor_of(loop).close_if_unused()
         raise

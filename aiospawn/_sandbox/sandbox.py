@@ -146,6 +146,7 @@ class Sandbox(Confinement):
         )
 
     def programs(self) -> dict[Any, Any]:
+        """Requests that were compiled with this value: they are kept with it, for its descriptors are in them."""
         return self._compile().programs
 
     def _compile(self) -> _Compiled:

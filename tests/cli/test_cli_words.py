@@ -155,7 +155,7 @@ def test_interrupted_while_blocks_are_held(tmp_path: Path) -> None:
         ("-n 2 -N 2 echo ::: a", "-n, -N and -L: each says how many arguments a job gets"),
         ("--env A=b echo ::: a", "--setenv gives it a value"),
         ("--filter 1+ echo ::: a", "--filter '1+', for 'a': "),
-        ("--timeout 0% echo ::: a", "N% above 0%, not '0%'"),
+        ("--timeout 0% echo ::: a", "% above 0%, not '0%'"),
         ("--resume echo ::: a", "--resume needs --joblog FILE or --results DIR"),
         ("--trim x echo ::: a", "--trim: invalid choice: 'x'"),
         ("-d= echo ::: a", "-d/--delimiter: must not be empty"),

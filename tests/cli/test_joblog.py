@@ -22,6 +22,7 @@ texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 jobs = st.builds(
     Job, number=st.integers(1, 10**9), command=texts, started=st.floats(0, 1e10), elapsed=st.floats(0, 1e6),
     received=st.integers(0, 10**15), exit_value=st.integers(TIMED_OUT, 255), signal=st.integers(0, 64),
+    sent=st.integers(0, 10**15),
 )  # fmt: skip
 logs = st.lists(jobs, max_size=10, unique_by=lambda job: job.number)
 

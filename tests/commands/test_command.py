@@ -73,7 +73,8 @@ async def test_map() -> None:
     assert found == [*((n, f"{n}-{n}\n", commands[n]) for n in range(3)), (None, "plain\n", "echo plain")]
     assert sorted(seen, key=str) == [0, 1, 2, None]
     async for result in aiospawn.map([Command(["sleep", "1000"], timeout=0.01, tag="slow")]):
-        assert (type(result.error), result.tag) == (subprocess.TimeoutExpired, "slow")
+        assert isinstance(result.error, subprocess.TimeoutExpired)
+        assert result.tag == "slow"
 
 
 @pytest.mark.loops("one")

@@ -248,6 +248,7 @@ def test_lease(how: str, marker: Marker) -> None:
         pass_fds=[marker.writer],
         stdin=subprocess.PIPE,
         env=fresh.environment(),
+        process_group=0,  # a command that ends may orphan its group, and the kernel hangs up one that has a stopped member
     ) as parent:
         try:
             assert parent.stdin is not None
