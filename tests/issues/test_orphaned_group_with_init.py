@@ -1,7 +1,7 @@
 """A command's end hangs nobody up: its init is in another session where the command is in its parent's process group.
 
-A process whose parent is in another group of the same session keeps its own group from being an orphaned one. When it ends, and
-a member of the group is stopped, the kernel sends SIGHUP and SIGCONT to the whole group (setpgid(2), exit_group(2)).
+A process whose parent is in another group of the same session keeps its own group from being an orphaned one. When it ends,
+and a member of the group is stopped, the kernel sends SIGHUP and SIGCONT to the whole group (setpgid(2)).
 """
 
 from __future__ import annotations
