@@ -98,7 +98,7 @@ ALL = (
 
 
 async def _no_children_but(before: list[int]) -> None:
-    while fresh.children() != before:  # noqa: ASYNC110 - nobody tells
+    while set(fresh.children()) - set(before):  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.01)
 
 
