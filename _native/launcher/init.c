@@ -177,7 +177,7 @@ static void obey(struct init *init, const struct init_order *order) {
 
 /* Nobody but the launching process writes there: no message is its end. */
 static void read_orders(struct init *init) {
-  struct init_order order;
+  struct init_order order = {0};
   for (;;) {
     long length = sys6(SYS_recvfrom, init->socket, (long)&order, sizeof order, MSG_DONTWAIT, 0, 0);
     if (length == -EAGAIN || length == -EINTR) return;
@@ -251,7 +251,7 @@ __attribute__((noreturn)) static void keep(struct init *init) {
 
 /* A process that was killed before the command was made has nothing to end. */
 static void leave_if_told(int socket) {
-  struct init_order order;
+  struct init_order order = {0};
   long length = sys6(SYS_recvfrom, socket, (long)&order, sizeof order, MSG_DONTWAIT | MSG_PEEK, 0, 0);
   if (length == -EAGAIN || (length == sizeof order && order.kind != INIT_ORDER_KILL)) return;
   end_by(SIGKILL);

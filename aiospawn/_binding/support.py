@@ -87,7 +87,8 @@ def _why_not_there() -> str:
 
     checkout = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     is_source = os.path.isfile(os.path.join(checkout, "_native", "CMakeLists.txt"))
-    if sys.platform == "linux" and is_source and isinstance(IMPORT_ERROR, ModuleNotFoundError):
+    may_be_built = sys.platform == "linux" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+    if may_be_built and is_source and isinstance(IMPORT_ERROR, ModuleNotFoundError):
         return f"the native part is not built in {checkout}; built from source: run pip install -e . there"
     here = f"{sys.platform}, {'free-threaded' if sysconfig.get_config_var('Py_GIL_DISABLED') else 'with that lock'}"
     built = "it is built on Linux only, for a CPython with the global interpreter lock"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiospawn._binding.indivisible import in_one, mark
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterable
     from typing import TypeAlias
 
@@ -89,6 +89,8 @@ class OutputQueue:
                 await self._waiter
             finally:
                 self._waiter = None
+        # anyio cancels no task whose future is done, and where output always comes, it is whenever anyio looks.
+        await asyncio.sleep(0)
         pieces, self._pieces, self._size = self._pieces, [], 0
         self._resume()
         return pieces

@@ -20,7 +20,7 @@ class EndOfOutput(EOFError):  # noqa: N818 - as EOFError's kin
     """The output of a terminal ended before what was expected came. Among patterns, this class stands for the end."""
 
 
-Expected: TypeAlias = "AnyStr | re.Pattern[AnyStr] | type[EndOfOutput | ExpectTimeout]"
+Expected: TypeAlias = AnyStr | re.Pattern[AnyStr] | type[EndOfOutput | ExpectTimeout]
 _TOLD = 200  # characters of the output in the text of an exception
 
 

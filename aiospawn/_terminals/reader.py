@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-from typing import TYPE_CHECKING, Any, AnyStr, Generic
+import re  # noqa: TC003 - typing.get_type_hints(TerminalSession) looks for it here
+from collections.abc import Callable  # noqa: TC003
+from typing import Any, AnyStr, Generic
 
 from .ansi import AnsiFilter
-from .expect import EndOfOutput, ExpectTimeout, Search, first_line_end
-
-if TYPE_CHECKING:
-    import re
-    from collections.abc import Callable
-
-    from .expect import Expected
+from .expect import EndOfOutput, Expected, ExpectTimeout, Search, first_line_end
 
 __all__ = ["DEFAULT", "TerminalReader"]
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING, Any, AnyStr, Protocol, TypeVar, Unpack, overload
+from collections.abc import Callable, Iterable  # noqa: TC003 - typing.get_type_hints(TerminalSession) looks here for all
+from types import TracebackType  # noqa: TC003
+from typing import Any, AnyStr, Protocol, Self, TypeVar, Unpack, overload
 
-from aiospawn._asyncio.terminal import Terminal
+from aiospawn._asyncio.process import Process  # noqa: TC001
+from aiospawn._asyncio.terminal import Settings, Terminal
 from aiospawn._commands.command import command
 from aiospawn._commands.observed_process import observed
 from aiospawn._options.keywords import Args, CommandOptions
@@ -14,14 +17,6 @@ from aiospawn._options.values import number, seconds
 
 from .interact import interact
 from .reader import DEFAULT, TerminalReader
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from types import TracebackType
-    from typing import Self
-
-    from aiospawn._asyncio.process import Process
-    from aiospawn._asyncio.terminal import Settings
 
 __all__ = ["TerminalSession"]
 

@@ -244,6 +244,7 @@ def test_in_some_callbacks(loop: asyncio.AbstractEventLoop, name: str, step: int
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.parametrize("name", _SCENARIOS)
 @variants
 def test_in_a_callback(loop: asyncio.AbstractEventLoop, name: str) -> None:
@@ -251,6 +252,9 @@ def test_in_a_callback(loop: asyncio.AbstractEventLoop, name: str) -> None:
     _check_callbacks(loop, name, _STEP)
 
 
+@pytest.mark.filterwarnings(
+    "ignore:coroutine .* was never awaited:RuntimeWarning"
+)  # struck between its making and its await
 @pytest.mark.parametrize(("variant", "name", "step"), [("uvloop", "silent", 97), ("stdlib", "run", 97)])
 def test_at_some_calls(loop: asyncio.AbstractEventLoop, name: str, step: int) -> None:
     """In what the task calls the interrupt ends the task; child and descriptors are gone, and the loop runs on."""

@@ -101,10 +101,11 @@ def told(outcome: Any) -> Any:
     """What is to be equal."""
     if isinstance(outcome, subprocess.CompletedProcess):
         return "result", outcome.returncode, outcome.stdout, outcome.stderr
-    if isinstance(outcome, subprocess.CalledProcessError):
-        return type(outcome), outcome.returncode, outcome.stdout, outcome.stderr, str(outcome)
+    if isinstance(outcome, subprocess.CalledProcessError):  # ours shows the last lines of stderr besides
+        said, _, _ = str(outcome).partition("\nIts standard error ended with:")
+        return "failed", outcome.returncode, outcome.stdout, outcome.stderr, said
     if isinstance(outcome, subprocess.TimeoutExpired):
-        return type(outcome), round(outcome.timeout, 1), outcome.stdout, outcome.stderr
+        return "timed out", round(outcome.timeout, 1), outcome.stdout, outcome.stderr
     if isinstance(outcome, OSError):
         return type(outcome), outcome.errno, outcome.strerror, outcome.filename
     return type(outcome)
