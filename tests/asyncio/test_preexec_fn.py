@@ -245,22 +245,25 @@ async def test_popen_does_not_know_it() -> None:
 
 async def test_audited_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The event `subprocess.Popen` comes once, with what is launched; no other tells of a fork."""
-    _audited.clear()
-    if not _audited_by:
+    if not _audited_by:  # a hook stays for ever
         sys.addaudithook(_audit)
         _audited_by.append(_audit)
     environment = {"NAME": "value"}
+    _audited.clear()
+    monkeypatch.setitem(_listening, "now", True)
     process = await aiospawn.create_subprocess_exec("/bin/true", "x", cwd="/", env=environment, preexec_fn=nothing)
+    monkeypatch.undo()
     await process.wait()
     assert _audited == [("subprocess.Popen", ("/bin/true", ["/bin/true", "x"], "/", environment))]
 
 
+_listening = {"now": False}
 _audited: list[tuple[str, Any]] = []
 _audited_by: list[Any] = []
 
 
 def _audit(event: str, arguments: Any) -> None:
-    if event in ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"):
+    if _listening["now"] and event in ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"):
         _audited.append((event, arguments))
 
 
