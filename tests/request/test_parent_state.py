@@ -48,11 +48,15 @@ async def main():
                 if "pty" in options:
                     del options["stderr"]
                 every_option.made(row.shows, place), every_option.made(row.command, place)
+                if "sandbox" in options:  # its ruleset is the value's, made once and freed with it
+                    await cancelled(options)
                 with unchanged((row.name, more)):
                     await every_option.shown(row, place, **more)
                     await cancelled(options)
                     if not isinstance(options.pop("executable", None), int):
                         await fails(options)
+                options.clear()
+                gc.collect()
     if lacks(*ALL_CAPABILITIES):
         return
     for more in ({{}}, {{"via": "launcher"}}):
