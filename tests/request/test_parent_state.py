@@ -56,6 +56,7 @@ async def main():
                     if not isinstance(options.pop("executable", None), int):
                         await fails(options)
                 options.clear()
+                await fails({{}})  # the last launch's values are kept until the next
                 gc.collect()
     if lacks(*ALL_CAPABILITIES):
         return
