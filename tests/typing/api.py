@@ -97,6 +97,10 @@ def observe(event: aiospawn.ProcessEvent) -> None:
             assert_type(event.returncode, int)
         case aiospawn.LaunchFailed():
             assert_type(event.error, OSError | subprocess.SubprocessError)
+        case aiospawn.Unhealthy():
+            assert_type(event.launch, int)
+        case aiospawn.Restarting():
+            assert_type(event.delay, float)
 
 
 def support() -> None:
