@@ -10,7 +10,7 @@ long launcher_receive(int socket, void *room, uint64_t size, int files[INIT_FILE
   union {
     struct cmsghdr header;
     unsigned char bytes[CMSG_SPACE(INIT_FILES * sizeof *files)];
-  } passed;
+  } passed = {.bytes = {0}};
   struct {
     void *base;
     uint64_t size;
