@@ -53,7 +53,7 @@ static char *append_number(char *to, int number) {
 
 /* "number (name) state parent", and the name may hold anything. -1: it is gone. */
 static int parent_of(const struct tree *tree, int pid) {
-  char path[32], line[512];
+  char path[32], line[512] = {0};
   append_text(append_number(path, pid), "/stat");
   long fd = sys4(SYS_openat, tree->proc, (long)path, O_RDONLY | O_CLOEXEC, 0);
   if (fd < 0) return -1;
@@ -73,7 +73,7 @@ static int parent_of(const struct tree *tree, int pid) {
 
 /* The numbers of a file, with anything between them. */
 static void visit_numbers(struct tree *tree, const char *path, int parent, visitor *visit, void *argument) {
-  char text[2048];
+  char text[2048] = {0};
   long length;
   int number = 0;
   long fd = sys4(SYS_openat, tree->proc, (long)path, O_RDONLY | O_CLOEXEC, 0);
@@ -101,7 +101,7 @@ static void visit_entries(struct tree *tree, const char *path, int parent, visit
     unsigned char type;
     char name[];
   } *entry;
-  char listing[2048] __attribute__((aligned(8)));
+  char listing[2048] __attribute__((aligned(8))) = {0};
   long length, directory = sys4(SYS_openat, tree->proc, (long)path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (directory < 0) return;
   while ((length = sys3(SYS_getdents64, directory, (long)listing, sizeof listing)) > 0) {
