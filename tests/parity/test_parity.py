@@ -96,7 +96,7 @@ def _as_popen_says(ours: Outcome) -> Outcome:
     """Of an unknown option our functions say which function was called (docs/differences.md, "Name of the function")."""
     if not isinstance(ours.result, Raised):
         return ours
-    text = re.sub(r"^create_subprocess_(exec|shell)\(\)", "Popen.__init__()", ours.result.text)
+    text = re.sub(r"^create_subprocess_(exec|shell)\(\) got an unexp", "Popen.__init__() got an unexp", ours.result.text)
     return ours._replace(result=ours.result._replace(text=text))
 
 
