@@ -97,7 +97,8 @@ enum aiospawn_request_flag {
   AIOSPAWN_COLLECTED = 64,       /* one reader has all of the pipes: their ends may come with the data, in any order */
   AIOSPAWN_INIT = 128,           /* with VIA_LAUNCHER: the launcher stays as the program's init, and kills who is left behind it */
   AIOSPAWN_INIT_WAIT = 256,      /* with INIT: or waits for them, */
-  AIOSPAWN_INIT_LEAVE = 512      /* or leaves them */
+  AIOSPAWN_INIT_LEAVE = 512,     /* or leaves them */
+  AIOSPAWN_INIT_NAMESPACE = 1024 /* with INIT: init is process 1 of a PID namespace of its own */
 };
 
 enum aiospawn_pipe {             /* struct aiospawn_request.pipes */

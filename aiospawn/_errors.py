@@ -34,9 +34,17 @@ _NO_INIT = {
 }
 
 
-def no_init(error: OSError) -> OSError:
+_NO_NAMESPACE = {
+    _errno.EPERM: "a PID namespace needs CAP_SYS_ADMIN, or user namespaces that this process may make",
+    _errno.ENOSPC: "user or PID namespaces: a limit of /proc/sys/user is reached",
+    _errno.EUSERS: "user namespaces: they are nested too deep",
+    _errno.EINVAL: "this process's children go to another PID namespace than its own",
+}
+
+
+def no_init(error: OSError, *, namespace: bool) -> OSError:
     """The exception for an init that could not be made, as the native part reports it; others are returned as they are."""
-    reason = _NO_INIT.get(error.errno or 0)
+    reason = (_NO_INIT | _NO_NAMESPACE if namespace else _NO_INIT).get(error.errno or 0)
     return error if reason is None else step_failed(error.errno or 0, "init", reason, None)
 
 

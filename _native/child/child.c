@@ -138,6 +138,33 @@ static void close_siblings(const struct launch *launch) {
   }
 }
 
+static char *append_number(char *to, uint32_t number) {
+  char digits[12];
+  int count = 0;
+  do digits[count++] = (char)('0' + number % 10);
+  while (number /= 10);
+  while (count) *to++ = digits[--count];
+  return to;
+}
+
+static long map_id(const char *file, uint32_t id) {
+  char text[32], *end = append_number(text, id);
+  *end++ = ' ';
+  end = append_number(end, id);
+  *end++ = ' ';
+  *end++ = '1';
+  return write_file(AT_FDCWD, file, text, end - text);
+}
+
+/* Before the launcher's execve, which takes the rights in the new namespace away from who is not root there. Whoever may not
+ * set groups outside has to give that up (user_namespaces(7)). */
+static void map_ids(const struct launch *launch) {
+  long result = write_file(AT_FDCWD, "/proc/self/setgroups", "deny", 4);
+  if (result >= 0) result = map_id("/proc/self/gid_map", launch->group);
+  if (result >= 0) result = map_id("/proc/self/uid_map", launch->user);
+  if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INIT, 0);
+}
+
 uint32_t child_run_steps(struct step_context *context, uint32_t index) {
   const struct launch *launch = context->launch;
   for (; index < launch->step_count; index++) {
@@ -167,6 +194,7 @@ void child_run(void *argument) {
   if (launch->segment >= 0) leave_table(launch);
   else close_siblings(launch);
   if (launch->clear_handlers) signal_clear_handlers();
+  if (launch->in_new_user) map_ids(launch);
   child_run_steps(&context, 0);
   child_execute(&context);
 }

@@ -32,6 +32,8 @@ struct launch {
   int has_close_range;
   uint64_t mask;                   /* the signal mask for the program */
   int keeper;                      /* the pid of the program's init, or 0 */
+  int in_new_user;                 /* the clone made a user namespace: these ids are mapped to themselves there */
+  uint32_t user, group;
   int32_t left_table;              /* set by the child when it has left the shared table */
   char numbers[AIOSPAWN_ENDS * 12 + 2]; /* argv[0] of the launcher: the ends, and whether it stays */
   int32_t alive;                   /* the kernel clears it (CLONE_CHILD_CLEARTID) when the child has left this memory */

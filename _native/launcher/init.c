@@ -10,7 +10,9 @@
  *    is passed on.
  *  - a tree is stopped from the top before it is killed: a shell whose child is killed would go on with the next command, and what
  *    forks without end would fill the places that the killed leave. Whoever is stopped keeps its place and its children.
- *  - then everybody is killed, again and again, until waitid says that nobody is left: orphans come to init. */
+ *  - then everybody is killed, again and again, until waitid says that nobody is left: orphans come to init.
+ *  - as process 1 of a PID namespace it is what orphans come to anyway, one kill(-1) reaches everybody, and its own end ends the
+ *    namespace (pid_namespaces(7)). No signal ends it there, its own neither: how the command ended is told in the report. */
 #include "init.h"
 
 #include <errno.h>
@@ -29,7 +31,7 @@ enum {
   SET_DUMPABLE = 4, SET_NAME = 15, SET_CHILD_SUBREAPER = 36, /* <sys/prctl.h> would drag libc's prctl in */
   ANYBODY = 0 /* P_ALL */, EVERY_KIND = 0x40000000 /* __WALL */, EXITED = 4 /* WEXITED */, AT_ONCE = 1 /* WNOHANG */,
   ALL_CHILDREN = -1 /* RUSAGE_CHILDREN */,
-  MOST_FREEZES = 1000,
+  MOST_FREEZES = 1000, MOST_SIGNALS = 64, MOST_REAPED = 1024,
   FIRST_REST_MS = 2, LAST_REST_MS = 1000,
   SECOND_NS = 1000000000
 };
@@ -44,6 +46,7 @@ struct init {
   int is_stopping;                 /* everybody was asked to end: those who are left have time */
   int is_ending;                   /* everybody is killed */
   int has_children;
+  int is_behind;                   /* there may be more to reap */
   int has_refused;                 /* told once */
   uint32_t reaped, expected;       /* children since the last round of killing, and how many were killed in it */
   uint32_t rounds;                 /* of killing; the tree is frozen before those whose number is a power of two */
@@ -62,7 +65,8 @@ static void tell(struct init *init, enum init_report_kind kind) {
 
 /* ---- the tree's end -------------------------------------------------------------------------------------------------- */
 
-/* Ended by the same signal, so that whoever waits for init sees what came of the command. No core: it has been dumped. */
+/* Ended by the same signal, so that whoever waits for init sees what came of the command; process 1 exits with 128 and its
+ * number, as a shell does. No core: it has been dumped. */
 __attribute__((noreturn)) static void end_by(int number) {
   uint64_t none = 0;
   control(SET_DUMPABLE, 0);
@@ -75,16 +79,18 @@ __attribute__((noreturn)) static void end_by(int number) {
 __attribute__((noreturn)) static void end(struct init *init) {
   if (init->mode != INIT_LEAVE || init->is_ending || init->is_stopping)
     sys2(SYS_getrusage, ALL_CHILDREN, (long)init->report.usage);
+  init->report.status = init->status;
   tell(init, INIT_REPORT_ENDED);
   if (init->status < 0) end_by(-init->status);
   for (;;) sys1(SYS_exit_group, init->status);
 }
 
-/* All that have ended. */
+/* All that have ended; of what ends without end only so many at a time, for there are orders to obey. */
 static void reap(struct init *init) {
   siginfo_t info;
   unsigned char usage[sizeof init->report.usage];
-  for (;;) {
+  init->is_behind = 0;
+  for (int most = MOST_REAPED; most--;) {
     info.si_pid = 0;
     long result = sys5(SYS_waitid, ANYBODY, 0, (long)&info, EXITED | AT_ONCE | EVERY_KIND, (long)usage);
     if (result == -EINTR) continue;
@@ -96,6 +102,7 @@ static void reap(struct init *init) {
     init->status = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
     memcpy(init->report.usage, usage, sizeof usage);
   }
+  init->is_behind = 1;
 }
 
 /* Until the same processes are there twice, which got no child in between, for all of them were stopped. */
@@ -113,7 +120,7 @@ static void freeze(struct init *init) {
 
 static void kill_round(struct init *init) {
   struct found found = {0};
-  if ((init->rounds & (init->rounds - 1)) == 0) freeze(init);
+  if (!init->tree.is_namespace && (init->rounds & (init->rounds - 1)) == 0) freeze(init);
   init->rounds++;
   tree_kill(&init->tree, &found);
   init->expected = found.count;
@@ -197,9 +204,10 @@ static void pass_on_by_somebody(struct init *init, int number) {
   pass_on(init, number, stops || number == SIGCONT);
 }
 
+/* Whoever floods it with signals must not keep it from its orders. */
 static void read_signals(struct init *init) {
   struct signalfd_siginfo info = {0};
-  while (sys3(SYS_read, init->signals, (long)&info, sizeof info) == sizeof info)
+  for (int most = MOST_SIGNALS; most-- && sys3(SYS_read, init->signals, (long)&info, sizeof info) == sizeof info;)
     if (info.ssi_code <= 0) pass_on_by_somebody(init, (int)info.ssi_signo); /* SI_USER, SI_QUEUE, SI_TKILL */
 }
 
@@ -212,6 +220,7 @@ static int64_t lease_left(const struct init *init) {
 
 /* How long it may rest, or -1: until something happens. */
 static int64_t rest_ns(const struct init *init) {
+  if (init->is_behind) return 0;
   if (init->is_ending) return (int64_t)init->rest_ms * 1000000;
   if (!init->renewed) return -1;
   int64_t left = lease_left(init);
@@ -221,12 +230,13 @@ static int64_t rest_ns(const struct init *init) {
 static void wait_and_look(struct init *init) {
   struct pollfd watched[] = {{.fd = init->signals, .events = POLLIN}, {.fd = init->socket, .events = POLLIN}};
   int64_t wait = rest_ns(init);
+  int was_behind = init->is_behind;
   int64_t rest[2] = {wait / SECOND_NS, wait % SECOND_NS};
   long ready = sys5(SYS_ppoll, (long)watched, 2, wait < 0 ? 0 : (long)rest, 0, 0);
   if (watched[1].revents && ready > 0) read_orders(init);
   if (watched[0].revents && ready > 0) read_signals(init);
   reap(init);
-  if (init->is_ending) go_on_ending(init, ready == 0);
+  if (init->is_ending) go_on_ending(init, ready == 0 && !was_behind);
   else if (init->renewed && lease_left(init) <= 0) begin_ending(init);
 }
 
@@ -313,7 +323,11 @@ static void leave_group(int for_a_leader) {
 }
 
 void init_run(struct launch *launch, const struct init_plan *plan) {
-  struct init init = {.socket = plan->socket, .mode = plan->mode, .tree = {.lists_children = plan->lists_children}};
+  struct init init = {
+      .socket = plan->socket,
+      .mode = plan->mode,
+      .tree = {.lists_children = plan->lists_children, .is_namespace = plan->has_namespace},
+  };
   long result = prepare(&init);
   if (result == 0) result = lease_take(&init, plan);
   if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INIT, 0);
@@ -328,7 +342,7 @@ void init_run(struct launch *launch, const struct init_plan *plan) {
   result = sys5(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INIT, 0);
   if (result == 0) {
-    if (leads) sys2(SYS_setpgid, 0, group);
+    if (leads && group) sys2(SYS_setpgid, 0, group); /* 0: it is that of another PID namespace */
     if (ignores) signal_set(SIGCHLD, SIG_IGN);
     child_run(launch);
   }

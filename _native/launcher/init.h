@@ -34,6 +34,7 @@ enum init_report_kind {
 struct init_report {
   int32_t kind;                    /* enum init_report_kind */
   int32_t pid;
+  int32_t status;                  /* of the command: its exit status, or the negated signal */
   unsigned char usage[144];        /* struct rusage of a 64-bit kernel */
 };
 
@@ -46,6 +47,7 @@ long launcher_receive(int socket, void *room, uint64_t size, int files[INIT_FILE
 struct init_plan {
   int socket;
   enum init_mode mode;
+  int has_namespace;               /* is init process 1 of a PID namespace of its own? */
   int lists_children;              /* does /proc tell a thread's children? */
   uint32_t lease_ms;               /* 0: there is no lease */
   int lease;                       /* its file: a page with the time when it was renewed, ns of CLOCK_MONOTONIC */

@@ -12,7 +12,7 @@
 #include "child/launch.h"
 
 enum {
-  LAUNCHER_VERSION = 6,
+  LAUNCHER_VERSION = 7,
   LAUNCHER_BUFFER = 4096,            /* PIPE_BUF: written without waiting */
   LAUNCHER_ANSWER = 42,            /* exit statuses: asked whether it can be executed, */
   LAUNCHER_NO_REQUEST = 127        /* and without a request, where it knows no status pipe */
@@ -29,7 +29,8 @@ struct launcher_request {
   int32_t top;
   int32_t program;
   uint32_t has_close_range;
-  uint16_t init;                   /* enum init_mode */
+  uint8_t init;                    /* enum init_mode */
+  uint8_t has_namespace;           /* for init: it is process 1 of a PID namespace */
   uint16_t lists_children;         /* for init: AIOSPAWN_HAS_PROC_CHILDREN */
   uint32_t lease_ms;               /* for init: the tree ends where its lease is not renewed for so long; 0: it has none */
   uint32_t unused;                 /* no padding: it would carry what lay on the parent's stack */

@@ -87,7 +87,14 @@ __attribute__((noreturn, used)) static void start(long *stack) {
   launch.arguments = arguments + 1;
   launch.variables = (const char *const *)arguments + count + 1;
   if (stays) {
-    struct init_plan plan = {socket, request.init, request.lists_children, request.lease_ms, has_lease ? files[0] : -1};
+    struct init_plan plan = {
+        .socket = socket,
+        .mode = request.init,
+        .has_namespace = request.has_namespace,
+        .lists_children = request.lists_children,
+        .lease_ms = request.lease_ms,
+        .lease = has_lease ? files[0] : -1,
+    };
     init_run(&launch, &plan);
   }
   child_run(&launch);

@@ -11,7 +11,7 @@
 
 #include "child/sys.h"
 
-enum { NOT_PERMITTED = -1 /* EPERM */, READ = 1, WRITE = 2, ITS_OWN = 2, NO_FILE = 0x20, UNRESERVED = 0x4000 };
+enum { NOT_PERMITTED = -1 /* EPERM */, OTHER_NAMESPACE = -18 /* EXDEV */, READ = 1, WRITE = 2, ITS_OWN = 2, NO_FILE = 0x20, UNRESERVED = 0x4000 };
 enum { MOST = 1 << 22 /* the kernel's most process ids */, FEWEST = 1 << 10 };
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
@@ -20,15 +20,25 @@ enum { MOST = 1 << 22 /* the kernel's most process ids */, FEWEST = 1 << 10 };
 /* Somebody below init, and its parent. */
 typedef void visitor(struct tree *tree, int pid, int parent, void *argument);
 
+/* Its numbers are those of the PID namespace in which it was mounted: elsewhere they would mean strangers. An error also where
+ * it is not mounted, or is no procfs. */
+static long proc_is_ours(const struct tree *tree) {
+  char name[16] = {0};
+  long length = sys4(SYS_readlinkat, tree->proc, (long)"self", (long)name, sizeof name - 1);
+  if (length < 0) return length;
+  int number = 0;
+  for (const char *digit = name; *digit >= '0' && *digit <= '9'; digit++) number = number * 10 + (*digit - '0');
+  return number == tree->self ? 0 : OTHER_NAMESPACE;
+}
+
 long tree_open(struct tree *tree) {
   tree->self = (int)sys0(SYS_getpid);
   tree->queue = NULL;
   tree->room = 0;
+  tree->proc = -1;
+  if (tree->is_namespace) return 0;
   tree->proc = (int)sys4(SYS_openat, AT_FDCWD, (long)"/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-  if (tree->proc < 0 || tree->lists_children) return tree->proc < 0 ? tree->proc : 0; /* the launching process has seen it */
-  long own = sys4(SYS_openat, tree->proc, (long)"self/stat", O_RDONLY | O_CLOEXEC, 0); /* not mounted, or not procfs */
-  if (own >= 0) sys1(SYS_close, own);
-  return own < 0 ? own : 0;
+  return tree->proc < 0 ? tree->proc : proc_is_ours(tree);
 }
 
 /* ---- paths --------------------------------------------------------------------------------------------------------- */
@@ -225,14 +235,26 @@ static void go_through(struct tree *tree, struct sending *sending) {
     visit_children(tree, tree->queue[next].pid, signal_and_queue, sending);
 }
 
+/* Of a PID namespace: everybody but process 1, by one call that no fork escapes (the kernel goes through all with its list of
+ * processes locked, and a fork that meets a fatal signal does not happen). */
+static void signal_namespace(int signal, int group) { sys2(SYS_kill, group ? -group : -1, signal); }
+
 void tree_signal(struct tree *tree, int signal, int group, struct found *found) {
   struct sending sending = {.signal = signal, .group = group, .found = found};
+  if (tree->is_namespace) {
+    signal_namespace(signal, group);
+    return;
+  }
   go_through(tree, &sending);
 }
 
 /* Without memory for the queue the children alone are killed at once, and theirs when they are init's. */
 void tree_kill(struct tree *tree, struct found *found) {
   struct sending sending = {.found = found};
+  if (tree->is_namespace) {
+    signal_namespace(SIGKILL, 0);
+    return;
+  }
   if (!tree->queue) queue_open(tree);
   sending.signal = tree->queue ? 0 : SIGKILL;
   go_through(tree, &sending);

@@ -6,7 +6,8 @@
 
 struct tree {
   int self;                        /* init's pid */
-  int proc;                        /* descriptor of /proc */
+  int is_namespace;                /* it is a PID namespace, and init its process 1: /proc is not needed */
+  int proc;                        /* descriptor of /proc, or -1 */
   int lists_children;              /* does the kernel keep the file "children" of a thread (CONFIG_PROC_CHILDREN)? */
   struct member *queue;            /* those that were seen, parents before their children */
   uint32_t room;                   /* in the queue */

@@ -23,6 +23,7 @@ struct child {
   uint8_t via_launcher;
   uint8_t launcher_alive;          /* it has reported so */
   uint8_t has_init;                /* the launcher stays as init: this is its pid */
+  uint8_t has_namespace;           /* a PID namespace of its own, of which init is process 1 */
   int32_t lease;                   /* the file of its init's lease, the reactor's, or -1 */
   uint8_t tree_refuses;            /* init has said so */
   uint8_t keeps_sigmask;           /* forked: the program's is what the Python code leaves */

@@ -85,29 +85,27 @@ long init_client_signal_tree(const struct child *child, int signal) {
 
 /* ---- reports --------------------------------------------------------------------------------------------------------- */
 
-/* What init has told so child_end. 1: the tree has ended. */
+/* What init has told so far. 1: the tree has ended; that report is left there for whoever asks next. */
 static int hear(struct child *child, struct init_report *report) {
   int fd = child->watched[WATCHED_INIT].fd;
-  while (fd >= 0 && recv(fd, report, sizeof *report, MSG_DONTWAIT) == (ssize_t)sizeof *report) {
+  while (fd >= 0 && recv(fd, report, sizeof *report, MSG_DONTWAIT | MSG_PEEK) == (ssize_t)sizeof *report) {
     if (report->kind == INIT_REPORT_ENDED) return 1;
     if (report->kind == INIT_REPORT_REFUSED) child->tree_refuses = 1;
+    recv(fd, report, sizeof *report, MSG_DONTWAIT);
   }
   return 0;
 }
 
-int init_client_usage(struct child *child, struct usage *usage) {
+int init_client_end(struct child *child, int *status, struct usage *usage) {
   struct init_report report;
   if (!hear(child, &report)) return 0;
-  memcpy(usage, report.usage, sizeof *usage);
+  *status = report.status;
+  if (usage) memcpy(usage, report.usage, sizeof *usage);
   return 1;
 }
 
 int init_client_refuses(struct child *child) {
   struct init_report report;
-  /* The last report is left for whoever reaps it. */
-  int fd = child->watched[WATCHED_INIT].fd;
-  if (fd >= 0 && recv(fd, &report, sizeof report, MSG_DONTWAIT | MSG_PEEK) == (ssize_t)sizeof report &&
-      report.kind == INIT_REPORT_REFUSED)
-    hear(child, &report);
+  hear(child, &report);
   return child->tree_refuses;
 }

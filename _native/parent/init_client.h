@@ -15,7 +15,8 @@ long init_client_signal(struct child *child, int signal, int group);
 long init_client_signal_tree(const struct child *child, int signal);
 /* Has init said that whoever is left may not be signalled? */
 int init_client_refuses(struct child *child);
-/* The resource use of a tree that has ended. 0 where init could not tell, for it was killed. */
-int init_client_usage(struct child *child, struct usage *usage);
+/* What init has told of the end: the command's status, and the resource use of the tree (NULL: not asked for). 0 where it could not,
+ * for it was killed. With the state lock held. */
+int init_client_end(struct child *child, int *status, struct usage *usage);
 
 #endif

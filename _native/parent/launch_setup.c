@@ -28,6 +28,7 @@ void launch_finish(struct child *child, const struct aiospawn_request *head, uin
   launch->clear_handlers = !(features & AIOSPAWN_HAS_CLONE3);
   launch->has_close_range = (features & AIOSPAWN_HAS_CLOSE_RANGE) != 0;
   launch->segment = FD_BLOCK_NONE;
+  launch->in_new_user = 0;
   memset(launch->siblings, 0, sizeof launch->siblings);
   launch->awaited = 0;
   launch->left_table = 0;

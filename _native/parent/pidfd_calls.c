@@ -99,6 +99,7 @@ int aiospawn_peek(struct aiospawn_reactor *reactor, uint64_t token, int *status)
     result = 1;
   } else if (child && child->watched[WATCHED_PIDFD].fd >= 0) {
     result = peek(child->watched[WATCHED_PIDFD].fd, status);
+    if (result > 0 && child->has_init) init_client_end(child, status, NULL);
   }
   state_unlock();
   return result;

@@ -55,3 +55,8 @@ int privileges_outlast_execve(void) {
   if (root && prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) != 0) return 0;
   return keeps_capabilities(root);
 }
+
+int privileges_make_namespaces(void) {
+  struct capabilities now;
+  return capabilities_read(&now) && (now.effective >> CAP_SYS_ADMIN & 1);
+}

@@ -1,6 +1,7 @@
 #include "reap.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -28,6 +29,17 @@ static int is_patient(struct child *child) {
   return now.tv_sec - child->taken_since <= PATIENCE;
 }
 
+/* Init knows, also where somebody else has reaped it; unless it was killed. Process 1 of a PID namespace cannot end by a signal of
+ * its own: before there is a command it exits as a shell would. */
+static void ask_init(struct child *child, struct collected *collected, struct usage *usage) {
+  if (init_client_end(child, &collected->status, usage)) {
+    collected->has_usage = 1;
+    collected->is_lost = 0;
+  } else if (child->has_namespace && collected->status == 128 + SIGKILL) {
+    collected->status = -SIGKILL;
+  }
+}
+
 /* 0: it is not to be had yet. */
 static int collect(struct child *child, struct collected *collected, struct usage *usage) {
   int pidfd = child->watched[WATCHED_PIDFD].fd;
@@ -43,7 +55,7 @@ static int collect(struct child *child, struct collected *collected, struct usag
     collected->has_usage = 0;
     collected->is_lost = recovered < 0;
   }
-  if (result > 0 && child->has_init) init_client_usage(child, usage);
+  if (result != 0 && child->has_init) ask_init(child, collected, usage);
   child->reaped = result != 0;
   child->status = collected->status;
   state_unlock();

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "child/child.h"
 #include "child/clone.h"
@@ -45,7 +46,8 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
   int suspend = reactor->suspend || !(features & AIOSPAWN_HAS_STUB);
   struct clone_plan plan = {
       .flags = CLONE_PIDFD | (child->private_memory ? 0 : CLONE_VM | CLONE_CHILD_CLEARTID) | (suspend ? CLONE_VFORK : 0) |
-               (launch->segment == FD_BLOCK_NONE ? 0 : CLONE_FILES),
+               (launch->segment == FD_BLOCK_NONE ? 0 : CLONE_FILES) | (child->has_namespace ? CLONE_NEWPID : 0) |
+               (launch->in_new_user ? CLONE_NEWUSER : 0),
       .use_clone3 = (features & AIOSPAWN_HAS_CLONE3) != 0,
       .stack = stack->bottom,
       .stack_size = STACK_SIZE,
@@ -65,6 +67,8 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
 static int choose_memory(struct child *child, const struct aiospawn_request *head) {
   int launcher = (head->flags & AIOSPAWN_VIA_LAUNCHER) != 0;
   child->has_init = (head->flags & AIOSPAWN_INIT) != 0;
+  child->has_namespace = (head->flags & AIOSPAWN_INIT_NAMESPACE) != 0;
+  if (child->has_namespace && !child->has_init) return -EINVAL;
   if (child->has_init && !launcher) return -EINVAL;
   if (child->has_init && !aiospawn_launcher_usable()) return -EOPNOTSUPP;
   if (child->has_init && !privileges_outlast_execve()) return -EPERM;
@@ -87,12 +91,21 @@ static int status_watch(struct child *child) {
   return watched_fd_set(&child->watched[WATCHED_STATUS], reports ? EPOLLIN : 0);
 }
 
+/* A PID namespace needs CAP_SYS_ADMIN, here or in a user namespace that is made with it. */
+static void choose_namespaces(struct child *child) {
+  struct launch *launch = &child->stack->launch;
+  launch->in_new_user = child->has_namespace && !privileges_make_namespaces();
+  launch->user = geteuid();
+  launch->group = getegid();
+}
+
 /* With all signals blocked: a handler could run in the child. */
 static long clone_first(const struct aiospawn_reactor *reactor, struct child *child, const struct aiospawn_request *head) {
   uint64_t all = ~(uint64_t)0, mask = 0;
   long result = sys_sigmask(&all, &mask);
   if (result < 0) return result; /* a seccomp filter */
   launch_finish(child, head, mask);
+  choose_namespaces(child);
   result = choose_steps(child, head);
   if (result == 0) {
     shared_table_enter(child, head);

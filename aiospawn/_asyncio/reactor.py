@@ -168,7 +168,7 @@ class Reactor:
             else:  # it was made, and a signal's handler that was due raised
                 self._kill_unheld(self.native.newest)
             if isinstance(exc, OSError) and request.options.init is not None:
-                raise _errors.no_init(exc) from None
+                raise _errors.no_init(exc, namespace=request.options.init_namespace is not None) from None
             raise
         return launched
 

@@ -22,6 +22,7 @@ __all__ = [
     "hook",
     "init",
     "init_lease",
+    "init_namespace",
     "pdeathsig",
     "preexec_fn",
     "pty",
@@ -181,6 +182,12 @@ def init_lease(value: Any) -> float | None:
     if not _SHORTEST_LEASE <= value <= _LONGEST_LEASE:
         raise ValueError(f"init_lease must be from {_SHORTEST_LEASE} to {_LONGEST_LEASE} seconds, got {value!r}")
     return float(value)
+
+
+def init_namespace(value: Any) -> str | None:
+    if value not in (None, "pid"):
+        raise ValueError(f'init_namespace must be None or "pid", got {value!r}')
+    return None if value is None else "pid"
 
 
 def hook(value: Any) -> NativeHook | None:

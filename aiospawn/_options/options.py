@@ -71,6 +71,7 @@ class CommandOptions(TypedDict, total=False):
     via: Literal["launcher"] | None
     init: bool | Literal["kill", "wait", "leave"] | None
     init_lease: float | None
+    init_namespace: Literal["pid"] | None
     env_add: Environment | None
 
 
@@ -130,6 +131,7 @@ class Options(NamedTuple):
     via: Annotated[str | None, checks.via] = None
     init: Annotated[str | None, checks.init] = None
     init_lease: Annotated[float | None, checks.init_lease] = None
+    init_namespace: Annotated[str | None, checks.init_namespace] = None
     env_add: Annotated[Mapping[Any, Any] | None, checks.env_add] = None
 
     @property

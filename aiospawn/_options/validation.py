@@ -118,7 +118,13 @@ def _keepers(options: Options) -> None:
     if options.init is None:
         if options.init_lease is not None:
             raise ValueError(f"init_lease={options.init_lease!r} needs init")
+        if options.init_namespace is not None:
+            raise ValueError(f"init_namespace={options.init_namespace!r} needs init")
         return
+    if options.init == "leave" and options.init_namespace is not None:
+        raise ValueError(
+            f'init="leave" cannot be combined with init_namespace={options.init_namespace!r}, which nobody outlives'
+        )
     if options.forks:
         raise ValueError(
             f"init={options.init!r} cannot be combined with preexec_fn={options.preexec_fn!r}, which needs a fork"

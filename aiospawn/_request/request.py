@@ -7,7 +7,7 @@ import operator
 import os
 import sys
 import warnings
-from errno import E2BIG, EPROTO
+from errno import E2BIG, ENOENT, EPROTO, EXDEV
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Program", "Request", "compiled", "program", "requested"]
 
+_INITS = {EXDEV: "/proc is that of another PID namespace", ENOENT: "/proc is not mounted"}
 _LAUNCHERS = {EPROTO: "is of another version than this process's aiospawn"}
 
 
@@ -67,7 +68,7 @@ class Request:
         if kind == Step.LAUNCHER:
             return "launcher", _LAUNCHERS.get(errno, "")
         if kind == Step.INIT:
-            return "init", ""
+            return "init", _INITS.get(errno, "")
         if kind == Step.INHERIT:
             return "dup2", str(index)  # the stream
         return name_and_operand(self._as_given(self.program.steps[index]))
@@ -187,6 +188,7 @@ def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -
         via_launcher=via_launcher,
         keep_pidfd=leader and options.init is None,
         init=options.init,
+        init_namespace=options.init_namespace,
         steps=len(steps),
         prelude=len(before),
         data_size=len(data),

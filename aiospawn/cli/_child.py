@@ -38,6 +38,8 @@ def add_options(parser: argparse.ArgumentParser, *, short: bool = True) -> None:
         help="nothing that it starts outlives it, its stop, or this program; who is left is killed")  # fmt: skip
     add("--init=wait", dest="init", action="store_const", const="wait", help="the same, but they are waited for")
     add("--init=leave", dest="init", action="store_const", const="leave", help="the same, but they are left")
+    add("--init-namespace=pid", dest="init_namespace", action="store_const", const="pid",
+        help="with --init: in a PID namespace of its own")  # fmt: skip
     add("--init-lease", type=_values.duration, metavar="TIME",
         help="with --init: they also end where this program is stopped, or hangs, for so long")  # fmt: skip
     _add_sandbox(parser)
@@ -97,7 +99,8 @@ def of_run(options: argparse.Namespace) -> dict[str, Any]:
         keywords["env"] = {name: os.environ[name] for name in kept if name in os.environ} | dict(options.setenv)
     if options.rlimit:
         keywords["rlimits"] = dict(options.rlimit)
-    given = {name: getattr(options, name) for name in ("cwd", "nice", "umask", "cgroup", "init", "init_lease")}
+    same = ("cwd", "nice", "umask", "cgroup", "init", "init_lease", "init_namespace")
+    given = {name: getattr(options, name) for name in same}
     given["sandbox"] = _sandbox(options)
     keywords |= {name: value for name, value in given.items() if value is not None}
     for name, value in (("user", options.user), ("group", options.gid)):

@@ -36,7 +36,13 @@ def require(*capabilities: str) -> None:
 
 def test_the_table_has_every_option() -> None:
     """No option is forgotten; hooks, `via` and those of init have tests of their own."""
-    assert {row.name.partition(":")[0] for row in ROWS} == {*Options._fields} - {"hook", "via", "init", "init_lease"}
+    assert {row.name.partition(":")[0] for row in ROWS} == {*Options._fields} - {
+        "hook",
+        "via",
+        "init",
+        "init_lease",
+        "init_namespace",
+    }
 
 
 @ways

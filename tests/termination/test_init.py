@@ -17,53 +17,13 @@ from typing import TYPE_CHECKING, Any
 import fresh
 import pytest
 from hostile import SHAPES, hostile
+from marker import PATIENCE, Marker, stands
 from process_trees import lives
 
 import aiospawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-PATIENCE = 20.0  # seconds, which nothing here takes
-
-
-class Marker:
-    """A pipe that every process of a tree holds: its end is the end of the last of them."""
-
-    def __init__(self) -> None:
-        self.reader, self.writer = os.pipe()
-
-    def close_writer(self) -> None:
-        if self.writer >= 0:
-            os.close(self.writer)
-            self.writer = -1
-
-    def stands(self, count: int) -> None:
-        """Waits until so many processes have said that they stand."""
-        while count:
-            assert self._ready(), f"{count} processes are missing"
-            said = os.read(self.reader, count)
-            assert said, "all have ended"
-            count -= len(said)
-
-    def ends(self) -> None:
-        """Waits until nobody holds it."""
-        self.close_writer()
-        while True:
-            assert self._ready(), "somebody survives"
-            if not os.read(self.reader, 4096):
-                return
-
-    def has_ended(self) -> bool:
-        """Does nobody hold it now?"""
-        self.close_writer()
-        while select.select([self.reader], [], [], 0)[0]:
-            if not os.read(self.reader, 4096):
-                return True
-        return False
-
-    def _ready(self) -> bool:
-        return bool(select.select([self.reader], [], [], PATIENCE)[0])
 
 
 @pytest.fixture
@@ -72,10 +32,6 @@ def marker() -> Iterator[Marker]:
     yield made
     made.close_writer()
     os.close(made.reader)
-
-
-async def stands(marker: Marker, count: int) -> None:
-    await asyncio.get_running_loop().run_in_executor(None, marker.stands, count)
 
 
 # ---- ends -------------------------------------------------------------------------------------------------------------
@@ -128,14 +84,17 @@ async def _by_the_end_of_the_command(command: list[str], marker: Marker, count: 
 ENDS = [_by_stop, _by_kill, _by_cancellation, _by_timeout, _by_closed_transport, _by_the_end_of_the_command]
 
 
-@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__[4:])
-@pytest.mark.loops("one")
-async def test_nobody_survives(end: Any, marker: Marker) -> None:
+@pytest.mark.parametrize(
+    ("end", "namespace"),
+    [*((end, None) for end in ENDS), (_by_stop, "pid"), (_by_kill, "pid"), (_by_the_end_of_the_command, "pid")],
+)
+async def test_nobody_survives(end: Any, namespace: Any) -> None:
     """Whatever a tree has done to get away: when its end is reported nobody is left, for the pipe has ended by then."""
     for shape, (_, count) in SHAPES.items():
         each = Marker()
+        options = {"init": True, "init_namespace": namespace, "pass_fds": [each.writer]}
         try:
-            await end(hostile(shape, each.writer), each, count, {"init": True, "pass_fds": [each.writer]})
+            await end(hostile(shape, each.writer), each, count, options)
             assert each.has_ended(), shape
         finally:
             each.close_writer()
@@ -155,7 +114,7 @@ processes = []
 async def launch():
     for shape in SHAPES:
         processes.append(await aiospawn.create_subprocess_exec(
-            *hostile(shape, marker), pass_fds=[marker], init=True))
+            *hostile(shape, marker), pass_fds=[marker], init=True, init_namespace=sys.argv[3] or None))
 
 def in_a_thread():
     loop.run_until_complete(launch())
@@ -188,16 +147,18 @@ else:
 
 
 @pytest.mark.parametrize(
-    ("how", "without"),
+    ("how", "without", "namespace"),
     [
-        *((how, "") for how in ("kill", "crash", "exec", "exit", "loop", "thread", "closed in a thread")),
-        ("kill", "proc_children"),
+        *((how, "", "") for how in ("kill", "crash", "exec", "exit", "loop", "thread", "closed in a thread")),
+        ("kill", "proc_children", ""),
+        ("kill", "", "pid"),
+        ("exec", "", "pid"),
     ],
 )
-def test_nobody_survives_the_parent(how: str, without: str, marker: Marker) -> None:
+def test_nobody_survives_the_parent(how: str, without: str, namespace: str, marker: Marker) -> None:
     """However this process ends, from whatever thread the launch came, and whoever was forked from it."""
     with subprocess.Popen(
-        [sys.executable, "-c", _PARENT, str(marker.writer), how],
+        [sys.executable, "-c", _PARENT, str(marker.writer), how, namespace],
         pass_fds=[marker.writer],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
