@@ -83,8 +83,19 @@ enum aiospawn_step_kind {
   AIOSPAWN_STEP_SECCOMP,         /* data: BPF program */
   AIOSPAWN_STEP_HOOK,            /* data: function and argument pointers */
   AIOSPAWN_STEP_PREEXEC_FN,      /* Python code, once and with AIOSPAWN_FORKED only; in an error record: it raised */
+  AIOSPAWN_STEP_LIMIT,           /* no more than value of enum aiospawn_limit fd, for the whole tree; with AIOSPAWN_INIT only */
   AIOSPAWN_STEP_INIT,            /* no step of a request: where an error record says that init could not be made */
   AIOSPAWN_STEP_KINDS
+};
+
+/* What init ends the tree for. */
+enum aiospawn_limit {
+  AIOSPAWN_NO_LIMIT,
+  AIOSPAWN_LIMIT_MEMORY,         /* bytes */
+  AIOSPAWN_LIMIT_PROCESSES,
+  AIOSPAWN_LIMIT_CPU,            /* ms of processor time */
+  AIOSPAWN_LIMIT_WALL,           /* ms from its beginning */
+  AIOSPAWN_LIMITS
 };
 
 enum aiospawn_request_flag {
@@ -153,7 +164,8 @@ enum aiospawn_event_kind {
   AIOSPAWN_EOF,                  /* end of stream, or its read error in value; out of the set, closed unless disowned */
   AIOSPAWN_WRITABLE,             /* stream takes data again */
   AIOSPAWN_READER_GONE,          /* stream has no reader any more; out of the set */
-  AIOSPAWN_EXITED,               /* reaped: value is the exit status, or the negated signal; extra: 1 usage known, 2 status lost */
+  AIOSPAWN_EXITED,               /* reaped: value is the exit status, or the negated signal; extra: 1 usage known, 2 status lost,
+                                  * and from bit 8 on enum aiospawn_limit: the limit that init has ended it for */
   AIOSPAWN_EVENT_KINDS
 };
 

@@ -25,6 +25,7 @@ from ._map.halt import Halt
 from ._map.map import Map, MapLine, MapProgress, MapResult, map  # noqa: A004 - only ever aiospawn.map
 from ._options.child_functions import NativeHook
 from ._options.keywords import Capabilities, CommandOptions, LaunchOptions
+from ._sandbox.limits import Limits
 from ._sandbox.network import Network
 from ._sandbox.paths import IfExists
 from ._sandbox.restrictions import Restriction
@@ -53,6 +54,7 @@ __all__ = [
     "IfExists",
     "LaunchFailed",
     "LaunchOptions",
+    "Limits",
     "LineTooLong",
     "Map",
     "MapLine",

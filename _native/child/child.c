@@ -73,6 +73,7 @@ static step_function *const steps[AIOSPAWN_STEP_KINDS] = {
     [AIOSPAWN_STEP_PRCTL] = step_prctl,
     [AIOSPAWN_STEP_LANDLOCK] = step_landlock,
     [AIOSPAWN_STEP_SECCOMP] = step_seccomp,
+    [AIOSPAWN_STEP_LIMIT] = step_limit,
 };
 
 __attribute__((noreturn)) static void quit(void) {

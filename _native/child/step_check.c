@@ -2,6 +2,7 @@
 #include "step_check.h"
 
 enum { MOST_NICE = 40 };           /* from one end to the other */
+static const int64_t MOST_OF_A_LIMIT = (int64_t)1 << 42; /* as nanoseconds 64 bits hold milliseconds for 146 years */
 
 static int is_register(const struct bounds *bounds, int64_t number) {
   return number >= 0 && number < bounds->saved;
@@ -52,6 +53,8 @@ int step_is_valid(struct bounds *bounds, const struct aiospawn_step *step) {
       return bounds->forked-- == 1;
     case AIOSPAWN_STEP_INIT:
       return 0;
+    case AIOSPAWN_STEP_LIMIT:
+      return step->fd > AIOSPAWN_NO_LIMIT && step->fd < AIOSPAWN_LIMITS && step->value > 0 && step->value <= MOST_OF_A_LIMIT;
     case AIOSPAWN_STEP_SAVE:
       return step->value == bounds->saved && bounds->saved++ < AIOSPAWN_MAX_SAVED;
     case AIOSPAWN_STEP_DUP_SAVED:

@@ -44,7 +44,7 @@ step_function step_save, step_dup, step_dup_saved, step_cloexec, step_open, step
 /* step_process.c */
 step_function step_chdir, step_fchdir, step_chroot, step_umask, step_setsid, step_setpgid, step_tiocsctty, step_tcsetpgrp,
     step_rlimit, step_nice, step_scheduler, step_affinity, step_ioprio, step_oom_score_adj,
-    step_timer_slack, step_pdeathsig, step_cgroup, step_hook;
+    step_timer_slack, step_pdeathsig, step_cgroup, step_hook, step_limit;
 /* step_signals.c */
 step_function step_sigdefault, step_sigignore;
 /* step_privileges.c */

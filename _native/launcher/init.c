@@ -24,6 +24,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
+#include "limits.h"
 #include "tree.h"
 #include "child/steps.h"
 
@@ -38,6 +39,7 @@ enum {
 
 struct init {
   struct tree tree;
+  struct limits limits;
   enum init_mode mode;
   int socket, signals;             /* descriptors: the socket, signalfd */
   int command;                     /* its pid */
@@ -222,9 +224,19 @@ static int64_t lease_left(const struct init *init) {
 static int64_t rest_ns(const struct init *init) {
   if (init->is_behind) return 0;
   if (init->is_ending) return (int64_t)init->rest_ms * 1000000;
-  if (!init->renewed) return -1;
+  int64_t rest = limits_rest_ns(&init->limits);
+  if (!init->renewed) return rest;
   int64_t left = lease_left(init);
-  return left < 0 ? 0 : left;
+  if (left < 0) return 0;
+  return rest < 0 || left < rest ? left : rest;
+}
+
+static void look_at_limits(struct init *init) {
+  enum aiospawn_limit limit = limits_exceeded(&init->limits, &init->tree);
+  if (limit == AIOSPAWN_NO_LIMIT) return;
+  init->report.pid = (int32_t)limit;
+  tell(init, INIT_REPORT_LIMIT);
+  begin_ending(init);
 }
 
 static void wait_and_look(struct init *init) {
@@ -238,6 +250,7 @@ static void wait_and_look(struct init *init) {
   reap(init);
   if (init->is_ending) go_on_ending(init, ready == 0 && !was_behind);
   else if (init->renewed && lease_left(init) <= 0) begin_ending(init);
+  else if (init->has_children && limits_rest_ns(&init->limits) >= 0) look_at_limits(init);
 }
 
 static int is_over(const struct init *init) {
@@ -339,6 +352,7 @@ void init_run(struct launch *launch, const struct init_plan *plan) {
   int leads = leads_group(launch);
   if (leads) leave_group(leads);
   launch->keeper = init.tree.self;
+  limits_begin(&init.limits, launch);
   result = sys5(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INIT, 0);
   if (result == 0) {

@@ -29,6 +29,7 @@ struct init_order {
 /* What init tells. */
 enum init_report_kind {
   INIT_REPORT_ENDED = 1,           /* the tree has ended: `usage` is that of all of it */
+  INIT_REPORT_LIMIT,               /* it is ended for a limit: `pid` is an enum aiospawn_limit */
   INIT_REPORT_REFUSED              /* it is to be killed, and whoever is left may not be signalled, process `pid` for one */
 };
 struct init_report {

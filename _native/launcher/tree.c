@@ -59,18 +59,24 @@ static char *append_number(char *to, int number) {
   return to;
 }
 
+long tree_read(const struct tree *tree, int pid, const char *file, char *text, uint64_t size) {
+  char path[32];
+  append_text(append_number(path, pid), file);
+  long fd = sys4(SYS_openat, tree->proc, (long)path, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return fd;
+  long length = sys3(SYS_read, fd, (long)text, (long)size - 1);
+  sys1(SYS_close, fd);
+  text[length < 0 ? 0 : length] = 0;
+  return length;
+}
+
 /* ---- a process's parent ---------------------------------------------------------------------------------------------- */
 
 /* "number (name) state parent", and the name may hold anything. -1: it is gone. */
 static int parent_of(const struct tree *tree, int pid) {
-  char path[32], line[512] = {0};
-  append_text(append_number(path, pid), "/stat");
-  long fd = sys4(SYS_openat, tree->proc, (long)path, O_RDONLY | O_CLOEXEC, 0);
-  if (fd < 0) return -1;
-  long length = sys3(SYS_read, fd, (long)line, sizeof line - 1), at = 0;
-  sys1(SYS_close, fd);
+  char line[512] = {0};
+  long length = tree_read(tree, pid, "/stat", line, sizeof line), at = 0;
   if (length <= 0) return -1;
-  line[length] = 0;
   for (long i = 0; i < length; i++)
     if (line[i] == ')') at = i;
   int parent = 0;
@@ -246,6 +252,13 @@ void tree_signal(struct tree *tree, int signal, int group, struct found *found) 
     return;
   }
   go_through(tree, &sending);
+}
+
+uint32_t tree_list(struct tree *tree) {
+  struct found found = {0};
+  struct sending sending = {.found = &found};
+  go_through(tree, &sending);
+  return sending.queued;
 }
 
 /* Without memory for the queue the children alone are killed at once, and theirs when they are init's. */

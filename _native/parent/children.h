@@ -26,6 +26,7 @@ struct child {
   uint8_t has_namespace;           /* a PID namespace of its own, of which init is process 1 */
   int32_t lease;                   /* the file of its init's lease, the reactor's, or -1 */
   uint8_t tree_refuses;            /* init has said so */
+  uint8_t limit;                   /* enum aiospawn_limit: init has ended the tree for it */
   uint8_t keeps_sigmask;           /* forked: the program's is what the Python code leaves */
   int16_t segment;                 /* its segment of the reserved descriptors (fd_block.h), or FD_BLOCK_NONE */
   int32_t status;                  /* once it is reaped: as in AIOSPAWN_EXITED, which may not be delivered yet */

@@ -91,6 +91,7 @@ static int hear(struct child *child, struct init_report *report) {
   while (fd >= 0 && recv(fd, report, sizeof *report, MSG_DONTWAIT | MSG_PEEK) == (ssize_t)sizeof *report) {
     if (report->kind == INIT_REPORT_ENDED) return 1;
     if (report->kind == INIT_REPORT_REFUSED) child->tree_refuses = 1;
+    if (report->kind == INIT_REPORT_LIMIT) child->limit = (uint8_t)report->pid;
     recv(fd, report, sizeof *report, MSG_DONTWAIT);
   }
   return 0;

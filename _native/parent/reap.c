@@ -91,7 +91,7 @@ static void report_exit(struct wakeup *wakeup, struct child *child, const struct
   if (child->state != STARTED) launch_outcome_started(wakeup, child);
   struct aiospawn_event *event = wakeup_add(wakeup, child, AIOSPAWN_EXITED, 0);
   event->value = collected->status;
-  event->extra = collected->has_usage | collected->is_lost << 1;
+  event->extra = collected->has_usage | collected->is_lost << 1 | child->limit << 8;
   if (!collected->has_usage) return;
   memmove(&wakeup->reactor->memory->usage[event - wakeup->reactor->memory->events], usage, sizeof *usage);
 }

@@ -60,6 +60,11 @@ class Process(asyncio.subprocess.Process):
         """The child's resource use as of getrusage(2); None before it has exited, or if somebody else reaped it."""
         return self._transport.rusage if isinstance(self._transport, SubprocessTransport) else None
 
+    @property
+    def limit(self) -> str | None:
+        """The name of the limit of its `Sandbox` that ended it, as in `Limits`; None of others, and before its end."""
+        return self._transport.limit if isinstance(self._transport, SubprocessTransport) else None
+
     def send_signal(self, signal: int, *, group: bool = False) -> None:
         """Through the pidfd, never to a recycled pid. Raises ProcessLookupError once the exit was seen.
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import resource
     from collections.abc import Callable
 
+    from aiospawn._options.confinement import Confinement
     from aiospawn._request.request import Request
 
     from .reactor import Reactor
@@ -59,6 +60,8 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         self.native = reactor.native
         self.context = contextvars.copy_context()
         self.token = 0
+        self.limit: str | None = None  # of its sandbox, that ended it
+        self._sandbox: Confinement | None = None
         self._reactor = reactor
         self._protocol: Any = protocol  # None at the end, as in asyncio
         # Other protocols may do anything, in callbacks of their own, and so may the handlers of a log in debug mode.
@@ -122,6 +125,7 @@ class SubprocessTransport(asyncio.SubprocessTransport):
     def _make_child(self, request: Request) -> None:
         _, self._pid, self._pidfd = self._reactor.launch(request, self)
         self._closed = False
+        self._sandbox = request.options.sandbox
         self._tree = self._tree_of(request)
 
     def _tree_of(self, request: Request) -> NativeTree | None:
@@ -166,6 +170,8 @@ class SubprocessTransport(asyncio.SubprocessTransport):
         elif kind == Event.STARTED:
             self._started()
         elif kind == Event.EXITED:
+            if self._sandbox is not None:
+                self.limit = self._sandbox.limit_of(extra >> 8, value)
             self._exited(value, payload, lost=bool(extra & 2))
         elif kind == Event.FAILED:
             request = None if self._launch is None else self._launch.request  # None once the failure was reported

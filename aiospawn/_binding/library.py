@@ -30,6 +30,7 @@ else:
 
 __all__ = [
     "IMPORT_ERROR",
+    "TREE_LIMITS",
     "USAGE",
     "Event",
     "Step",
@@ -79,6 +80,7 @@ class Event:
     EXITED: Final[int] = getattr(lib, "AIOSPAWN_EXITED", -1)
 
 
+TREE_LIMITS: Final = (None, "memory", "processes", "cpu_seconds", "wall")  # enum aiospawn_limit
 NO_PIPE, CHILD_READS, CHILD_WRITES, PTY = 0, 1, 2, 3
 NO_FD: Final[int] = getattr(lib, "AIOSPAWN_NO_FD", -1)
 REGISTER: Final[int] = getattr(lib, "AIOSPAWN_REGISTER", -1)

@@ -82,6 +82,7 @@ class Capture:
         "began",
         "chunks",
         "elapsed",
+        "limit",
         "loop",
         "output_queue",
         "over",
@@ -112,6 +113,7 @@ class Capture:
         self.pid = 0
         self.returncode: int | None = None
         self.usage: bytes | None = None
+        self.limit: str | None = None  # of its sandbox, that ended it
         self.began = time.perf_counter()  # uvloop's own clock counts milliseconds, at the turn of the loop
         self.elapsed = 0.0
         self._input: memoryview | None = memoryview(data)
@@ -390,10 +392,7 @@ class NativeCapture(Capture):
         elif kind == Event.EOF:
             self._pipe_ended(stream)
         elif kind == Event.EXITED:
-            if extra & 2 and not self._loss_noted:
-                # In a callback of its own: the handlers of a log may do anything, and may ask for the context.
-                warn = functools.partial(self.loop.call_soon, _logger.warning, _errors.STATUS_LOST, self.pid)
-                in_one(mark(self, "_loss_noted", value=True), functools.partial(self.context.run, warn))
+            self._judge_exit(value, extra)
             self._exited(value, payload)
         elif kind == Event.WRITABLE:
             self._feed()
@@ -406,6 +405,15 @@ class NativeCapture(Capture):
         elif self._observer is not None:
             self._observer.executed(mark(self, "_number", number))
         self._number = number
+
+    def _judge_exit(self, value: int, extra: int) -> None:
+        sandbox = self._request.options.sandbox
+        if sandbox is not None:
+            self.limit = sandbox.limit_of(extra >> 8, value)
+        if extra & 2 and not self._loss_noted:
+            # In a callback of its own: the handlers of a log may do anything, and may ask for the context.
+            warn = functools.partial(self.loop.call_soon, _logger.warning, _errors.STATUS_LOST, self.pid)
+            in_one(mark(self, "_loss_noted", value=True), functools.partial(self.context.run, warn))
 
     def _feed(self) -> None:
         """Writes what the pipe takes; the end of the input closes it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from typing import Any
 
 __all__ = ["CalledProcessError", "TimeoutExpired", "last_lines"]
 
@@ -30,10 +31,17 @@ def _escaped(line: str) -> str:
 
 
 class CalledProcessError(subprocess.CalledProcessError):
-    """subprocess's, with the last lines of `stderr` in its text."""
+    """subprocess's, with the last lines of `stderr` in its text. `limit` names the limit of its `Sandbox` that ended it."""
+
+    def __init__(
+        self, returncode: int, cmd: Any, output: Any = None, stderr: Any = None, *, limit: str | None = None
+    ) -> None:
+        super().__init__(returncode, cmd, output, stderr)
+        self.limit = limit
 
     def __str__(self) -> str:
-        return super().__str__() + last_lines(self.stderr)
+        ended = "" if self.limit is None else f"\nIt was ended by the limit {self.limit} of its sandbox."
+        return super().__str__() + ended + last_lines(self.stderr)
 
 
 class TimeoutExpired(subprocess.TimeoutExpired):

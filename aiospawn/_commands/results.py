@@ -24,6 +24,7 @@ class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
 
     `pid` was its process id, `elapsed` the seconds from before the launch until its exit was seen. `complete` is False where
     its output was cut off, because somebody held a pipe for `pipe_grace` seconds after the exit. `tag` is its `Command`'s.
+    `limit` is the name of the limit of its `Sandbox` that ended it, as in `Limits`, or None.
     """
 
     tag: Any = None
@@ -39,11 +40,13 @@ class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
         elapsed: float,
         usage: bytes | None = None,
         complete: bool = True,
+        limit: str | None = None,
     ) -> None:
         super().__init__(args, returncode, stdout, stderr)
         self.pid = pid
         self.elapsed = elapsed
         self.complete = complete
+        self.limit = limit
         self._usage = usage
 
     @property
@@ -54,7 +57,7 @@ class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
     def check_returncode(self) -> None:
         """Raises CalledProcessError unless it ended with return code 0."""
         if self.returncode:
-            raise CalledProcessError(self.returncode, self.args, self.stdout, self.stderr)
+            raise CalledProcessError(self.returncode, self.args, self.stdout, self.stderr, limit=self.limit)
 
     @property
     def rusage(self) -> resource.struct_rusage | None:

@@ -198,7 +198,7 @@ def completed(
     assert child.returncode is not None
     told: list[Any] = [part if mode is None or part is None else mode.decoded(part) for part in output]
     if check and child.returncode:
-        raise CalledProcessError(child.returncode, args, *told)
+        raise CalledProcessError(child.returncode, args, *told, limit=child.limit)
     return CompletedProcess(
         args,
         child.returncode,
@@ -207,6 +207,7 @@ def completed(
         elapsed=child.elapsed,
         usage=child.usage,
         complete=child.over.result() is not Ending.CUT,
+        limit=child.limit,
     )
 
 

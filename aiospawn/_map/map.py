@@ -133,7 +133,9 @@ class Map:
             if completed is None:
                 assert result.error is not None
                 raise result.error
-            raise CalledProcessError(completed.returncode, completed.args, completed.stdout, completed.stderr)
+            raise CalledProcessError(
+                completed.returncode, completed.args, completed.stdout, completed.stderr, limit=completed.limit
+            )
         return result
 
     async def __aenter__(self) -> Self:

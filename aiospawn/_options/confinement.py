@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .options import Options
 
 __all__ = ["Confinement", "confinement"]
@@ -17,6 +19,18 @@ class Confinement:
 
     def applied(self, options: Options) -> Options:
         """The options of a launch with those that this value sets."""
+        raise NotImplementedError
+
+    def tree_limits(self) -> Mapping[int, int]:
+        """What init is to keep: amounts by enum aiospawn_limit of aiospawn.h."""
+        raise NotImplementedError
+
+    def process_limits(self) -> Mapping[int, int]:
+        """Resource limits, soft and hard."""
+        raise NotImplementedError
+
+    def limit_of(self, number: int, returncode: int) -> str | None:
+        """The name of the limit that ended a command, by the number that init has told, 0 for none, and its return code."""
         raise NotImplementedError
 
     def programs(self) -> dict[Any, Any]:

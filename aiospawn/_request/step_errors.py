@@ -108,5 +108,6 @@ _NAMED: dict[int, tuple[str, Callable[[StepTuple], str]]] = {
     Step.AMBIENT: ("cap_ambient", _mask),
     Step.LANDLOCK: ("landlock_restrict_self", _fd),
     Step.SECCOMP: ("seccomp", lambda step: f"{len(step[3]) // 8} instructions"),
+    Step.LIMIT: ("limits", _two),
     Step.HOOK: ("hook", lambda step: "{:#x}, {:#x}".format(*struct.unpack("=QQ", step[3]))),
 }

@@ -176,6 +176,13 @@ def _rlimits(value: Any, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
         yield Step.RLIMIT, 0, number, struct.pack("=QQ", soft, hard)
 
 
+def _limits(value: Any, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    for number, most in value.process_limits().items():
+        yield Step.RLIMIT, 0, number, struct.pack("=QQ", most, most)
+    for number, most in value.tree_limits().items():
+        yield Step.LIMIT, number, most, b""
+
+
 def _scheduler(value: tuple[int, int], _options: Options, _plan: Plan) -> Iterator[StepTuple]:
     yield Step.SCHEDULER, 0, value[0] | value[1] << 32, b""
 
@@ -254,6 +261,7 @@ _TABLE: tuple[tuple[str, Callable[[Any, Options, Plan], Iterator[StepTuple]]], .
     ("controlling_terminal", _on_descriptor(Step.TIOCSCTTY)),
     ("foreground", _on_descriptor(Step.TCSETPGRP)),
     ("rlimits", _rlimits),
+    ("sandbox", _limits),
     ("nice", _plain(Step.NICE)),
     ("scheduler", _scheduler),
     ("affinity", _affinity),

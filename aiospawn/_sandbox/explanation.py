@@ -24,7 +24,7 @@ _ALWAYS = (
 
 
 def explanation(sandbox: Sandbox, lacking: Iterable[Restriction]) -> str:
-    return "\n".join([*_files(sandbox), *_network(sandbox), *_ALWAYS, *_lacking(sandbox, lacking)])
+    return "\n".join([*_files(sandbox), *_network(sandbox), *_limits(sandbox), *_ALWAYS, *_lacking(sandbox, lacking)])
 
 
 def _shown(paths: Iterable[str | IfExists]) -> str:
@@ -58,6 +58,21 @@ def _network(sandbox: Sandbox) -> Iterator[str]:
     else:
         yield "has the network" if network else "has no network"
     yield f"{'connects' if sandbox.unix_sockets else 'does not connect'} to Unix sockets of the file system"
+
+
+def _limits(sandbox: Sandbox) -> Iterator[str]:
+    limits = sandbox.limits
+    if limits is None:
+        yield "may take as much memory, time, processes and space as it gets"
+        return
+    of_all = {"memory": "bytes of memory", "processes": "processes", "cpu_seconds": "s of processor time", "wall": "s"}
+    told = [f"{getattr(limits, name)} {unit}" for name, unit in of_all.items() if getattr(limits, name) is not None]
+    if told:
+        yield f"is killed, with all that it started, at more than: {', '.join(told)}"
+    if limits.file_size is not None:
+        yield f"writes no file of more than {limits.file_size} bytes"
+    if limits.open_files is not None:
+        yield f"has at most {limits.open_files} descriptors in each process"
 
 
 def _lacking(sandbox: Sandbox, lacking: Iterable[Restriction]) -> Iterator[str]:

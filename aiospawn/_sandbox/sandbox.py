@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable  # noqa: TC003 - typing.get_type_hints looks for it here, and for those below
+from collections.abc import Collection, Iterable, Mapping  # noqa: TC003 - typing.get_type_hints looks for it here, and for those below
 from typing import Any, NamedTuple, final
 
 from aiospawn._binding import restrictions as kernel
@@ -14,6 +14,7 @@ from aiospawn._options.values import flag
 
 from . import restrictions
 from .explanation import explanation
+from .limits import Limits, checked_limits
 from .network import Network, checked_network
 from .paths import IfExists, checked_paths
 from .policy import compiled_filter, has_numbers
@@ -22,7 +23,7 @@ from .ruleset import EXECUTE, READ, WRITE, Ruleset
 
 __all__ = ["Sandbox"]
 
-_FIELDS = ("read", "write", "execute", "network", "unix_sockets", "system", "at_least")
+_FIELDS = ("read", "write", "execute", "network", "unix_sockets", "system", "limits", "at_least")
 
 
 class _Compiled(NamedTuple):
@@ -49,6 +50,7 @@ class Sandbox(Confinement):
         unix_sockets: Whether it may connect to Unix sockets that have a path, and make some. Those of daemons
             (`/run/docker.sock`, D-Bus) do things on behalf of the command that it could not do itself.
         system: Whether the system's programs and libraries may be read and executed.
+        limits: A `Limits`: how much it may take.
         at_least: Names of restrictions that this kernel must enforce; the others may be missing. By default all that this
             sandbox needs must be there. `Sandbox.restrictions()` lists them.
 
@@ -67,6 +69,7 @@ class Sandbox(Confinement):
     network: bool | Network
     unix_sockets: bool
     system: bool
+    limits: Limits | None
     at_least: frozenset[str] | None
     _compiled: _Compiled | None
     _lock: threading.Lock
@@ -80,6 +83,7 @@ class Sandbox(Confinement):
         network: bool | Network = False,
         unix_sockets: bool = False,
         system: bool = True,
+        limits: Limits | None = None,
         at_least: Collection[str] | None = None,
     ) -> None:
         set_field = object.__setattr__
@@ -88,6 +92,7 @@ class Sandbox(Confinement):
         set_field(self, "network", checked_network(network))
         set_field(self, "unix_sockets", flag("unix_sockets")(unix_sockets))
         set_field(self, "system", flag("system")(system))
+        set_field(self, "limits", checked_limits(limits))
         set_field(self, "at_least", restrictions.checked_names(at_least))
         set_field(self, "_compiled", None)
         set_field(self, "_lock", threading.Lock())
@@ -137,6 +142,8 @@ class Sandbox(Confinement):
     def applied(self, options: Options) -> Options:
         """The options of a launch with those that this sandbox sets. Raises as the class says."""
         compiled = self._compile()
+        if self.limits is not None:
+            options = self._limited(options)
         bounding = -1 if kernel.may_drop_bounding() else 0  # without new privileges no execve gives it back either
         return options._replace(
             no_new_privs=True,
@@ -144,6 +151,32 @@ class Sandbox(Confinement):
             landlock=None if compiled.ruleset is None else compiled.ruleset.descriptor,
             seccomp=compiled.filter,
         )
+
+    def _limited(self, options: Options) -> Options:
+        """With the init that keeps the limits of a tree."""
+        for number in self.process_limits():
+            if number in (options.rlimits or ()):
+                raise ValueError(f"rlimits[{number}] and the sandbox's {self.limits!r} are both given")
+        if not self.tree_limits() or options.init is not None:
+            return options
+        for name in ("hook", "pdeathsig", *(["preexec_fn"] if options.forks else [])):
+            if getattr(options, name) is not None:
+                raise ValueError(
+                    f"{name}={getattr(options, name)!r} and the sandbox's {self.limits!r} are both given: init keeps them"
+                )
+        return options._replace(init="kill")
+
+    def tree_limits(self) -> Mapping[int, int]:
+        """What init is to keep, by number."""
+        return {} if self.limits is None else self.limits.of_tree()
+
+    def process_limits(self) -> Mapping[int, int]:
+        """The resource limits of each process."""
+        return {} if self.limits is None else self.limits.of_process()
+
+    def limit_of(self, number: int, returncode: int) -> str | None:
+        """The name of the limit that ended a command."""
+        return None if self.limits is None else self.limits.name_of(number, returncode)
 
     def programs(self) -> dict[Any, Any]:
         """Requests that were compiled with this value: they are kept with it, for its descriptors are in them."""

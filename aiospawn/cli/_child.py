@@ -45,7 +45,7 @@ def add_options(parser: argparse.ArgumentParser, *, short: bool = True) -> None:
     _add_sandbox(parser)
 
 
-_OF_SANDBOX = ("read", "write", "execute", "network", "connect", "bind", "udp", "unix_sockets", "at_least")
+_OF_SANDBOX = ("read", "write", "execute", "network", "connect", "bind", "udp", "unix_sockets", "limit", "at_least")
 
 
 def _add_sandbox(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +64,9 @@ def _add_sandbox(parser: argparse.ArgumentParser) -> None:
         group.add_argument(
             f"--sandbox-{name}", type=kind, action="append", default=[], metavar=metavar, help=f"{text}; may be given again"
         )
+    group.add_argument("--sandbox-limit", type=_values.sandbox_limit, action="append", default=[], metavar="NAME=AMOUNT",
+        help="how much it may take: memory=512M, processes=20, cpu_seconds=10, wall=1m, file_size=1G, open_files=64;"
+        " may be given again")  # fmt: skip
     group.add_argument("--sandbox-network", action="store_true", help="it has the network")
     group.add_argument("--sandbox-udp", action="store_true", help="it may use UDP, as for looking up names")
     group.add_argument("--sandbox-unix-sockets", action="store_true", help="it may connect to Unix sockets")
@@ -79,6 +82,8 @@ def _sandbox(options: argparse.Namespace) -> aiospawn.Sandbox | None:
     try:
         if any(tcp.values()):
             given["network"] = aiospawn.Network(**tcp)
+        limits = given.pop("limit")
+        given["limits"] = aiospawn.Limits(**dict(limits)) if limits else None
         return aiospawn.Sandbox(**{**given, "at_least": given["at_least"] or None})
     except ValueError as error:
         raise UsageError(f"--sandbox: {error}") from None

@@ -215,7 +215,8 @@ def _as_json(command: list[str], outcome: Outcome | _restart.Kept) -> dict[str, 
         "rusage": None if outcome.rusage is None else _usage(outcome.rusage),
     }
     if isinstance(outcome, Outcome):
-        return report | {"timed_out": outcome.timed_out}
+        limit = None if outcome.process is None else outcome.process.limit
+        return report | {"timed_out": outcome.timed_out, "limit": limit}
     return report | {"restarts": outcome.restarts, "result": outcome.result}
 
 

@@ -7,8 +7,9 @@ import math
 import os
 import re
 import resource
+from typing import Any, Final
 
-__all__ = ["above_zero", "bytes_of", "duration", "jobs", "rlimit", "size", "umask", "variable", "whole"]
+__all__ = ["above_zero", "bytes_of", "duration", "jobs", "rlimit", "sandbox_limit", "size", "umask", "variable", "whole"]
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -42,6 +43,25 @@ def size(text: str) -> int:
         raise argparse.ArgumentTypeError(f"must be a number of bytes, or one with K, M, G, T or P, not {text!r}")
     exponent = " kmgtp".index(match[2].lower() or " ")
     return int(float(match[1]) * (1000 if match[2].islower() else 1024) ** exponent)
+
+
+_LIMITS: Final = {
+    "memory": size,
+    "file_size": size,
+    "processes": above_zero,
+    "open_files": above_zero,
+    "cpu_seconds": duration,
+    "wall": duration,
+}
+
+
+def sandbox_limit(text: str) -> tuple[str, Any]:
+    """A keyword of `aiospawn.Limits`, with its value."""
+    name, _, amount = text.partition("=")
+    name = name.replace("-", "_")
+    if name not in _LIMITS:
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(_LIMITS)} with an amount, as memory=512M, not {text!r}")
+    return name, _LIMITS[name](amount)
 
 
 def bytes_of(text: str) -> bytes:

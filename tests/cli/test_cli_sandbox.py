@@ -69,3 +69,15 @@ def test_doctor() -> None:
     assert found == {
         row.name: {"need": row.need, "have": row.have, "enforced": row.enforced} for row in package.Sandbox.restrictions()
     }
+
+
+@enforced
+def test_limits(tmp_path: Path) -> None:
+    """Each is told by its name, in the report as well."""
+    report = tmp_path / "report"
+    limits = ["--sandbox-limit", "wall=0.1s", "--sandbox-limit", "memory=1G"]
+    result = aiospawn("run", "--json", str(report), *limits, "--", "sleep", "60")
+    assert json.loads(report.read_text())["limit"] == "wall"
+    assert result.returncode == 137
+    refused = aiospawn("run", "--sandbox-limit", "space=5", "--", "true")
+    assert "must be one of memory, file_size, processes, open_files, cpu_seconds, wall" in refused.stderr

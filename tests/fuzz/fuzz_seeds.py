@@ -31,7 +31,8 @@ def _every_step() -> bytes:
     never = (Step.HOOK, Step.PREEXEC_FN, Step.INIT)
     kinds = [kind for kind in sorted(Step) if Step.INHERIT < kind < Step.KINDS and kind not in never]
     values = {Step.SAVE: 0, Step.SETGROUPS: 2, Step.CLOSE: 100, Step.UMASK: 0o22}
-    steps = [library.pack_step(kind, 0, values.get(kind, 1), 0, {**_SIZES, **_STRINGS}.get(kind, 0)) for kind in kinds]
+    sizes, fds = {**_SIZES, **_STRINGS}, {Step.LIMIT: 1}
+    steps = [library.pack_step(kind, fds.get(kind, 0), values.get(kind, 1), 0, sizes.get(kind, 0)) for kind in kinds]
     draft = damaged.Draft("true", env={})
     strings = bytes(draft.bytes[_HEADER + draft.head.steps * _STEP + draft.head.data_size :])
     draft.head.steps, draft.head.data_size, draft.head.top = len(steps), len(_DATA), 9
