@@ -11,10 +11,11 @@ from ._asyncio.event_loops import EventLoop, install, new_event_loop, new_uvloop
 from ._asyncio.process import Process, create_subprocess_exec, create_subprocess_shell
 from ._binding.support import Support, supported
 from ._commands.command_value import Command
+from ._commands.completed_pipeline import CompletedPipeline
 from ._commands.events import Executed, Exited, LaunchFailed, ProcessEvent, Restarting, Spawned, Unhealthy
 from ._commands.failures import CalledProcessError, TimeoutExpired
 from ._commands.lines import lines
-from ._commands.pipeline import CompletedPipeline, Pipeline, pipeline
+from ._commands.pipeline import Pipeline, pipeline
 from ._commands.pipeline_block import RunningPipeline
 from ._commands.process_group import ProcessGroup
 from ._commands.results import CompletedProcess, LineTooLong, OutputLimitExceeded

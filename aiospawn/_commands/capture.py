@@ -9,37 +9,28 @@ How such a child ends:
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import contextvars
 import enum
 import functools
-import operator
-import os
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aiospawn import _errors
 from aiospawn._binding import library
-from aiospawn._binding.indivisible import exhaust, in_one, mark
-from aiospawn._binding.library import CHILD_READS, NO_PIPE, Event, Watch
-from aiospawn._termination.handles import CgroupHandle
-from aiospawn._termination.terminate import ended, note
-from aiospawn._termination.tree import native_tree
+from aiospawn._binding.indivisible import in_one, mark
+from aiospawn._termination.terminate import note
+
+from .input import Input
+from .stopping import Stopping
 
 if TYPE_CHECKING:
-    from aiospawn._asyncio.reactor import Reactor
-    from aiospawn._request.request import Request
-    from aiospawn._termination.tree import NativeTree, Tree
+    import asyncio
+
+    from aiospawn._termination.tree import Tree
 
     from .events import Observer
     from .output_queue import OutputQueue
 
-__all__ = ["Capture", "Ending", "NativeCapture"]
+__all__ = ["Capture", "Ending"]
 
-_logger = asyncio.log.logger  # type: ignore[attr-defined]
-_OFF, _IDLE, _READ, _WRITE = int(Watch.OFF), int(Watch.IDLE), int(Watch.READ), int(Watch.WRITE)
-_WRITE_SIZE = 256 * 1024
 _MOST_LEFT = 1024 * 1024  # bytes that a pipe holds
 _REST_S = 1.0  # for the end of the pipes of a child that was stopped: only somebody outside of its tree can still hold one
 
@@ -57,28 +48,20 @@ class Ending(enum.Enum):
     UNFED = "what was to be its input raised"
 
 
-_BY_ITSELF = (Ending.COMPLETE, Ending.CUT, Ending.FAILED)
-
-
 class Capture:
     """One child, whoever launched it: what came of it so far, and how to stop it."""
 
     __slots__ = (
         "_collected",
-        "_emptied",
-        "_exit",
         "_failure",
-        "_has_more",
         "_input",
-        "_is_end_told",
         "_is_let_go",
         "_observer",
         "_pipe_grace",
         "_pipes",
-        "_refusal",
         "_room",
+        "_stopping",
         "_timers",
-        "_written",
         "began",
         "chunks",
         "elapsed",
@@ -116,21 +99,16 @@ class Capture:
         self.limit: str | None = None  # of its sandbox, that ended it
         self.began = time.perf_counter()  # uvloop's own clock counts milliseconds, at the turn of the loop
         self.elapsed = 0.0
-        self._input: memoryview | None = memoryview(data)
-        self._has_more = has_more
-        self._written: asyncio.Future[None] | None = None  # for who feeds it
+        self._input = Input(loop, data, has_more=has_more) if data or has_more else None
         self.output_queue = output_queue
         self._room = limit
         self._pipes = 0  # that are open: bit n for stream n
         self._pipe_grace = pipe_grace
         self._observer = observer
         self._timers: list[asyncio.TimerHandle] = []
-        self._exit: asyncio.Future[None] | None = None  # for whoever stops it
-        self._emptied: asyncio.Future[None] | None = None  # done when no pipe is open, for whoever stops it
-        self._is_end_told = False  # to the observer
+        self._stopping: Stopping | None = None
         self._is_let_go = False  # to be released when it is reaped
         self._failure: Exception | None = None
-        self._refusal: PermissionError | None = None
 
     def output(self, stream: int) -> bytes:
         """What came so far."""
@@ -169,8 +147,8 @@ class Capture:
 
     def _pipe_ended(self, stream: int) -> None:
         self._pipes &= ~(1 << stream)
-        if not self._pipes and self._emptied is not None and not self._emptied.done():
-            self._emptied.set_result(None)
+        if not self._pipes and self._stopping is not None:
+            self._stopping.report_emptied()
         self._settle(Ending.COMPLETE)
 
     def _exited(self, returncode: int, usage: bytes | None) -> None:
@@ -179,15 +157,15 @@ class Capture:
         self.returncode = returncode
         self.usage = usage
         try:
-            if self._observer is not None and not self._is_end_told:
-                told = mark(self, "_is_end_told", value=True)
-                self._observer.exited(returncode, None if usage is None else library.rusage(usage), told)
+            if self._observer is not None:
+                self._observer.exited(returncode, None if usage is None else library.rusage(usage))
         finally:  # it may leave the program
-            if self._observer is None or self._is_end_told:
+            if self._observer is None or self._observer.is_over:
                 self._end()
 
     def _end(self) -> None:
-        self._tell_exit()
+        if self._stopping is not None:
+            self._stopping.report_exit()
         if self._pipes and self._pipe_grace is not None:
             self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up))
         self._settle(Ending.COMPLETE)
@@ -197,27 +175,29 @@ class Capture:
     def _failed(self, error: Exception) -> None:
         self.returncode = 255
         try:
-            if self._observer is not None and not self._is_end_told:
-                self._observer.failed(error, mark(self, "_is_end_told", value=True))
+            if self._observer is not None:
+                self._observer.failed(error)
         finally:
-            if self._observer is None or self._is_end_told:
+            if self._observer is None or self._observer.is_over:
                 self._end_in_failure(error)
 
     def _end_in_failure(self, error: Exception) -> None:
-        self._tell_exit()
-        if self._exit is None and not self.over.done():  # else whoever stops or abandons it lets go of it
+        if self._stopping is not None:
+            self._stopping.report_exit()
+        elif not self.over.done():  # else `stop` or `abandon` releases it
             self._failure = error
             self.over.set_result(Ending.FAILED)
-        if self._is_let_go or (self._exit is None and self.has_failed()):
+        if self._is_let_go or (self._stopping is None and self.ending is Ending.FAILED):
             self._release()
 
-    def has_failed(self) -> bool:
-        """Could it not be launched? Whoever waits has been told, or is told now."""
-        return self.over.done() and not self.over.cancelled() and self.over.result() is Ending.FAILED
+    @property
+    def ending(self) -> Ending | None:
+        """How the waiting came to its end; None if it has not, or was cancelled."""
+        return self.over.result() if self.over.done() and not self.over.cancelled() else None
 
-    def is_over(self) -> bool:
-        """Has it ended by itself, or failed? Then there is nothing to stop."""
-        return self.over.done() and not self.over.cancelled() and self.over.result() in _BY_ITSELF
+    def needs_stop(self) -> bool:
+        """Has it neither ended by itself nor failed?"""
+        return self.ending not in (Ending.COMPLETE, Ending.CUT, Ending.FAILED)
 
     def failure(self) -> Exception:
         """What the launch failed with. It is let go of: the traceback of whoever raises it refers to the child."""
@@ -225,15 +205,9 @@ class Capture:
         assert failure is not None
         return failure
 
-    def _tell_exit(self) -> None:
-        if self._exit is not None and not self._exit.done():
-            self._exit.set_result(None)
-
     def _give_pipes_up(self) -> None:
         try:
-            if (
-                self.output_queue is not None and self.output_queue.is_paused
-            ):  # whoever takes the output keeps it, not the writer
+            if self.output_queue is not None and self.output_queue.is_paused:  # by the reader of the output, not its writer
                 assert self._pipe_grace is not None
                 self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up))
                 return
@@ -248,34 +222,30 @@ class Capture:
             return
         if not self.over.done():
             self.over.set_result(ending)
-        if self._exit is None and not self.over.cancelled() and self.over.result() in (Ending.COMPLETE, Ending.CUT):
-            self._release()  # else whoever stops it lets go of it
+        if self._stopping is None and self.ending in (Ending.COMPLETE, Ending.CUT):
+            self._release()  # else `stop` does
 
     # ---- input and output, while it runs ------------------------------------------------------------------------------
 
     async def feed(self, data: Any) -> bool:
         """Writes this to its standard input. False if nobody reads that any more."""
-        if self._input is None:
-            return False
-        self._input = memoryview(data)
-        self._feed()
-        while self._input:
-            self._written = self.loop.create_future()
-            try:
-                await self._written
-            finally:
-                self._written = None
+        if self._input is not None:
+            self._input.unwritten = memoryview(data)
+            self._feed()
+        while self._input is not None and self._input.unwritten:
+            await self._input.next_write()
         return self._input is not None
 
     def end_input(self) -> None:
         """Nothing more is fed."""
-        self._has_more = False
         if self._input is not None:
+            self._input.has_more = False
             self._feed()
 
-    def _tell_written(self) -> None:
-        if self._written is not None and not self._written.done():
-            self._written.set_result(None)
+    def _drop_input(self) -> None:
+        if self._input is not None:
+            self._input.report_written()
+            self._input = None
 
     def _feed(self) -> None:
         """Writes of the input what the pipe takes, and closes it at the end."""
@@ -295,29 +265,22 @@ class Capture:
 
         `read_out`: also what it wrote before its end is collected, which the pipes still hold when it is reaped.
         """
-        if self._exit is None:
-            self._exit = self.loop.create_future()
-            if self.returncode is not None:
-                self._exit.set_result(None)
+        if self._stopping is None:
+            self._stopping = Stopping(self.loop, has_exited=self.returncode is not None)
         try:
-            await ended(self._tree, self._exit, grace)
-            if read_out and self._pipes:
+            await self._stopping.end(self._tree, grace)
+            if read_out and self._pipes and self._stopping.refusal is None:
                 if self.output_queue is not None:
                     self.output_queue.let_in(_MOST_LEFT)
-                self._emptied = self.loop.create_future()
-                await asyncio.wait([self._emptied], timeout=self._rest_s())
-        except PermissionError as refusal:
-            self._refusal = refusal
+                rest_s = _REST_S if self._pipe_grace is None else min(self._pipe_grace, _REST_S)
+                await self._stopping.wait_until_emptied(rest_s)
         finally:
             self._release_at_exit()
 
-    def _rest_s(self) -> float:
-        return _REST_S if self._pipe_grace is None else min(self._pipe_grace, _REST_S)
-
     def noted(self, exception: _E) -> _E:
         """The exception, which tells what was not stopped."""
-        if self._refusal is not None:
-            note(exception, self._refusal)
+        if self._stopping is not None and self._stopping.refusal is not None:
+            note(exception, self._stopping.refusal)
         return exception
 
     def abandon(self) -> None:
@@ -346,118 +309,3 @@ class Capture:
     @property
     def _tree(self) -> Tree:
         raise NotImplementedError
-
-
-class NativeCapture(Capture):
-    """On a reactor: the target of its child's events."""
-
-    __slots__ = ("_cgroup", "_loss_noted", "_number", "_reactor", "_request", "context", "immediate", "token")
-
-    def __init__(self, reactor: Reactor, request: Request, loop: asyncio.AbstractEventLoop, **keywords: Any) -> None:
-        """Makes the child. Raises OSError; then nothing was made."""
-        super().__init__(loop, **keywords)
-        self.context = contextvars.copy_context()
-        self.immediate = self._observer is None
-        self._reactor = reactor
-        self._request = request
-        self._number = -1  # of the last event
-        self._loss_noted = False
-        self._cgroup: CgroupHandle | None = None
-        self.token = 0
-        pipes = request.program.plan.pipes
-        for stream, kind in enumerate(pipes):
-            if kind != NO_PIPE:
-                self._pipes |= 1 << stream
-        try:  # the observer may leave the program, a signal's handler may raise anywhere
-            _, self.pid, _ = reactor.launch(request, self)
-            if request.options.cgroup is not None:
-                self._cgroup = CgroupHandle(request.options.cgroup)
-            if self._observer is not None:
-                self._observer.spawned(self.pid)
-            if pipes[0] == CHILD_READS and not self._has_more:
-                self._feed()
-        except BaseException as exc:
-            if self.token:
-                self.abandon()
-            elif self._observer is not None and isinstance(exc, OSError):
-                self._observer.failed(exc)
-            raise
-
-    def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
-        """One event of the reactor, in the context of whoever launched the child if there is an observer."""
-        if number <= self._number:
-            return
-        if kind == Event.DATA:
-            self._received(number, stream, payload)
-        elif kind == Event.EOF:
-            self._pipe_ended(stream)
-        elif kind == Event.EXITED:
-            self._judge_exit(value, extra)
-            self._exited(value, payload)
-        elif kind == Event.WRITABLE:
-            self._feed()
-        elif kind == Event.READER_GONE:
-            self._close_input()
-        elif kind != Event.STARTED:
-            died = kind == Event.DIED
-            error = _errors.child_died(value) if died else self._request.failure(value, extra, payload)
-            self._failed(error)
-        elif self._observer is not None:
-            self._observer.executed(mark(self, "_number", number))
-        self._number = number
-
-    def _judge_exit(self, value: int, extra: int) -> None:
-        sandbox = self._request.options.sandbox
-        if sandbox is not None:
-            self.limit = sandbox.limit_of(extra >> 8, value)
-        if extra & 2 and not self._loss_noted:
-            # In a callback of its own: the handlers of a log may do anything, and may ask for the context.
-            warn = functools.partial(self.loop.call_soon, _logger.warning, _errors.STATUS_LOST, self.pid)
-            in_one(mark(self, "_loss_noted", value=True), functools.partial(self.context.run, warn))
-
-    def _feed(self) -> None:
-        """Writes what the pipe takes; the end of the input closes it."""
-        native, rest = self._reactor.native, self._input
-        try:
-            if rest:
-                with contextlib.suppress(BlockingIOError, InterruptedError):
-                    # In one: a signal's handler might raise behind the write, and it would be written again.
-                    written = map(os.write, (native.stream(self.token, 0),), (rest[:_WRITE_SIZE],))
-                    unwritten = map(operator.getitem, (rest,), map(slice, written, (None,)))
-                    exhaust(map(functools.partial(setattr, self, "_input"), unwritten))
-            if self._input or self._has_more:
-                native.watch(self.token, 0, _WRITE if self._input else _IDLE)
-                if not self._input:
-                    self._tell_written()
-                return
-        except OSError:
-            pass  # nobody reads it any more: no error, as in subprocess
-        self._close_input()
-
-    def _close_input(self) -> None:
-        self._input = None
-        self._reactor.native.shut(self.token, 0)
-        self._tell_written()
-        self._pipe_ended(0)
-
-    def pause_output(self) -> None:
-        self._watch_output(_OFF)
-
-    def resume_output(self) -> None:
-        self._watch_output(_READ)
-
-    def _watch_output(self, how: int) -> None:
-        for stream in (1, 2):
-            with contextlib.suppress(OSError):  # it has ended, or is no pipe
-                self._reactor.native.watch(self.token, stream, how)
-
-    def _forget(self) -> None:
-        self._input = None
-        self._cgroup = None
-        self._reactor.done(self.token)
-
-    @property
-    def _tree(self) -> NativeTree:
-        program, has_init = self._request.program, self._request.options.init is not None
-        native, cgroup = self._reactor.native, self._cgroup
-        return native_tree(native, self.token, self.pid, leads_group=program.leads_group, has_init=has_init, cgroup=cgroup)

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from aiospawn._binding.indivisible import in_one
+from aiospawn._binding.indivisible import in_one, mark
 from aiospawn._options.values import callback
 
 if TYPE_CHECKING:
@@ -108,40 +108,45 @@ ProcessEvent: TypeAlias = Spawned | Executed | Exited | LaunchFailed | Unhealthy
 
 
 class Observer:
-    """One launch, told to a callback. What the callback raises is for the event loop's exception handler."""
+    """One launch, reported to a callback. What the callback raises is for the event loop's exception handler."""
 
-    __slots__ = ("_args", "_callback", "_launch", "_pid")
+    __slots__ = ("_args", "_callback", "_launch", "_pid", "is_over")
 
     def __init__(self, callback: Callable[[ProcessEvent], object], args: Any) -> None:
         self._callback = callback
         self._args = args
         self._launch = next(_numbers)
         self._pid = 0
+        self.is_over = False
+        """Was the end reported, as an exit or as a failure? It is reported once, however often it is called."""
 
     def spawned(self, pid: int) -> None:
         self._pid = pid
-        self._tell(Spawned(self._launch, pid, time.monotonic(), self._args))
+        self._report(Spawned(self._launch, pid, time.monotonic(), self._args))
 
-    # `told` is called with the callback, in one: for whoever is called again after an interruption.
+    def executed(self, reported: Callable[[], object] = bool) -> None:
+        """`reported` is called with the callback, in one: for a caller that is called again after an interruption."""
+        self._report(Executed(self._launch, self._pid, time.monotonic()), reported)
 
-    def executed(self, told: Callable[[], object] = bool) -> None:
-        self._tell(Executed(self._launch, self._pid, time.monotonic()), told)
+    def exited(self, returncode: int, rusage: resource.struct_rusage | None) -> None:
+        self._report_end(Exited(self._launch, self._pid, time.monotonic(), returncode, rusage))
 
-    def exited(self, returncode: int, rusage: resource.struct_rusage | None, told: Callable[[], object] = bool) -> None:
-        self._tell(Exited(self._launch, self._pid, time.monotonic(), returncode, rusage), told)
+    def failed(self, error: Any) -> None:
+        self._report_end(LaunchFailed(self._launch, self._pid, time.monotonic(), error))
 
-    def failed(self, error: Any, told: Callable[[], object] = bool) -> None:
-        self._tell(LaunchFailed(self._launch, self._pid, time.monotonic(), error), told)
+    def _report_end(self, event: ProcessEvent) -> None:
+        if not self.is_over:
+            self._report(event, mark(self, "is_over", value=True))
 
     def unhealthy(self, failures: int, error: Exception | None) -> None:
-        self._tell(Unhealthy(self._launch, self._pid, time.monotonic(), failures, error))
+        self._report(Unhealthy(self._launch, self._pid, time.monotonic(), failures, error))
 
     def restarting(self, result: str, restarts: int, delay: float) -> None:
-        self._tell(Restarting(self._launch, self._pid, time.monotonic(), result, restarts, delay))
+        self._report(Restarting(self._launch, self._pid, time.monotonic(), result, restarts, delay))
 
-    def _tell(self, event: ProcessEvent, told: Callable[[], object] = bool) -> None:
+    def _report(self, event: ProcessEvent, reported: Callable[[], object] = bool) -> None:
         try:
-            in_one(told, functools.partial(self._callback, event))
+            in_one(reported, functools.partial(self._callback, event))
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:  # noqa: BLE001 - CancelledError too: the observed is not to suffer from its observer

@@ -270,7 +270,7 @@ class _Output:
         self._queue.drop()
         if self._stopping is not None:
             await joined(self._stopping, exc)
-        elif not child.is_over():
+        elif child.needs_stop():
             await child.stop(self._grace)
         if exc is not None:
             child.noted(exc)

@@ -56,7 +56,7 @@ async def handed_on(child: Capture, queue: OutputQueue, sink: Sink, timeout: flo
     except BaseException as exc:
         queue.drop()
         taking.cancel()
-        if not child.is_over():
+        if child.needs_stop():
             await child.stop(grace)
         child.noted(exc)
         await _gone(taking)

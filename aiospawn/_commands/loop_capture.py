@@ -56,7 +56,7 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
         if self._observer is not None:
             self._observer.spawned(self.pid)
             self._observer.executed()
-        if transport.get_pipe_transport(0) is not None and not self._has_more:
+        if transport.get_pipe_transport(0) is not None and (self._input is None or not self._input.has_more):
             self._feed()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
@@ -64,8 +64,7 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's
         if fd == 0:
-            self._input = None
-            self._tell_written()
+            self._drop_input()
         self._pipe_ended(fd)
 
     def process_exited(self) -> None:
@@ -73,26 +72,27 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
 
     def _feed(self) -> None:
         pipe = self._transport.get_pipe_transport(0)
-        if pipe is None or self._input is None:
+        if pipe is None:
             return
-        if self._input:
-            pipe.write(self._input)  # the whole: the loop keeps what the pipe does not take
-        if not self._has_more:
+        source = self._input
+        if source is not None and source.unwritten:
+            pipe.write(source.unwritten)  # the whole: the loop keeps what the pipe does not take
+        if source is None or not source.has_more:
             pipe.write_eof()
         elif not self._is_full:
             self._taken()
 
     def _taken(self) -> None:
         if self._input is not None:
-            self._input = memoryview(b"")
-        self._tell_written()
+            self._input.unwritten = memoryview(b"")
+            self._input.report_written()
 
     def pause_writing(self) -> None:
         self._is_full = True
 
     def resume_writing(self) -> None:
         self._is_full = False
-        if self._has_more:
+        if self._input is not None and self._input.has_more:
             self._taken()
 
     def pause_output(self) -> None:

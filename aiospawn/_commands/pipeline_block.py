@@ -3,80 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Sequence  # noqa: TC003 - typing.get_type_hints(RunningPipeline) looks for it here
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiospawn._asyncio.process import Process  # noqa: TC001 - typing.get_type_hints(RunningPipeline) looks for it here
 from aiospawn._termination.terminate import all_ended, is_thrown_away
 
 from .failures import CalledProcessError
 from .observed_process import observed
+from .pipeline_stages import failed_stage, launch_all
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from .command import CheckedCommand
     from .events import Observer
+    from .pipeline_stages import Stage
 
-__all__ = ["Block", "RunningPipeline", "failed_stage", "launch_all"]
+__all__ = ["Block", "RunningPipeline"]
 
 _PIPE = asyncio.subprocess.PIPE
-
-
-class Stage(Protocol):
-    """One command of a pipeline; its streams are what was asked for, a pipe to a neighbour is None."""
-
-    @property
-    def shown(self) -> Any: ...
-    @property
-    def tag(self) -> Any: ...
-    @property
-    def command(self) -> CheckedCommand: ...
-    @property
-    def streams(self) -> tuple[Any, Any, Any]: ...
-    @property
-    def watcher(self) -> Observer | None: ...
-
-
-_S = TypeVar("_S", bound=Stage)
-
-
-def failed_stage(returncodes: Sequence[int]) -> int | None:
-    """The last one that failed, as a shell's `pipefail` counts; but SIGPIPE before the last is no failure."""
-    last = len(returncodes) - 1
-    for at in range(last, -1, -1):
-        if returncodes[at] and (at == last or returncodes[at] != -signal.SIGPIPE):
-            return at
-    return None
-
-
-async def launch_all(stages: Sequence[_S], launch: Callable[[_S, tuple[Any, Any, Any]], Awaitable[None]]) -> None:
-    """Launches them in order. The parent's copies of a pipe's end are closed as soon as the child has it."""
-    ends: list[int] = []  # that are open here
-    source = stages[0].streams[0]
-    try:
-        for number, stage in enumerate(stages):
-            target = stage.streams[1]
-            is_last = number == len(stages) - 1
-            if not is_last:
-                following, target = os.pipe2(os.O_CLOEXEC)
-                ends += [following, target]
-            await launch(stage, (source, target, stage.streams[2]))
-            if not is_last:
-                _close(ends, target)
-                if number:
-                    _close(ends, source)
-                source = following
-    finally:
-        for end in ends:
-            os.close(end)
-
-
-def _close(ends: list[int], end: int) -> None:
-    ends.remove(end)
-    os.close(end)
 
 
 class RunningPipeline:

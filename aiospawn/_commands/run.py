@@ -12,7 +12,7 @@ from aiospawn._options.keywords import Args, Stream
 from aiospawn._options.values import seconds
 from aiospawn._request.request import requested
 
-from .capture import Ending, NativeCapture
+from .capture import Ending
 from .command import command as checked
 from .command import refuse_terminal
 from .command_value import Command
@@ -24,6 +24,7 @@ from .live import handed_on
 from .loop_capture import LoopCapture
 from .memory_files import OutputFiles
 from .mistakes import named
+from .native_capture import NativeCapture
 from .output_queue import OutputQueue
 from .results import CompletedProcess, OutputLimitExceeded, text_mode
 from .sinks import sink_of
@@ -160,13 +161,18 @@ async def run(
         child = await launched(command, (stdin, stdout, stderr), limit=limit, **collecting)
         ending = await _ended(child, source, mode, sink, timeout, grace)
         output = child.output(1) if keeps[0] else None, child.output(2) if keeps[1] else None
-    if ending is Ending.TIMED_OUT:
-        assert timeout is not None
-        raise child.noted(TimeoutExpired(command.shown, timeout, output[0] or None, output[1] or None))
-    if ending is Ending.TOO_MUCH:
-        assert limit is not None
-        raise child.noted(OutputLimitExceeded(args, limit, output[0] or None, output[1] or None))
+    if ending in (Ending.TIMED_OUT, Ending.TOO_MUCH):
+        raise child.noted(_interruption(ending, command.shown, timeout, limit, output))
     return completed(child, args, output, mode, check=check)
+
+
+def _interruption(
+    ending: Ending, args: Any, timeout: Any, limit: Any, output: tuple[bytes | None, bytes | None]
+) -> TimeoutExpired | OutputLimitExceeded:
+    """What is raised for a command that was stopped."""
+    if ending is Ending.TIMED_OUT:
+        return TimeoutExpired(args, timeout, output[0] or None, output[1] or None)
+    return OutputLimitExceeded(args, limit, output[0] or None, output[1] or None)
 
 
 async def _ended(
@@ -239,7 +245,7 @@ async def concluded(child: Capture, timeout: float | None, grace: float) -> Endi
     try:
         ending = await child.over
     except asyncio.CancelledError as exc:
-        if not child.has_failed():
+        if child.ending is not Ending.FAILED:
             await child.stop(grace)
         child.noted(exc)
         raise

@@ -1,6 +1,6 @@
 """Many commands, a few at a time: `map`, an async iterator over what became of each.
 
-The workers (`crew`) never know the `Map` that the caller holds: when nobody holds it any more, as after a plain `break`,
+The workers never know the `Map` that the caller holds: when nobody holds it any more, as after a plain `break`,
 it is collected at once, and the workers are cancelled.
 """
 
@@ -26,8 +26,9 @@ from aiospawn._options.options import DEFAULTS
 from aiospawn._options.validation import validated
 from aiospawn._options.values import callback
 
-from .crew import Crew, MapLine, MapProgress, MapResult
 from .halt import Halt
+from .map_result import MapLine, MapProgress, MapResult
+from .workers import Workers
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -87,7 +88,7 @@ def map(  # noqa: A001 - what it does, awaited
     is no command and, with `check`, `subprocess.CalledProcessError` or what `run` raised.
     """
     total = _total(total, commands)
-    crew = Crew(
+    workers = Workers(
         _source(commands),
         total,
         _whole("concurrency", concurrency, 1) if concurrency is not None else _processors(),
@@ -99,28 +100,28 @@ def map(  # noqa: A001 - what it does, awaited
         on_line=_told("on_line", on_line),
         options={"timeout": None if timeout is None else _seconds("timeout", timeout), **_checked(options)},
     )
-    return Map(crew, check=check)
+    return Map(workers, check=check)
 
 
 class Map:
     """The results of a map, an async iterator and an async context manager. Made by `map`."""
 
-    __slots__ = ("_check", "_crew")
+    __slots__ = ("_check", "_workers")
 
-    def __init__(self, crew: Crew, *, check: bool) -> None:
-        self._crew = crew
+    def __init__(self, workers: Workers, *, check: bool) -> None:
+        self._workers = workers
         self._check = check
 
     def __aiter__(self) -> Map:
         return self
 
     async def __anext__(self) -> MapResult:
-        if self._crew.is_awaited:
+        if self._workers.is_awaited:
             raise RuntimeError("the next result of this map is being waited for already")
         try:
-            result = await self._crew.result()
+            result = await self._workers.result()
         except GeneratorExit:
-            self._crew.abandon()
+            self._workers.abandon()
             raise
         except BaseException:
             await self.aclose()
@@ -144,31 +145,31 @@ class Map:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._crew.is_thrown_away(error):
-            self._crew.abandon()
+        if self._workers.is_thrown_away(error):
+            self._workers.abandon()
         else:
             await self.aclose()
 
     def __del__(self) -> None:
-        self._crew.abandon()
+        self._workers.abandon()
 
     @property
     def progress(self) -> MapProgress:
         """How far it has got."""
-        return self._crew.progress
+        return self._workers.progress
 
     @property
     def halted(self) -> MapResult | None:
         """The result by which the `halt` rule was reached."""
-        return self._crew.halted
+        return self._workers.halted
 
     def stop(self) -> None:
         """Starts no more commands. Those that run may finish, and their results are still to come."""
-        self._crew.stop()
+        self._workers.stop()
 
     async def aclose(self) -> None:
         """Stops what runs: TERM, KILL after `grace` seconds, reaped. There are no results any more."""
-        await self._crew.close()
+        await self._workers.close()
 
 
 # ---- arguments --------------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import codecs
 import re  # noqa: TC003 - typing.get_type_hints(TerminalSession) looks for it here
-from collections.abc import Callable  # noqa: TC003
 from typing import Any, AnyStr, Generic
 
 from .ansi import AnsiFilter
@@ -33,7 +32,6 @@ class TerminalReader(Generic[AnyStr]):
         self._filter: AnsiFilter[AnyStr] | None = AnsiFilter(self._empty) if strip_ansi else None
         self._ended = False
         self._stream = None
-        self._heard: Callable[[AnyStr], object] | None = None
         self.timeout: float | None = 30.0
         """Seconds for each `expect` and `read_nonblocking` that says nothing else; None: for ever."""
         self.searchwindowsize: int | None = None
@@ -169,13 +167,16 @@ class TerminalReader(Generic[AnyStr]):
         part: AnyStr = data if self._decoder is None else self._decoder.decode(data, final=not data)  # type: ignore[assignment]
         if self._filter is not None:
             part = self._filter.feed(part, final=not data)
-        if part and self._heard is not None:
-            self._heard(part)
+        if part:
+            self._log_output(part)
         self.buffer += part
         if not data and not part:
             self._ended = True
             raise EndOfOutput("the output has ended")
         return len(part)
+
+    def _log_output(self, text: AnyStr) -> None:
+        raise NotImplementedError
 
     async def _raw(self) -> bytes:
         if self._stream is None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterable  # noqa: TC003 - typing.get_type_hints(TerminalSession) looks here for all
+from collections.abc import Callable  # noqa: TC003 - typing.get_type_hints(TerminalSession) looks here for all
 from types import TracebackType  # noqa: TC003
-from typing import Any, AnyStr, Protocol, Self, TypeVar, Unpack, overload
+from typing import Any, AnyStr, Self, Unpack, overload
 
 from aiospawn._asyncio.process import Process  # noqa: TC001
 from aiospawn._asyncio.terminal import Settings, Terminal
@@ -16,22 +16,15 @@ from aiospawn._options.keywords import Args, CommandOptions
 from aiospawn._options.values import number, seconds
 
 from .interact import interact
-from .reader import DEFAULT, TerminalReader
+from .reader import DEFAULT
+from .writer import Log, TerminalWriter  # typing.get_type_hints(TerminalSession.__init__) looks for Log here
 
 __all__ = ["TerminalSession"]
 
 _LOOK_EVERY_S = 0.01
-_CONTROLS = {"@": 0, "`": 0, "[": 27, "{": 27, "\\": 28, "|": 28, "]": 29, "}": 29, "^": 30, "~": 30, "_": 31, "?": 127}
 
 
-_Written_contra = TypeVar("_Written_contra", str, bytes, contravariant=True)
-
-
-class _Log(Protocol[_Written_contra]):
-    def write(self, text: _Written_contra, /) -> object: ...
-
-
-class TerminalSession(TerminalReader[AnyStr]):
+class TerminalSession(TerminalWriter[AnyStr]):
     """A program on a pseudo terminal, and the user in front of it: what it writes is expected, what it reads is sent.
 
     pexpect's `spawn` with its names, awaited. `async with` launches the program, and leaving the block stops it: SIGHUP to
@@ -51,7 +44,7 @@ class TerminalSession(TerminalReader[AnyStr]):
         strip_ansi: bool = False,
         searchwindowsize: int | None = None,
         delaybeforesend: float | None = None,
-        logfile: _Log[str] | None = None,
+        logfile: Log[str] | None = None,
         grace: float = 5.0,
         shell: bool = False,
         **options: Unpack[CommandOptions],
@@ -68,7 +61,7 @@ class TerminalSession(TerminalReader[AnyStr]):
         strip_ansi: bool = False,
         searchwindowsize: int | None = None,
         delaybeforesend: float | None = None,
-        logfile: _Log[bytes] | None = None,
+        logfile: Log[bytes] | None = None,
         grace: float = 5.0,
         shell: bool = False,
         **options: Unpack[CommandOptions],
@@ -114,13 +107,9 @@ class TerminalSession(TerminalReader[AnyStr]):
         self.searchwindowsize = searchwindowsize
         self.delaybeforesend = seconds("delaybeforesend", delaybeforesend, optional=True)
         self.logfile = logfile
-        self.logfile_read: _Log[AnyStr] | None = None
-        self.logfile_send: _Log[AnyStr] | None = None
         seconds("grace", grace)
         self._grace = grace
-        self._encoding = encoding
         self._echo = echo
-        self._heard = self._log_output
         self._command = command(args, shell=shell, stdin=None, keywords={**options, "pty": size})
         self._process: Process | None = None
 
@@ -144,59 +133,6 @@ class TerminalSession(TerminalReader[AnyStr]):
         if self._process is None:
             raise RuntimeError("the TerminalSession's block was not entered")
         return self._process
-
-    # ---- sending --------------------------------------------------------------------------------------------------------
-
-    async def send(self, text: AnyStr) -> int:
-        """Types it, and returns how many bytes that were. In canonical mode a line has 4095 at most (termios(3))."""
-        if not isinstance(text, type(self._empty)):
-            raise TypeError(f"send() needs a {type(self._empty).__name__}, got {text!r}")
-        if self.delaybeforesend is not None:
-            await asyncio.sleep(self.delaybeforesend)
-        for log in (self.logfile, self.logfile_send):
-            _write(log, text)
-        data = text.encode(self._encoding or "") if isinstance(text, str) else text
-        await self._type(data)
-        return len(data)
-
-    async def sendline(self, text: AnyStr | None = None) -> int:
-        """`send`, with a newline."""
-        newline: Any = "\n" if isinstance(self._empty, str) else b"\n"
-        return await self.send((self._empty if text is None else text) + newline)
-
-    async def write(self, text: AnyStr) -> None:
-        """As `send`, without a result: for what writes to a file."""
-        await self.send(text)
-
-    async def writelines(self, lines: Iterable[AnyStr]) -> None:
-        """Sends each, as `send` does; no newlines are added."""
-        for line in lines:
-            await self.send(line)
-
-    async def sendcontrol(self, character: str) -> int:
-        """Types a control character: `sendcontrol("c")` a control-C. Raises ValueError for one that there is not."""
-        key = character.lower()
-        code = ord(key) - ord("a") + 1 if len(key) == 1 and "a" <= key <= "z" else _CONTROLS.get(key)
-        if code is None:
-            raise ValueError(f"sendcontrol() needs a letter or one of {' '.join(_CONTROLS)}, got {character!r}")
-        await self._type(bytes([code]))
-        return 1
-
-    async def sendeof(self) -> None:
-        """Types the terminal's end-of-file character (VEOF), which at the beginning of a line ends the input."""
-        stdin = self.process.stdin
-        assert stdin is not None
-        stdin.write_eof()
-
-    async def sendintr(self) -> None:
-        """Types the terminal's interrupt character (VINTR)."""
-        await self._type(self._settings().interrupt)
-
-    async def _type(self, data: bytes) -> None:
-        stdin = self.process.stdin
-        assert stdin is not None
-        stdin.write(data)
-        await stdin.drain()
 
     # ---- the terminal ---------------------------------------------------------------------------------------------------
 
@@ -334,15 +270,3 @@ class TerminalSession(TerminalReader[AnyStr]):
                 await stream.read(64 * 1024)
             except RuntimeError:  # another task reads
                 return
-
-    def _log_output(self, text: AnyStr) -> None:
-        for log in (self.logfile, self.logfile_read):
-            _write(log, text)
-
-
-def _write(log: Any, text: Any) -> None:
-    if log is not None:
-        log.write(text)
-        flush = getattr(log, "flush", None)
-        if flush is not None:
-            flush()

@@ -16,7 +16,7 @@ import pytest
 from timeouts import delayed_until, printed
 
 import aiospawn
-from aiospawn._map import crew as _crew
+from aiospawn._map import runner as _runner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -371,10 +371,10 @@ async def test_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pause before each attempt is twice the one before."""
     pauses = []
 
-    async def note(_: _crew.Crew, seconds: float) -> None:
+    async def note(_: _runner.Runner, seconds: float) -> None:
         pauses.append(seconds)
 
-    monkeypatch.setattr(_crew.Crew, "_pause", note)
+    monkeypatch.setattr(_runner.Runner, "_pause", note)
     await collected([FALSE], retries=4, backoff=0.5)
     assert pauses == [0.5, 1.0, 2.0, 4.0]
 
@@ -382,13 +382,13 @@ async def test_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_stopped_in_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """A map that is stopped tries nothing again: the failure is the result."""
     pausing = asyncio.Event()
-    pause = _crew.Crew._pause
+    pause = _runner.Runner._pause
 
-    async def noted(crew: _crew.Crew, seconds: float) -> None:
+    async def noted(runner: _runner.Runner, seconds: float) -> None:
         pausing.set()
-        await pause(crew, seconds)
+        await pause(runner, seconds)
 
-    monkeypatch.setattr(_crew.Crew, "_pause", noted)
+    monkeypatch.setattr(_runner.Runner, "_pause", noted)
     async with aiospawn.map([FALSE], retries=5, backoff=1000, concurrency=1) as results:
         waiting = asyncio.ensure_future(anext(results))
         await pausing.wait()
@@ -417,9 +417,9 @@ async def test_shortage(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is waited out; one that lasts while nothing else runs is a failure at last."""
     pauses: list[float] = []
     launches = 0
-    real_run = _crew.run
+    real_run = _runner.run
 
-    async def note(_: _crew.Crew, seconds: float) -> None:
+    async def note(_: _runner.Runner, seconds: float) -> None:
         pauses.append(seconds)
 
     async def short(command: Any, **options: Any) -> Any:
@@ -429,8 +429,8 @@ async def test_shortage(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
             raise OSError(code, os.strerror(code))
         return await real_run(command, **options)
 
-    monkeypatch.setattr(_crew.Crew, "_pause", note)
-    monkeypatch.setattr(_crew, "run", short)
+    monkeypatch.setattr(_runner.Runner, "_pause", note)
+    monkeypatch.setattr(_runner, "run", short)
     lasts = 3
     (result,) = await collected([TRUE])
     assert result.ok

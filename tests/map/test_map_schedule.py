@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import aiospawn
-from aiospawn._map import crew
+from aiospawn._map import runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def test_any_schedule(ordered: bool, data: st.DataObject, concurrency: int) -> N
         return numbers
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crew, "run", fake_run)
+        patch.setattr(runner, "run", fake_run)
         numbers = asyncio.run(main())
     assert (numbers if ordered else sorted(numbers)) == list(range(len(steps)))
     assert most <= concurrency

@@ -1,0 +1,91 @@
+"""Results on their way to the caller of a map, in the order of the commands where that is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+from typing import TYPE_CHECKING
+
+from .waiting import wake
+
+if TYPE_CHECKING:
+    from .map_result import MapResult
+    from .source import Source
+
+__all__ = ["ResultQueue"]
+
+
+class ResultQueue:
+    """The results of the commands of a `Source`, which hears of each that the caller has got, or that has none."""
+
+    __slots__ = ("_caller", "_due", "_early", "_ended", "_fault", "_ordered", "_ready", "_source")
+
+    def __init__(self, source: Source, *, ordered: bool) -> None:
+        self._source = source
+        self._ordered = ordered
+        self._ready: collections.deque[MapResult] = collections.deque()
+        self._early: dict[int, MapResult | None] = {}  # ended before its turn; None: there will be no result
+        self._due = 0  # the number whose turn it is
+        self._caller: asyncio.Future[None] | None = None
+        self._fault: BaseException | None = None
+        self._ended = False
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for the next result."""
+        return self._caller is not None
+
+    async def take(self) -> MapResult | None:
+        """The next result; None at the end. Raises what the map has failed with, once the results before that are taken."""
+        while not self._ready:
+            if self._fault is not None:
+                raise self._fault
+            if self._ended:
+                return None
+            self._caller = asyncio.get_running_loop().create_future()
+            try:
+                await self._caller
+            finally:
+                self._caller = None
+        self._source.handed()
+        return self._ready.popleft()
+
+    def put(self, number: int, result: MapResult | None) -> None:
+        """The command of this number has come to its end, with a result or without."""
+        if not self._ordered:
+            self._append(result)
+            return
+        self._early[number] = result
+        while self._due in self._early:
+            self._append(self._early.pop(self._due))
+            self._due += 1
+
+    def _append(self, result: MapResult | None) -> None:
+        if result is None:
+            self._source.handed()
+        else:
+            self._ready.append(result)
+            self._wake_caller()
+
+    def fail(self, error: BaseException) -> None:
+        """The first of these is raised to the caller, and no command is taken any more."""
+        self._source.stopped = True
+        if self._fault is None and not self._ended:
+            self._fault = error
+        self._wake_caller()
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        self._ended = True
+        self._wake_caller()
+
+    def drop(self) -> None:
+        """Nothing is to be taken any more, results that are here included. `end` wakes the task that waits."""
+        self._ready.clear()
+        self._early.clear()
+        self._fault = None
+        self._ended = True
+
+    def _wake_caller(self) -> None:
+        if self._caller is not None:
+            wake(self._caller)

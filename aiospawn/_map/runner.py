@@ -1,0 +1,139 @@
+"""One command of a map, run until it has a result: again where it failed, and again where a resource was short."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+from aiospawn._commands.run import run
+
+from .map_result import MapLine, MapResult
+from .waiting import wake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiospawn._commands.keywords import StreamName
+    from aiospawn._commands.results import CompletedProcess
+
+    from .source import Source
+
+__all__ = ["Runner"]
+
+_SHORTAGES = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 1.0
+_LAUNCHES_ALONE = 9  # about 5 s: a shortage that lasts while none of our own jobs runs is not ours to wait for
+
+
+class Runner:
+    """Runs the commands of one map, for all of its workers: whether others run decides if a shortage is waited for."""
+
+    __slots__ = ("_backoff", "_fail", "_on_line", "_options", "_pausing", "_retries", "_running", "_source")
+
+    def __init__(
+        self,
+        source: Source,
+        options: dict[str, Any],
+        retries: int,
+        backoff: float,
+        on_line: Callable[[MapLine], object] | None,
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        """No command is tried again once `source` is stopped.
+
+        `options` are `run`'s; what `on_line` raises goes to `fail`.
+        """
+        self._source = source
+        self._options = options
+        self._retries = retries
+        self._backoff = backoff
+        self._on_line = on_line
+        self._fail = fail
+        self._pausing: set[asyncio.Future[None]] = set()
+        self._running = 0
+
+    def end_pauses(self) -> None:
+        """For a map that is stopped: a command that waits to be tried again has the result that it has."""
+        for waiter in self._pausing:
+            wake(waiter)
+
+    async def result_of(self, number: int, command: Any) -> MapResult | None:
+        """None if the map was stopped before there was an attempt."""
+        attempts, pause, result = 0, self._backoff, None
+        while True:
+            attempts += 1
+            started, clock = time.time(), time.perf_counter()
+            completed = error = None
+            try:
+                completed = await self._attempt(number, command)
+            except (OSError, ValueError, subprocess.SubprocessError) as exc:
+                error = exc
+            if completed is None and error is None:
+                return result
+            elapsed = completed.elapsed if completed is not None else time.perf_counter() - clock
+            result = MapResult(number, command, completed, error, attempts, started, elapsed)
+            if result.ok or attempts > self._retries:
+                return result
+            await self._pause(pause)
+            if self._source.stopped:
+                return result
+            pause *= 2
+
+    async def _attempt(self, number: int, command: Any) -> CompletedProcess[Any] | None:
+        """`run`, again and again while there is a shortage; None if the map was stopped meanwhile."""
+        options = self._options if self._on_line is None else {**self._options, "on_line": self._passing_on(number, command)}
+        pause, alone = _FIRST_PAUSE_S, 0
+        while True:
+            self._running += 1
+            try:
+                completed: CompletedProcess[Any] = await run(command, **options)
+                return completed
+            except OSError as error:
+                if error.errno not in _SHORTAGES:
+                    raise
+                alone += self._running == 1
+                if alone > _LAUNCHES_ALONE:
+                    raise
+            finally:
+                self._running -= 1
+            await self._pause(pause)
+            if self._source.stopped:
+                return None
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def _passing_on(self, number: int, command: Any) -> Callable[[StreamName, Any], object]:
+        """For one command. What the caller's function raises is the map's end, and no result of that command."""
+        on_line = self._on_line
+        assert on_line is not None
+
+        def passed_on(stream: StreamName, line: Any) -> object:
+            try:
+                answer = on_line(MapLine(number, command, stream, line))
+            except BaseException as error:
+                self._fail(error)
+                raise
+            return self._awaited(answer) if hasattr(answer, "__await__") else None
+
+        return passed_on
+
+    async def _awaited(self, answer: Any) -> None:
+        try:
+            await answer
+        except Exception as error:
+            self._fail(error)
+            raise
+
+    async def _pause(self, seconds: float) -> None:
+        """Until then, or until the map is stopped."""
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        self._pausing.add(waiter)
+        timer = loop.call_later(seconds, wake, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._pausing.discard(waiter)

@@ -1,0 +1,91 @@
+"""The commands of a map, read no faster than their results are taken.
+
+What was taken from the source and not yet handed to the caller is bounded, by the `window`. At that bound the source waits,
+so a caller that is slow slows everything down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from typing import Any
+
+from .waiting import wake
+
+__all__ = ["Source"]
+
+_END: Any = object()
+
+
+class Source:
+    """An iterator or asynchronous iterator over commands, which several workers take from."""
+
+    __slots__ = ("_commands", "_handed", "_puller", "_turn", "_waiting", "_window", "stopped", "taken")
+
+    def __init__(self, commands: Iterator[Any] | AsyncIterator[Any], window: int) -> None:
+        self._commands = commands
+        self._window = window
+        self._turn = asyncio.Lock()  # at an asynchronous iterator
+        self._puller: asyncio.Task[None] | None = None  # who waits for it
+        self._waiting: collections.deque[asyncio.Future[None]] = collections.deque()  # workers, at the bound
+        self._handed = 0
+        self.taken = 0
+        """How many commands were taken, which is the number of the next."""
+        self.stopped = False
+
+    async def take(self) -> tuple[int, Any] | None:
+        """The next command with its number, once the window lets it through; None at the end and after `stop`."""
+        if isinstance(self._commands, Iterator):
+            await self._let_through()
+            command = _END if self.stopped else next(self._commands, _END)
+        else:
+            async with self._turn:
+                await self._let_through()
+                command = _END if self.stopped else await self._pulled(self._commands)
+            if self.stopped:
+                return None
+        if command is _END:
+            return None
+        number = self.taken
+        self.taken += 1
+        return number, command
+
+    async def _let_through(self) -> None:
+        while self.taken - self._handed >= self._window and not self.stopped:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
+
+    async def _pulled(self, commands: AsyncIterator[Any]) -> Any:
+        self._puller = asyncio.current_task()
+        try:
+            return await anext(commands, _END)
+        except asyncio.CancelledError:
+            if not self.stopped:
+                raise
+            return _END  # `stop` did it
+        finally:
+            self._puller = None
+
+    def handed(self) -> None:
+        """The caller has the result of one more command, or there will be none."""
+        self._handed += 1
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def stop(self) -> None:
+        """Gives no more commands, and wakes who waits for one."""
+        self.stopped = True
+        for waiter in self._waiting:
+            wake(waiter)
+        if self._puller is not None:
+            self._puller.cancel()
+
+    async def aclose(self) -> None:
+        """Closes an asynchronous generator, which may have something of its own to end."""
+        if isinstance(self._commands, AsyncGenerator):
+            await self._commands.aclose()

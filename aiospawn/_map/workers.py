@@ -1,0 +1,165 @@
+"""The workers of a map: tasks that take commands from its source and put what became of them into its queue of results.
+
+There is a fixed number of them, and each takes the next command when it is free: there is no task for a command, and the
+source is read no faster than commands end. What was taken and not yet handed to the caller is at most twice the number of
+workers, four times where results come in the order of the commands and a slow one holds up those behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from aiospawn._termination.terminate import is_thrown_away, outlasted
+
+from .map_result import MapProgress, MapResult
+from .result_queue import ResultQueue
+from .runner import Runner
+from .source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+
+    from .halt import Halt
+    from .map_result import MapLine
+
+__all__ = ["Workers"]
+
+
+class Workers:
+    """The workers of one map. They know nothing of the `Map` that the caller holds."""
+
+    def __init__(
+        self,
+        commands: Iterator[Any] | AsyncIterator[Any],
+        total: int | None,
+        size: int,
+        *,
+        ordered: bool,
+        retries: int,
+        backoff: float,
+        halt: Halt | None,
+        progress: Callable[[MapProgress], object] | None,
+        on_line: Callable[[MapLine], object] | None,
+        options: dict[str, Any],
+    ) -> None:
+        self.halted: MapResult | None = None
+        self._total = total
+        self._size = size
+        self._halt = halt
+        self._on_progress = progress
+        self._source = Source(commands, size * (4 if ordered else 2))
+        self._results = ResultQueue(self._source, ordered=ordered)
+        self._runner = Runner(self._source, options, retries, backoff, on_line, self._results.fail)
+        self._loop: asyncio.AbstractEventLoop | None = None  # once there are workers
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._succeeded = 0
+        self._failed = 0
+        self._closed = False
+
+    @property
+    def progress(self) -> MapProgress:
+        return MapProgress(self._source.taken, self._succeeded + self._failed, self._failed, self._total)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for the next result."""
+        return self._results.is_awaited
+
+    def result(self) -> Coroutine[Any, Any, MapResult | None]:
+        """The next one; None at the end. The first call starts the workers."""
+        if self._loop is None and not self._closed:
+            self._start()
+        return self._results.take()
+
+    def _start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        for _ in range(self._size):
+            task = self._loop.create_task(self._work())
+            self._tasks.add(task)
+            task.add_done_callback(self._gone)
+
+    def _gone(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._results.fail(error)  # the caller's `Map` then closes this
+        if not self._tasks:
+            self._results.end()
+
+    async def _work(self) -> None:
+        while (taken := await self._source.take()) is not None:
+            number, command = taken
+            result = None
+            try:
+                result = await self._runner.result_of(number, command)
+            finally:
+                self._put(number, result)
+
+    def _put(self, number: int, result: MapResult | None) -> None:
+        """A command has come to its end, with a result or without."""
+        if self._closed:
+            return
+        if result is not None:
+            self._count(result)
+        self._results.put(number, result)
+        if result is not None and self._on_progress is not None:
+            self._on_progress(self.progress)
+
+    def _count(self, result: MapResult) -> None:
+        if result.ok:
+            self._succeeded += 1
+        else:
+            self._failed += 1
+        halt = self._halt
+        if halt is None or self._source.stopped or not halt.is_reached(self._succeeded, self._failed, self._total):
+            return
+        self.halted = result
+        self.stop()
+        if halt.when == "now":
+            current = asyncio.current_task()
+            for task in self._tasks:
+                if task is not current:
+                    task.cancel()
+
+    # ---- their end ----------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """No worker takes another command, or tries one again."""
+        self._source.stop()
+        self._runner.end_pauses()
+
+    async def close(self) -> None:
+        """Stops the workers and what they run, and comes back when they are gone, cancelled or not. Closes a generator."""
+        self._closed = self._source.stopped = True
+        self._results.drop()
+        if self._loop is not None and self._loop.is_closed():
+            return  # thrown away, and the workers with it
+        self._cancel_all()
+        self._results.end()
+        cancelled = await outlasted([*self._tasks], self._hurry_all)
+        await self._source.aclose()
+        if cancelled is not None:
+            raise cancelled
+
+    def abandon(self) -> None:
+        """Nobody is there any more to take results; may be called by the garbage collector, on any thread."""
+        if self._tasks and self._loop is not None and not self._closed:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and its tasks with it
+                self._loop.call_soon_threadsafe(self._cancel_all)
+
+    def is_thrown_away(self, error: BaseException | None) -> bool:
+        """Is the caller's block left so that nothing can be awaited?"""
+        return is_thrown_away(error, self._loop)
+
+    def _cancel_all(self) -> None:
+        """What runs is stopped; what is being stopped already, by `halt`, keeps its time to end."""
+        self._source.stopped = True
+        for task in self._tasks:
+            if not task.cancelling():
+                task.cancel()
+
+    def _hurry_all(self) -> None:
+        """Kills at once what is being stopped."""
+        for task in self._tasks:
+            task.cancel()
