@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 import child
+from paths import NATIVE
 
 import aiospawn
 
@@ -195,3 +196,46 @@ def test_one_way_to_choose_loops() -> None:
     """By the mark `loops`: no test file names pytest-asyncio's factories, or goes through the names of loops by itself."""
     other = re.compile(r"loop_factories=|parametrize\(\s*\"variant\", (?:loops|fresh)\.")
     assert [path.name for path, text in _FILES.items() if path.stem != "test_house" and other.search(text)] == []
+
+
+# ---- the size of things -----------------------------------------------------------------------------------------------
+
+_LONGEST_CLASS, _LONGEST_FUNCTION = 250, 60
+"""Lines without docstrings: those are the reference manual, and may be long. A function of that length fits a screen."""
+
+
+def _lines(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """How many a class or function has, without the docstrings in it."""
+    assert node.end_lineno is not None
+    inner = [each for each in ast.walk(node) if isinstance(each, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))]
+    docstrings = sum(len(text.splitlines()) for each in inner if (text := ast.get_docstring(each, clean=False)))
+    return node.end_lineno - node.lineno + 1 - docstrings
+
+
+def _c_functions(text: str) -> dict[str, int]:
+    """The functions of a C file and their lines: they begin and end at the margin."""
+    lines, found, began = text.splitlines(), {}, 0
+    for number, line in enumerate(lines):
+        if re.match(r"[A-Za-z_]", line):
+            began = number
+        if line == "}" and (name := re.search(r"\b(?!__attribute__)(\w+)\(", lines[began])):
+            found[name[1]] = number - began + 1
+    return found
+
+
+def test_classes_and_functions_are_short() -> None:
+    """A class has one thing to do, a function fits a screen."""
+    found = set()
+    for path in sorted(_PACKAGE.glob("**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            limit = _LONGEST_CLASS if isinstance(node, ast.ClassDef) else _LONGEST_FUNCTION
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and _lines(node) > limit:
+                found.add(f"{path.relative_to(_PACKAGE)}: {node.name}")
+    assert found == set()
+
+
+def test_native_functions_are_short() -> None:
+    """The same in C."""
+    functions = [(path.name, *each) for path in NATIVE.glob("**/*.c") for each in _c_functions(path.read_text()).items()]
+    assert len(functions) > 300
+    assert {f"{file}: {name}" for file, name, lines in functions if lines > _LONGEST_FUNCTION} == set()

@@ -50,13 +50,7 @@ async def subprocess_exec(
     if shell:
         raise ValueError("shell must be False")
     refuse_text(universal_newlines, bufsize, encoding, errors, text)
-    streams = (stdin, stdout, stderr)
-    if "env_add" in options:
-        options = with_added_environment(options)
-    if must_hand_over(options):
-        return await hand_over(protocol_factory, program, *args, **_named(streams), **options)
-    arguments = (program, *args)
-    return await _launched(loop, protocol_factory, arguments, arguments, streams, options, "execute program %r")
+    return await _launched(hand_over, loop, protocol_factory, (program, *args), None, (stdin, stdout, stderr), options)
 
 
 async def subprocess_shell(
@@ -83,14 +77,9 @@ async def subprocess_shell(
     if not shell:
         raise ValueError("shell must be True")
     refuse_text(universal_newlines, bufsize, encoding, errors, text)
-    streams = (stdin, stdout, stderr)
-    if "env_add" in options:
-        options = with_added_environment(options)
-    if must_hand_over(options):
-        return await hand_over(protocol_factory, cmd, **_named(streams), **options)
     shell_program = options.get("executable")
     arguments = ["/bin/sh" if shell_program is None else shell_program, "-c", cmd]
-    return await _launched(loop, protocol_factory, arguments, cmd, streams, options, "run shell command %r")
+    return await _launched(hand_over, loop, protocol_factory, arguments, cmd, (stdin, stdout, stderr), options)
 
 
 def must_hand_over(options: dict[str, Any]) -> bool:
@@ -103,28 +92,33 @@ def must_hand_over(options: dict[str, Any]) -> bool:
     return True
 
 
-def _named(streams: tuple[Any, Any, Any]) -> dict[str, Any]:
-    return dict(zip(("stdin", "stdout", "stderr"), streams, strict=True))
-
-
 async def _launched(
+    hand_over: HandOver,
     loop: asyncio.AbstractEventLoop,
     protocol_factory: ProtocolFactory,
     arguments: Sequence[Any],
-    shown: Any,
+    shell_command: str | bytes | None,
     streams: tuple[Any, Any, Any],
     keywords: dict[str, Any],
-    message: str,
-) -> tuple[SubprocessTransport, asyncio.SubprocessProtocol]:
-    """`shown` is what Popen.args would be."""
+) -> tuple[Any, Any]:
+    if "env_add" in keywords:
+        keywords = with_added_environment(keywords)
+    if must_hand_over(keywords):
+        own = arguments if shell_command is None else (shell_command,)
+        stdin, stdout, stderr = streams
+        return await hand_over(protocol_factory, *own, stdin=stdin, stdout=stdout, stderr=stderr, **keywords)
     options = validated(keywords)
     request = requested(arguments, streams, options, caller=4)
     protocol = protocol_factory()
     if loop.get_debug():
-        _logger.debug(message, arguments[0] if shown is arguments else shown)
+        if shell_command is None:
+            _logger.debug("execute program %r", arguments[0])
+        else:
+            _logger.debug("run shell command %r", shell_command)
     transport: SubprocessTransport | None = None
     try:
-        transport = SubprocessTransport(reactor_of(loop), loop, protocol, shown)
+        popen_args = arguments if shell_command is None else shell_command
+        transport = SubprocessTransport(reactor_of(loop), loop, protocol, popen_args)
         await transport.start(request)
         return transport, protocol
     except BaseException:  # a signal's handler raised, or the launch

@@ -7,7 +7,7 @@ import collections
 import functools
 import os
 
-from aiospawn._binding.indivisible import in_one, mark
+from aiospawn._binding.indivisible import in_one, made_again, mark
 from aiospawn._binding.library import Event, Watch
 
 from .pipe import Pipe
@@ -121,10 +121,7 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
             # The end was seen: the descriptor is gone, and its event is on the way or held.
             return
 
+    @made_again
     def close(self) -> None:
         """Closes the pipe; what was not delivered is dropped."""
-        try:
-            self._end(None)
-        except BaseException:  # a signal's handler raised: who called does not close it again
-            self._end(None)
-            raise
+        self._end(None)

@@ -7,7 +7,7 @@ import operator
 import os
 from typing import TYPE_CHECKING, Any
 
-from aiospawn._binding.indivisible import exhaust, mark
+from aiospawn._binding.indivisible import exhaust, made_again, mark
 from aiospawn._binding.library import Event, Watch
 
 from .pipe import Pipe
@@ -172,15 +172,9 @@ class WritePipe(Pipe, asyncio.WriteTransport):
         """As `close`: the end of a pipe is that nobody writes to it."""
         self.close()
 
+    @made_again
     def close(self) -> None:
         """Closes the pipe once everything is written."""
-        try:
-            self._close()
-        except BaseException:  # a signal's handler raised: who called does not close it again
-            self._close()
-            raise
-
-    def _close(self) -> None:
         if self._ended:
             return
         self._closing = True

@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import TypeVar
 
-__all__ = ["exhaust", "in_one", "mark"]
+    _Method = TypeVar("_Method", bound=Callable[[Any], None])
+
+__all__ = ["exhaust", "in_one", "made_again", "mark"]
 
 exhaust: Callable[[Iterable[object]], object] = functools.partial(collections.deque, maxlen=0)
 """Makes the calls of an iterator such as `map`."""
@@ -32,3 +35,17 @@ def in_one(*calls: Callable[[], object]) -> None:
 def mark(thing: Any, name: str, value: object) -> Callable[[], None]:
     """An assignment to an attribute, as one of the calls."""
     return functools.partial(setattr, thing, name, value)
+
+
+def made_again(method: _Method) -> _Method:
+    """A resumable method that its caller makes once: interrupted, it is made again before the interruption propagates."""
+
+    @functools.wraps(method)
+    def made(self: Any) -> None:
+        try:
+            method(self)
+        except BaseException:  # a signal's handler raised
+            method(self)
+            raise
+
+    return made  # type: ignore[return-value]
