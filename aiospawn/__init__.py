@@ -26,6 +26,7 @@ from ._map.halt import Halt
 from ._map.map import Map, MapLine, MapProgress, MapResult, map  # noqa: A004 - only ever aiospawn.map
 from ._options.child_functions import NativeHook
 from ._options.keywords import Capabilities, CommandOptions, LaunchOptions
+from ._sandbox.calls import SystemCalls
 from ._sandbox.limits import Limits
 from ._sandbox.network import Network
 from ._sandbox.paths import IfExists
@@ -76,6 +77,7 @@ __all__ = [
     "StartLimitHit",
     "Supervised",
     "Support",
+    "SystemCalls",
     "TerminalSession",
     "TimeoutExpired",
     "Unhealthy",

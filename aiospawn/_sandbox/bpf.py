@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALLOW",
+    "KILL",
     "Block",
     "architecture",
     "argument",
@@ -34,6 +35,7 @@ _EQUAL, _GREATER, _AT_LEAST, _ANY_BIT = 0x15, 0x25, 0x35, 0x45
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 
 ALLOW: Final[Block] = [(_RETURN, 0, 0, 0x7FFF0000)]
+KILL: Final[Block] = [(_RETURN, 0, 0, 0x80000000)]  # the process, by SIGSYS
 
 
 def refuse(errno: int) -> Block:

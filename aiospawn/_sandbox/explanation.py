@@ -24,7 +24,9 @@ _ALWAYS = (
 
 
 def explanation(sandbox: Sandbox, lacking: Iterable[Restriction]) -> str:
-    return "\n".join([*_files(sandbox), *_network(sandbox), *_limits(sandbox), *_ALWAYS, *_lacking(sandbox, lacking)])
+    return "\n".join(
+        [*_files(sandbox), *_network(sandbox), *_limits(sandbox), *_ALWAYS, *_calls(sandbox), *_lacking(sandbox, lacking)]
+    )
 
 
 def _shown(paths: Iterable[str | IfExists]) -> str:
@@ -32,7 +34,10 @@ def _shown(paths: Iterable[str | IfExists]) -> str:
 
 
 def _files(sandbox: Sandbox) -> Iterator[str]:
-    if sandbox.system:
+    if sandbox.system and sandbox.syscalls.policy == "compute":
+        yield "reads: the system's programs and libraries (/usr, /bin, /sbin, /lib, ...)"
+        yield "reads and writes: /dev/null, /dev/zero, /dev/full, /dev/random, /dev/urandom"
+    elif sandbox.system:
         yield "reads and executes: the system's programs and libraries (/usr, /bin, /sbin, /lib, ...)"
         yield "reads and writes: /dev/null, /dev/zero, /dev/full, /dev/random, /dev/urandom"
     for words, paths in (
@@ -73,6 +78,18 @@ def _limits(sandbox: Sandbox) -> Iterator[str]:
         yield f"writes no file of more than {limits.file_size} bytes"
     if limits.open_files is not None:
         yield f"has at most {limits.open_files} descriptors in each process"
+
+
+def _calls(sandbox: Sandbox) -> Iterator[str]:
+    calls = sandbox.syscalls
+    if calls.policy == "compute":
+        yield "makes no socket and no process; executes only what was named for that"
+    if calls.allow:
+        yield f"but may, whatever comes of it: {', '.join(sorted(calls.allow))}"
+    if calls.deny:
+        yield f"is refused besides: {', '.join(sorted(calls.deny))}"
+    if calls.answer == "kill":
+        yield "is killed where a system call is refused"
 
 
 def _lacking(sandbox: Sandbox, lacking: Iterable[Restriction]) -> Iterator[str]:

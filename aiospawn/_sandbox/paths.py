@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -9,7 +10,7 @@ from typing import Any, Final, NamedTuple, final
 
 from aiospawn._options.values import own_path
 
-__all__ = ["DEVICES", "NETWORK_FILES", "SYSTEM", "SYSTEM_FILES", "IfExists", "Opened", "checked_paths", "opened"]
+__all__ = ["DEVICES", "NETWORK_FILES", "SYSTEM", "SYSTEM_FILES", "IfExists", "Opened", "checked_paths", "linkers", "opened"]
 
 # What it takes to run programs of the system. A symbolic link is followed when it is opened.
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
@@ -18,7 +19,13 @@ NETWORK_FILES: Final = (
     *("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf", "/etc/services"),
     *("/etc/protocols", "/etc/ssl", "/etc/pki", "/etc/ca-certificates"),
 )
+_LINKERS: Final = ("/lib*/ld-linux*.so.*", "/lib/*/ld-linux*.so.*", "/lib/ld-musl-*.so.*")
 DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+
+
+def linkers() -> list[str]:
+    """The kernel executes them as the interpreters of programs."""
+    return [path for pattern in _LINKERS for path in glob.glob(pattern)]
 
 
 @final

@@ -12,11 +12,14 @@ import errno
 import functools
 import platform
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from . import bpf
 from .network import Network
 from .system_calls import ARCHITECTURES, LAST, NUMBERS
+
+if TYPE_CHECKING:
+    from .calls import SystemCalls
 
 __all__ = ["compiled_filter", "has_numbers"]
 
@@ -46,8 +49,12 @@ _METADATA: Final = re.findall(
 """,
 )
 
+_NOT_COMPUTING: Final = ("fork", "vfork", "socket", "socketpair", "connect", "bind", "listen", "accept", "accept4")
+
 _NAMESPACES: Final = 0x7E020000  # every CLONE_NEW* but CLONE_NEWTIME, whose bit is part of clone's signal
 _NEW_TIME: Final = 0x80
+_THREAD: Final = 0x10000  # CLONE_THREAD
+_CONTROLS: Final = (28, 31, 32, 33, 35)  # PR_SET_SECUREBITS, PR_TASK_PERF_EVENTS_DISABLE and _ENABLE, PR_MCE_KILL, PR_SET_MM
 _INPUT_FAKED: Final = (0x5412, 0x541C, 0x541D, 0x5423)  # TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD
 _ATTRIBUTES: Final = (0x40086602, 0x401C5820)  # FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR
 _PERSONALITIES: Final = (0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)  # as Docker; the last one asks
@@ -57,7 +64,6 @@ _TCP, _UDP = 6, 17
 _KIND: Final = 0xF  # of a socket's type, without SOCK_NONBLOCK and SOCK_CLOEXEC
 _FAST_OPEN: Final = 0x20000000  # MSG_FASTOPEN: a connection without connect(2), which Landlock does not see
 
-_PERMISSION = bpf.refuse(errno.EPERM)
 _FAMILY = bpf.refuse(errno.EAFNOSUPPORT)
 _ACCESS = bpf.refuse(errno.EACCES)
 _NO_CALL = bpf.refuse(errno.ENOSYS)
@@ -69,32 +75,38 @@ def has_numbers() -> bool:
 
 
 @functools.lru_cache(maxsize=32)
-def compiled_filter(network: bool | Network, *, unix_sockets: bool, metadata: bool) -> bytes:
+def compiled_filter(network: bool | Network, calls: SystemCalls, *, unix_sockets: bool, metadata: bool) -> bytes:
     """The filter, as `seccomp=` takes it. `metadata`: modes, owners, times and attributes of files may be changed."""
     column, audit_number = ARCHITECTURES[platform.machine()]
-    checked = {**_arguments(metadata=metadata), **_sockets(network, unix_sockets=unix_sockets)}
+    answer = bpf.KILL if calls.answer == "kill" else bpf.refuse(int(calls.answer))
+    denied = {*_DENIED, *(() if metadata else _METADATA), *(_NOT_COMPUTING if calls.policy == "compute" else ())}
+    denied = (denied - calls.allow) | calls.deny
+    checked = _arguments(answer, metadata=metadata, processes=calls.policy != "compute")
+    checked = {name: body for name, body in checked.items() if name not in calls.allow}
+    checked |= _sockets(network, unix_sockets=unix_sockets)
+    checked = {name: body for name, body in checked.items() if name not in denied}
     block = bpf.architecture(audit_number, LAST, _NO_CALL)
     for name, body in checked.items():
         number = NUMBERS[name][column]
         assert number is not None, name
         block += bpf.when(number, body)
-    denied = [*_DENIED, *([] if metadata else _METADATA)]
-    numbers = [number for name in denied if (number := NUMBERS[name][column]) is not None]
-    return bpf.assembled([*block, *bpf.ranges(numbers, _PERMISSION), *bpf.ALLOW])
+    return bpf.assembled([*block, *bpf.ranges(calls.numbers(denied), answer), *bpf.ALLOW])
 
 
-def _arguments(*, metadata: bool) -> dict[str, bpf.Block]:
+def _arguments(answer: bpf.Block, *, metadata: bool, processes: bool) -> dict[str, bpf.Block]:
     """Calls that depend on their arguments."""
     requests = _INPUT_FAKED if metadata else (*_INPUT_FAKED, *_ATTRIBUTES)
-    whole_limit = [*bpf.argument(2, high=True), *bpf.when(0, bpf.ALLOW), *_PERMISSION]
+    whole_limit = [*bpf.argument(2, high=True), *bpf.when(0, bpf.ALLOW), *answer]
+    threads = [*bpf.without(_THREAD, bpf.ALLOW), *answer]
     of_itself = bpf.when(0, bpf.ALLOW)  # with another's number it may set that one's limits: a signal by RLIMIT_CPU
     return {
-        "ioctl": [*bpf.argument(1), *bpf.denied(requests, _PERMISSION), *bpf.ALLOW],
-        "clone": [*bpf.argument(0), *bpf.without(_NAMESPACES, _PERMISSION), *bpf.ALLOW],
+        "ioctl": [*bpf.argument(1), *bpf.denied(requests, answer), *bpf.ALLOW],
+        "clone": [*bpf.argument(0), *bpf.without(_NAMESPACES, answer), *(bpf.ALLOW if processes else threads)],
         "clone3": _NO_CALL,  # its flags are in memory; C libraries go on with clone
-        "unshare": [*bpf.argument(0), *bpf.without(_NAMESPACES | _NEW_TIME, _PERMISSION), *bpf.ALLOW],
-        "personality": [*bpf.argument(0), *bpf.denied(_PERSONALITIES, bpf.ALLOW), *_PERMISSION],
-        "prlimit64": [*bpf.argument(0), *of_itself, *bpf.argument(2), *bpf.when(0, whole_limit), *_PERMISSION],
+        "unshare": [*bpf.argument(0), *bpf.without(_NAMESPACES | _NEW_TIME, answer), *bpf.ALLOW],
+        "personality": [*bpf.argument(0), *bpf.denied(_PERSONALITIES, bpf.ALLOW), *answer],
+        "prlimit64": [*bpf.argument(0), *of_itself, *bpf.argument(2), *bpf.when(0, whole_limit), *answer],
+        "prctl": [*bpf.argument(0), *bpf.denied(_CONTROLS, answer), *bpf.ALLOW],
     }
 
 

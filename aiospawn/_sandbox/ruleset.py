@@ -62,9 +62,14 @@ class Ruleset:
             finally:
                 os.close(place.descriptor)
 
-    def allow_system(self, *, network: bool) -> None:
-        """Programs and libraries of the system, and the devices that every program takes for granted."""
-        self.allow("system", map(paths.IfExists, paths.SYSTEM), EXECUTE)
+    def allow_system(self, *, network: bool, executes: bool) -> None:
+        """Programs and libraries of the system, and the devices that every program takes for granted.
+
+        `executes`: the programs may be executed; otherwise only the dynamic linkers, which other programs need.
+        """
+        self.allow("system", map(paths.IfExists, paths.SYSTEM), EXECUTE if executes else READ)
+        if not executes:
+            self.allow("system", map(paths.IfExists, paths.linkers()), EXECUTE)
         self.allow("system", map(paths.IfExists, paths.SYSTEM_FILES), READ)
         self.allow("system", map(paths.IfExists, paths.DEVICES), _DEVICE)
         if network:

@@ -13,6 +13,7 @@ from aiospawn._options.types import StrOrBytesPath  # noqa: TC001
 from aiospawn._options.values import flag
 
 from . import restrictions
+from .calls import SystemCalls, checked_calls
 from .explanation import explanation
 from .limits import Limits, checked_limits
 from .network import Network, checked_network
@@ -23,7 +24,7 @@ from .ruleset import EXECUTE, READ, WRITE, Ruleset
 
 __all__ = ["Sandbox"]
 
-_FIELDS = ("read", "write", "execute", "network", "unix_sockets", "system", "limits", "at_least")
+_FIELDS = ("read", "write", "execute", "network", "unix_sockets", "system", "limits", "syscalls", "at_least")
 
 
 class _Compiled(NamedTuple):
@@ -51,6 +52,7 @@ class Sandbox(Confinement):
             (`/run/docker.sock`, D-Bus) do things on behalf of the command that it could not do itself.
         system: Whether the system's programs and libraries may be read and executed.
         limits: A `Limits`: how much it may take.
+        syscalls: Which system calls are refused: a policy by name, "default" or "compute", or a `SystemCalls`.
         at_least: Names of restrictions that this kernel must enforce; the others may be missing. By default all that this
             sandbox needs must be there. `Sandbox.restrictions()` lists them.
 
@@ -70,6 +72,7 @@ class Sandbox(Confinement):
     unix_sockets: bool
     system: bool
     limits: Limits | None
+    syscalls: SystemCalls
     at_least: frozenset[str] | None
     _compiled: _Compiled | None
     _lock: threading.Lock
@@ -84,6 +87,7 @@ class Sandbox(Confinement):
         unix_sockets: bool = False,
         system: bool = True,
         limits: Limits | None = None,
+        syscalls: str | SystemCalls = "default",
         at_least: Collection[str] | None = None,
     ) -> None:
         set_field = object.__setattr__
@@ -93,6 +97,12 @@ class Sandbox(Confinement):
         set_field(self, "unix_sockets", flag("unix_sockets")(unix_sockets))
         set_field(self, "system", flag("system")(system))
         set_field(self, "limits", checked_limits(limits))
+        given = checked_calls(
+            syscalls,
+            has_network=self.network is not False or self.unix_sockets,
+            is_restricted=self.network is not True or not self.unix_sockets,
+        )
+        set_field(self, "syscalls", given)
         set_field(self, "at_least", restrictions.checked_names(at_least))
         set_field(self, "_compiled", None)
         set_field(self, "_lock", threading.Lock())
@@ -199,13 +209,13 @@ class Sandbox(Confinement):
         for lack in restrictions.missing(asked if self.at_least is None else self.at_least, have):
             raise NotImplementedError(f"sandbox: {lack.name} needs {lack.need}, this kernel has {lack.have}")
         ruleset = self._ruleset(have.landlock) if have.landlock else None
-        policy = compiled_filter(self.network, unix_sockets=self.unix_sockets, metadata=bool(self.write))
+        policy = compiled_filter(self.network, self.syscalls, unix_sockets=self.unix_sockets, metadata=bool(self.write))
         return _Compiled(ruleset, policy if have.filters else None, {})
 
     def _ruleset(self, abi: int) -> Ruleset:
         ruleset = Ruleset(abi, self.network)
         if self.system:
-            ruleset.allow_system(network=self.network is not False)
+            ruleset.allow_system(network=self.network is not False, executes=self.syscalls.policy != "compute")
         for name, access in (("read", READ), ("write", WRITE), ("execute", EXECUTE)):
             ruleset.allow(name, getattr(self, name), access)
         return ruleset

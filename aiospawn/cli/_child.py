@@ -45,7 +45,22 @@ def add_options(parser: argparse.ArgumentParser, *, short: bool = True) -> None:
     _add_sandbox(parser)
 
 
-_OF_SANDBOX = ("read", "write", "execute", "network", "connect", "bind", "udp", "unix_sockets", "limit", "at_least")
+_OF_SANDBOX = (
+    "read",
+    "write",
+    "execute",
+    "network",
+    "connect",
+    "bind",
+    "udp",
+    "unix_sockets",
+    "limit",
+    "syscalls",
+    "allow",
+    "deny",
+    "answer",
+    "at_least",
+)
 
 
 def _add_sandbox(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +73,8 @@ def _add_sandbox(parser: argparse.ArgumentParser) -> None:
         ("execute", "PATH", "it may also execute what is there"),
         ("connect", "PORT", "it may connect to that TCP port"),
         ("bind", "PORT", "it may listen on that TCP port; 0: one that the kernel chooses"),
+        ("allow", "CALL", "it may make that system call, which the policy refuses"),
+        ("deny", "CALL", "that system call is refused besides"),
         ("at-least", "NAME", "a restriction that has to hold; the others may be missing (default: all have to hold)"),
     ):
         kind = _values.whole if metavar == "PORT" else str
@@ -67,6 +84,12 @@ def _add_sandbox(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--sandbox-limit", type=_values.sandbox_limit, action="append", default=[], metavar="NAME=AMOUNT",
         help="how much it may take: memory=512M, processes=20, cpu_seconds=10, wall=1m, file_size=1G, open_files=64;"
         " may be given again")  # fmt: skip
+    group.add_argument("--sandbox-syscalls", choices=["default", "compute"],
+        help="the policy of system calls; compute: no sockets, no processes,"
+        " no programs but those of --sandbox-execute")  # fmt: skip
+    group.add_argument(
+        "--sandbox-answer", metavar="ERROR", help="what a refused system call gets: kill, or an error as ENOSYS"
+    )
     group.add_argument("--sandbox-network", action="store_true", help="it has the network")
     group.add_argument("--sandbox-udp", action="store_true", help="it may use UDP, as for looking up names")
     group.add_argument("--sandbox-unix-sockets", action="store_true", help="it may connect to Unix sockets")
@@ -84,6 +107,8 @@ def _sandbox(options: argparse.Namespace) -> aiospawn.Sandbox | None:
             given["network"] = aiospawn.Network(**tcp)
         limits = given.pop("limit")
         given["limits"] = aiospawn.Limits(**dict(limits)) if limits else None
+        calls = {name: value for name in ("allow", "deny", "answer") if (value := given.pop(name))}
+        given["syscalls"] = aiospawn.SystemCalls(given["syscalls"] or "default", **calls)
         return aiospawn.Sandbox(**{**given, "at_least": given["at_least"] or None})
     except ValueError as error:
         raise UsageError(f"--sandbox: {error}") from None

@@ -52,6 +52,8 @@ def test_map(tmp_path: Path) -> None:
         (["--sandbox-bind", "http"], "--sandbox-bind"),
         (["--sandbox-network", "--sandbox-udp"], "--sandbox-network is the whole network"),
         (["--sandbox-at-least", "file"], "unknown restriction 'file'"),
+        (["--sandbox-deny", "execve"], "a launch needs 'execve'"),
+        (["--sandbox-syscalls", "none"], "--sandbox-syscalls"),
         (["--sandbox-read", "/nonexistent/path"], "/nonexistent/path"),
     ],
 )
@@ -81,3 +83,12 @@ def test_limits(tmp_path: Path) -> None:
     assert result.returncode == 137
     refused = aiospawn("run", "--sandbox-limit", "space=5", "--", "true")
     assert "must be one of memory, file_size, processes, open_files, cpu_seconds, wall" in refused.stderr
+
+
+@enforced
+def test_system_calls() -> None:
+    """Policy, names and answer make a sandbox, each by itself."""
+    assert aiospawn("run", "--sandbox-deny", "getcwd", "--sandbox-answer", "kill", "--", "/bin/pwd").returncode == 128 + 31
+    assert aiospawn("run", "--sandbox-deny", "getcwd", "--sandbox-allow", "keyctl", "--", "/bin/pwd").returncode == 1
+    compute = ("--sandbox-syscalls", "compute", "--sandbox-execute", "/bin/dash")
+    assert "fork" in aiospawn("run", *compute, "--", "/bin/dash", "-c", "(:)").stderr

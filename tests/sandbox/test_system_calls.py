@@ -10,7 +10,9 @@ import subprocess
 import pytest
 
 import aiospawn
+from aiospawn import SystemCalls
 from aiospawn._sandbox import policy
+from aiospawn._sandbox.calls import _NEEDED
 from aiospawn._sandbox.system_calls import ARCHITECTURES, LAST, NUMBERS
 
 pytestmark = pytest.mark.once
@@ -44,13 +46,18 @@ def test_no_number_is_above_the_last() -> None:
 @pytest.mark.parametrize("machine", ARCHITECTURES)
 @pytest.mark.parametrize("network", [False, True, aiospawn.Network(connect=[1], udp=True)], ids=str)
 @pytest.mark.parametrize("flags", [(False, False), (True, True)], ids=str)
+@pytest.mark.parametrize("calls", [SystemCalls(), SystemCalls("compute", deny=NUMBERS.keys() - _NEEDED, answer="kill")])
 def test_filter(
-    monkeypatch: pytest.MonkeyPatch, machine: str, network: bool | aiospawn.Network, flags: tuple[bool, bool]
+    monkeypatch: pytest.MonkeyPatch,
+    machine: str,
+    network: bool | aiospawn.Network,
+    calls: SystemCalls,
+    flags: tuple[bool, bool],
 ) -> None:
     """Every filter assembles for every processor: its jumps fit into a byte, and each leads to an instruction."""
     monkeypatch.setattr(platform, "machine", lambda: machine)
     unix_sockets, metadata = flags
-    program = policy.compiled_filter.__wrapped__(network, unix_sockets=unix_sockets, metadata=metadata)
+    program = policy.compiled_filter.__wrapped__(network, calls, unix_sockets=unix_sockets, metadata=metadata)
     length = len(program) // 8
     assert length <= 4096
     for place in range(length):

@@ -1,0 +1,116 @@
+"""Policies of system calls: what each refuses, calls by name, and with what answer."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from typing import Any
+
+import place
+import pytest
+
+import aiospawn
+from aiospawn import Sandbox, SystemCalls
+
+pytestmark = [pytest.mark.once, pytest.mark.loops("one")]
+enforced = pytest.mark.skipif(bool(place.lacks("sandbox")), reason="needs Landlock ABI 6 and seccomp")
+
+_PYTHON = [sys.executable, "-ISc"]
+_INTERPRETER = [sys.prefix, sys.base_prefix]
+
+
+@pytest.mark.parametrize(
+    ("kind", "make", "said"),
+    [
+        (ValueError, lambda: Sandbox(syscalls="strict"), "syscalls must be one of default, compute, or a Sys"),
+        (TypeError, lambda: Sandbox(syscalls=5), "syscalls must be the name of a policy or a SystemCalls, not 5"),
+        (ValueError, lambda: SystemCalls("x"), "SystemCalls: policy must be one of default, compute, got 'x'"),
+        (TypeError, lambda: SystemCalls(deny="mkdir"), "SystemCalls: deny must be a collection of names, not 'mkdir'"),
+        (ValueError, lambda: SystemCalls(deny=["mkdr"]), "SystemCalls: deny: Linux 6.17 has no system call 'mkdr'"),
+        (ValueError, lambda: SystemCalls(allow=["bpf"], deny=["bpf"]), "'bpf' is in both allow and deny"),
+        (ValueError, lambda: SystemCalls(deny=["execve"]), "SystemCalls: deny: a launch needs 'execve'"),
+        (ValueError, lambda: SystemCalls(allow=["socket"]), "'socket' is decided by network and unix_sockets"),
+        (ValueError, lambda: SystemCalls(answer="EFOO"), 'answer must be "kill" or an error number, as "EPERM", got'),
+        (ValueError, lambda: SystemCalls(answer=0), "an error number is between 1 and 4095, got 0"),
+        (TypeError, lambda: SystemCalls(answer=None), 'answer must be "kill" or an error number, got None'),
+        (ValueError, lambda: Sandbox(syscalls="compute", network=True), 'syscalls="compute" has no sockets'),
+        (
+            ValueError,
+            lambda: Sandbox(syscalls=SystemCalls(allow=["io_uring_setup"])),
+            "'io_uring_setup' makes sockets past network and unix_sockets",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_policies(kind: type[Exception], make: Any, said: str) -> None:
+    """Refused by name and value."""
+    with pytest.raises(kind) as caught:
+        make()
+    assert said in str(caught.value)
+
+
+def test_a_value() -> None:
+    """Immutable, equal by its fields, and told."""
+    value = SystemCalls("compute", allow=["ptrace"], deny={"mkdir"}, answer="kill")
+    assert pickle.loads(pickle.dumps(value)) == value != SystemCalls("compute")
+    assert repr(value) == "SystemCalls('compute', allow=['ptrace'], deny=['mkdir'], answer='kill')"
+    with pytest.raises(AttributeError, match="immutable"):
+        value.deny = ()  # type: ignore[misc,assignment]
+    told = Sandbox(syscalls=value).explain()
+    for words in (
+        "makes no socket and no process",
+        "but may, whatever comes of it: ptrace",
+        "besides: mkdir",
+        "is killed where",
+    ):
+        assert words in told
+    assert Sandbox(syscalls="compute") == Sandbox(syscalls=SystemCalls("compute")) != Sandbox()
+
+
+async def _ran(command: list[str], **keywords: Any) -> tuple[int, str]:
+    result = await aiospawn.run(command, sandbox=Sandbox(**keywords), capture_output=True, text=True)
+    return result.returncode, result.stdout + result.stderr.strip()[-100:]
+
+
+@enforced
+async def test_compute() -> None:
+    """It computes, with threads; it makes no process and no socket, and executes what is named alone."""
+    compute: dict[str, Any] = {"syscalls": "compute", "execute": _INTERPRETER}
+    threads = "import threading; each = threading.Thread(target=print, args=(5,)); each.start(); each.join()"
+    assert await _ran([*_PYTHON, threads], **compute) == (0, "5\n")
+    for attempt in (
+        "os.fork()",
+        "socket.socketpair()",
+        "os.execv('/bin/true', ['true'])",
+        "os.posix_spawn('/bin/true', ['true'], {})",
+    ):
+        code, told = await _ran([*_PYTHON, f"import os, socket; {attempt}"], **compute)
+        assert code == 1, attempt
+        assert "PermissionError" in told
+    with pytest.raises(PermissionError):
+        await _ran(["true"], syscalls="compute")
+    assert await _ran(["true"], syscalls="compute", execute=["/bin/true"]) == (0, "")
+
+
+@enforced
+async def test_by_name(tmp_path: Any) -> None:
+    """Calls refused with this error or by a signal, and calls allowed besides."""
+    made = ["mkdir", str(tmp_path / "made")]
+    for answer, told in (("ENOTSUP", "Operation not supported"), (30, "Read-only file system")):
+        calls = SystemCalls(deny=["mkdir", "mkdirat"], answer=answer)
+        code, shown = await _ran(made, write=[tmp_path], syscalls=calls)
+        assert code == 1
+        assert told in shown
+    assert (await _ran(made, write=[tmp_path], syscalls=SystemCalls(deny=["mkdir", "mkdirat"], answer="kill")))[0] == -31
+    assert await _ran(made, write=[tmp_path]) == (0, "")
+    personality = [*_PYTHON, "import ctypes; print(ctypes.CDLL(None).personality(0x0040000))"]  # ADDR_NO_RANDOMIZE
+    fenced = {"execute": _INTERPRETER}
+    assert await _ran(personality, **fenced) == (0, "-1\n")
+    assert await _ran(personality, syscalls=SystemCalls(allow=["personality"]), **fenced) == (0, "0\n")
+    assert (await _ran(personality, syscalls=SystemCalls(answer="kill"), **fenced))[0] == -31
+
+
+@enforced
+async def test_harmless_programs_are_not_killed() -> None:
+    """What the C library tries first (clone3, say) has an error that it goes on from, also where refused calls kill."""
+    script = "sh -c 'sleep 0 & wait'; ls /usr >/dev/null; id -u >/dev/null; echo done"
+    assert await _ran(["sh", "-c", script], syscalls=SystemCalls(answer="kill")) == (0, "done\n")
