@@ -28,7 +28,7 @@ pytestmark = pytest.mark.once
 
 UVLOOP = importlib.util.find_spec("uvloop") is not None
 LOOPS = {"asyncio", "aiospawn"} | ({"uvloop", "aiospawn on uvloop"} if UVLOOP else set())
-FIGURE = {"loop": "stall_worst_ms", "pipes": "mib_per_s"}  # of the others: per_s
+FIGURE = {"loop": "stall_worst_ms", "pipes": "mib_per_s", "calls": "python_calls"}  # of the others: per_s
 NO_MATPLOTLIB = "import sys; sys.modules['matplotlib'] = None"
 needs_matplotlib = pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed")
 
@@ -50,12 +50,27 @@ def test_quick(benchmark: str, tmp_path: Path) -> None:
     assert {each["benchmark"] for each in found} == {benchmark}
     assert {each["round"] for each in found} == {0}
     methods = {each["method"] for each in found}
-    assert methods >= LOOPS
-    assert ("C limit" in methods) == (benchmark != "loop")
+    assert methods >= (LOOPS if benchmark != "calls" else {"asyncio", "aiospawn"})
+    assert ("C limit" in methods) == (benchmark not in ("loop", "calls"))
     assert all(f"\n{method}  " in result.stdout for method in methods)
     assert all(each["figures"][FIGURE.get(benchmark, "per_s")] > 0 for each in found)
     again = run(*COMMAND, "bench", "--results", str(file))
     assert again.stdout == result.stdout
+
+
+@pytest.mark.parametrize("has_strace", [True, False])
+def test_counted_by_tools(has_strace: bool, tmp_path: Path) -> None:
+    """What a tool counts is told where it is there and works."""
+    has_strace = has_strace and shutil.which("strace") is not None
+    for name, target in {"true": "true", "valgrind": "false", **({"strace": "strace"} if has_strace else {})}.items():
+        (tmp_path / name).symlink_to(shutil.which(target) or target)
+    spec = {"kind": "calls", "loop": "aiospawn", "program": [], "capture": "run", "total": 2, "tools": True}
+    done = run(sys.executable, "-P", "-m", "aiospawn.cli._bench._worker", json.dumps(spec), PATH=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert found.keys() - {"system_calls"} == {"python_calls", "c_calls", "callbacks"}
+    assert found.keys() - {"python_calls", "c_calls", "callbacks"} <= ({"system_calls"} if has_strace else set())
+    assert 10 < found.get("system_calls", 20) < 100
 
 
 @pytest.mark.slow

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from ._programs import Programs
     from ._scale import Scale
 
-__all__ = ["BENCHMARKS", "Benchmark", "Case", "Group"]
+__all__ = ["BENCHMARKS", "COUNTED", "Benchmark", "Case", "Group"]
+
+COUNTED_ON_ASYNCIO = ("create", "read", "communicate")
+COUNTED = (*COUNTED_ON_ASYNCIO, "run", "map")
 
 
 class Case(NamedTuple):
@@ -150,6 +153,17 @@ def _latency(programs: Programs, scale: Scale) -> Iterator[Group]:
         yield Group("latency", {"program": name}, SPARE_DESCRIPTORS, cases)
 
 
+def _calls(_programs: Programs, scale: Scale) -> Iterator[Group]:
+    loops = [each for each in LOOPS if each.name in ("asyncio", "aiospawn")]
+    for scenario in COUNTED:
+        methods = loops if scenario in COUNTED_ON_ASYNCIO else loops[1:]
+        cases = [
+            Case(each.name, by.in_python("calls", each, [], total=scale.counted, capture=scenario, tools=scale.tools), {})
+            for each in methods
+        ]
+        yield Group("calls", {"scenario": scenario}, SPARE_DESCRIPTORS, cases)
+
+
 def overcommit(programs: Programs, reserved: int) -> Group:
     """Launches from a parent whose memory, `reserved` MiB, cannot be promised a second time."""
     cases = []
@@ -171,6 +185,7 @@ BENCHMARKS = {
         Benchmark("latency", "create and wait, one at a time", _latency),
         Benchmark("loop", "how late the event loop's other tasks are", _loop),
         Benchmark("live", "10,000 children alive, and 5,000 that exit at once", _live),
+        Benchmark("calls", "what a launch takes, counted: calls, callbacks, system calls, instructions", _calls),
         Benchmark("pipes", "1 GiB from and to a child", _pipes),
     )
 }

@@ -23,6 +23,8 @@ class Scale(NamedTuple):
     live: tuple[int, ...]  # children alive meanwhile
     storm: int  # children that exit at once
     pipe: int
+    counted: int = 80  # launches whose calls are counted
+    tools: bool = True  # strace and valgrind count as well, which takes seconds for each figure
 
     def within(self, hard: int) -> Scale:
         """With as many children alive as a hard RLIMIT_NOFILE allows: each has a pidfd and a pipe."""
@@ -55,4 +57,6 @@ QUICK = Scale(
     live=(2, 20),
     storm=20,
     pipe=2,
+    counted=8,
+    tools=False,
 )

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["TABLES", "Filled", "Table", "as_markdown", "as_rich", "busiest", "caption", "filled", "header"]
 
 NOTE = (
-    "Medians of the rounds. In parentheses: how many times the C limit's figure of the same round. spread: largest less "
-    "smallest round as a share of the median, the worst of the row. *: cut short by the time limit."
+    "Medians of the rounds. In parentheses: how many times the C limit's figure of the same round; of what is counted, "
+    "asyncio's. spread: largest less smallest round as a share of the median, the worst of the row. *: cut short by the "
+    "time limit."
 )
 
 
@@ -64,6 +65,21 @@ def _loop_cpu(scale: Scale) -> list[Column]:
         for program in ("true", "noop")
         for capture, told in (("none", "no pipe"), ("pipe", "piped"))
     ]
+
+
+def _counted(figure: str) -> Callable[[Scale], list[Column]]:
+    return _sides(
+        *(
+            (heading, {"scenario": scenario}, figure)
+            for scenario, heading in (
+                ("create", "no pipe"),
+                ("read", "piped, read"),
+                ("communicate", "communicate"),
+                ("run", "run"),
+                ("map", "map"),
+            )
+        )
+    )
 
 
 def _live(scale: Scale) -> list[Column]:
@@ -140,6 +156,13 @@ TABLES = (
                    for told, figure in (("p99", "stall_p99_ms"), ("worst", "stall_worst_ms"))
                    if (situation, told) != ("delayed", "p99"))), yardstick=""),
     Table("live", "live", "Many children alive", "", _live, yardstick=""),
+    *(Table(f"calls-{name}", "calls", title, "", _counted(figure), yardstick="asyncio") for name, figure, title in (
+        ("python", "python_calls", "Python functions that one launch calls"),
+        ("c", "c_calls", "Functions of C that Python calls for one launch"),
+        ("callbacks", "callbacks", "Callbacks of the loop for one launch"),
+        ("system", "system_calls", "System calls of the loop's thread for one launch"),
+        ("instructions", "instructions", "Instructions of the process for one launch, which waits for its execve"),
+    )),
     Table("pipes", "pipes", "Throughput of one pipe", "MiB/s", _pipes("mib_per_s")),
     Table("pipes-cpu", "pipes", "CPU time of the parent's thread a MiB", "us", _pipes("loop_cpu_us")),
     Table("overcommit", "overcommit", "One launch under strict overcommit", "",

@@ -11,13 +11,14 @@ import tempfile
 
 from aiospawn.cli._measure import methods
 
+from ._calls import calls, repeated
 from ._launches import launches
 from ._live import storm
 from ._loop import delayed, hold, opening, paced
 from ._pipes import read, write
 from ._spec import Spec
 
-_KINDS = {each.__name__: each for each in (launches, paced, opening, delayed, storm, read, write)}
+_KINDS = {each.__name__: each for each in (launches, paced, opening, delayed, storm, read, write, repeated)}
 
 
 def _in_use(mib: int) -> mmap.mmap | None:
@@ -37,6 +38,9 @@ def _main(text: str) -> None:
         hold(*fields["program"])
         return
     spec = Spec(**fields)
+    if spec.kind == "calls":
+        print(json.dumps(calls(spec)))
+        return
     factory = next(method.loop_factory for method in methods() if method.name == spec.loop)
     ballast = _in_use(spec.ballast)
     reserved = mmap.mmap(-1, spec.reserved << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) if spec.reserved else None
