@@ -52,14 +52,18 @@ class _Spawning:
 
 
 class EventLoop(_Spawning, asyncio.SelectorEventLoop):
-    """asyncio's event loop, launching processes through aiospawn. A class serves as a loop factory."""
+    """asyncio's event loop, which launches processes through aiospawn. The class serves as a loop factory."""
 
     subprocess_exec = _spawning("subprocess_exec", asyncio.SelectorEventLoop.subprocess_exec)
     subprocess_shell = _spawning("subprocess_shell", asyncio.SelectorEventLoop.subprocess_shell)
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """An `EventLoop`. For `asyncio.Runner(loop_factory=...)` and every framework that takes a factory."""
+    """An `EventLoop`: for `asyncio.Runner(loop_factory=...)` and every framework that takes a factory.
+
+    Returns:
+        A new event loop, not yet running. Its `close` releases what launches have reserved.
+    """
     return EventLoop()
 
 
@@ -77,7 +81,14 @@ def _uvloop_class() -> type[Any]:
 
 
 def new_uvloop_event_loop() -> asyncio.AbstractEventLoop:
-    """An event loop of uvloop's that launches processes through aiospawn. Raises ImportError without uvloop."""
+    """An event loop of uvloop's that launches processes through aiospawn: a loop factory.
+
+    Returns:
+        A new event loop, not yet running.
+
+    Raises:
+        ImportError: uvloop is not installed (`pip install 'aiospawn[uvloop]'`).
+    """
     try:
         loop_class = _uvloop_class()
     except ImportError as error:
@@ -111,10 +122,12 @@ def _patchable() -> list[type[Any]]:
 
 
 def install() -> _Installed:
-    """Lets every loop of asyncio's and uvloop's launch through aiospawn, those that already run included.
+    """Lets every event loop of asyncio's and uvloop's launch through aiospawn, those that run already included.
 
-    It patches the classes `asyncio.SelectorEventLoop` and `uvloop.Loop`; once is enough, twice does no harm.
-    `with install():` puts the classes' own methods back at the end.
+    It replaces methods of the classes `asyncio.SelectorEventLoop` and `uvloop.Loop`. A second call changes nothing.
+
+    Returns:
+        A context manager: `with install():` does `uninstall` at the end of the block. It need not be used.
     """
     for loop_class in _patchable():
         for name in _METHODS:
@@ -125,7 +138,7 @@ def install() -> _Installed:
 
 
 def uninstall() -> None:
-    """Puts the classes' own methods back. Processes already launched are not touched."""
+    """Undoes `install`: the loop classes have their own methods again. Processes that were launched are not touched."""
     for loop_class in _patchable():
         for name in _METHODS:
             original = getattr(getattr(loop_class, name), _OURS, None)

@@ -52,12 +52,12 @@ class Process(asyncio.subprocess.Process):
 
     @property
     def pidfd(self) -> int | None:
-        """The child's pidfd, readable when it has exited; the transport's to close. None once it is reaped."""
+        """The child's pidfd (pidfd_open(2)), readable once it has exited. The transport closes it; None after that."""
         return self._transport.pidfd if isinstance(self._transport, SubprocessTransport) else None
 
     @property
     def rusage(self) -> resource.struct_rusage | None:
-        """The child's resource use as of getrusage(2); None before it has exited, or if somebody else reaped it."""
+        """The child's resource use as of getrusage(2); None before it has exited, and where another reaper took it."""
         return self._transport.rusage if isinstance(self._transport, SubprocessTransport) else None
 
     @property
@@ -66,11 +66,19 @@ class Process(asyncio.subprocess.Process):
         return self._transport.limit if isinstance(self._transport, SubprocessTransport) else None
 
     def send_signal(self, signal: int, *, group: bool = False) -> None:
-        """Through the pidfd, never to a recycled pid. Raises ProcessLookupError once the exit was seen.
+        """Sends a signal through the pidfd (pidfd_send_signal(2)): never to another process with the same number.
 
-        `group=True` signals the process group that the child leads (`start_new_session`, `process_group=0` or `pty`), also
-        what is left of it when the child is gone (Linux 6.9; before that until the child is reaped). Raises ValueError if
-        the child leads none, ProcessLookupError when the group is empty.
+        Args:
+            signal: The number, or a `signal.Signals`.
+            group: True: to the process group that the child leads (`start_new_session`, `process_group=0` or `pty`). What is
+            left
+                of it is also reached when the child has ended, from Linux 6.9 on; before that, until the child is reaped.
+
+        Raises:
+            ProcessLookupError: The child's exit was seen; with `group`, nobody is left in the group.
+            PermissionError: The program runs as another user (set-user-id).
+            ValueError: `group` for a child that leads no process group.
+            NotImplementedError: `group` for a child that was not launched natively.
         """
         if not group:
             super().send_signal(signal)
@@ -80,10 +88,16 @@ class Process(asyncio.subprocess.Process):
             raise NotImplementedError("group=True needs a child that was launched natively")
 
     def resize(self, rows: int, columns: int) -> None:
-        """Sets the terminal's size; the foreground group gets SIGWINCH.
+        """Sets the size of the terminal of a child launched with `pty` (TIOCSWINSZ); its foreground group gets SIGWINCH.
 
-        Raises ValueError for a child without `pty` and for a number that is not 0 to 65535, ProcessLookupError after the
-        child's end.
+        Args:
+            rows: From 0 to 65535.
+            columns: Likewise.
+
+        Raises:
+            ValueError: The child has no `pty`, or a number is out of range.
+            TypeError: What is no number.
+            ProcessLookupError: The child has ended.
         """
         if not isinstance(self.stdin and self.stdin.transport, TerminalInput):
             raise ValueError("resize() needs a child launched with pty")
@@ -94,15 +108,27 @@ class Process(asyncio.subprocess.Process):
             raise ProcessLookupError from None
 
     async def stop(self, grace: float = 5.0, *, signal: int = SIGTERM) -> int:
-        """Ends the child: `signal`, after `grace` seconds SIGKILL. Returns the return code, when it is reaped.
+        """Ends the child: `signal` first, SIGKILL when `grace` is over.
 
-        Where the child leads a process group the signals go to the group, and all of it has the grace, also when the child
-        has ended before (Linux 6.9). Where it was launched into a `cgroup`, everything in that is killed in the end
-        (`cgroup.kill`, Linux 5.14). Cancelled meanwhile, it kills at once, reaps, and passes the cancellation on.
+        Cancelled meanwhile, it kills and reaps the child before the cancellation propagates.
 
-        Raises TypeError or ValueError for a `grace` that is no number or negative and for a `signal` that is none,
-        PermissionError for a program that this process may not signal, which keeps running, RuntimeError on another event
-        loop than the child's.
+        Where the child leads a process group, the signals go to the group and all of it has the grace; also when the child
+        itself
+        has ended before (Linux 6.9). Where it was launched into a `cgroup`, everything in that is killed at the end
+        (`cgroup.kill`, Linux 5.14).
+
+        Args:
+            grace: Seconds between the two signals: 5.
+            signal: The first one: SIGTERM.
+
+        Returns:
+            The return code, once the child is reaped; negative for the signal that ended it.
+
+        Raises:
+            PermissionError: This process may not signal the program (set-user-id), which keeps running.
+            RuntimeError: Called on another event loop than the child's.
+            TypeError: A bad argument, before anything is signalled.
+            ValueError: Likewise.
         """
         seconds("grace", grace)
         number("signal", signal, 1, 64)
@@ -134,7 +160,7 @@ class Process(asyncio.subprocess.Process):
         await self.end(exc=exc)
 
     def close_output(self) -> None:
-        """Closes the reading end of its standard output: who writes there gets SIGPIPE."""
+        """Closes the reading end of its standard output: a process that writes to it then gets SIGPIPE (pipe(7))."""
         pipe = self._transport.get_pipe_transport(1)
         if pipe is not None:
             pipe.close()
@@ -147,9 +173,17 @@ class Process(asyncio.subprocess.Process):
         *,
         signal: int = SIGTERM,
     ) -> None:
-        """`stop`, and closes the pipes. While `exc` propagates, a program that may not be signalled is a note on it.
+        """`stop`, and closes the pipes: what leaving a block does.
 
-        `stopping`: where `stop` runs already, in a task.
+        Args:
+            grace: As that of `stop`, in seconds.
+            exc: The exception by which the block is left; a program that may not be signalled becomes a note on it. None: by
+            none.
+            stopping: The task in which `stop` is running already; None: it is not.
+            signal: As that of `stop`.
+
+        Raises:
+            PermissionError: As `stop`, where no exception propagates.
         """
         if self.abandoned(exc):
             return
@@ -163,14 +197,21 @@ class Process(asyncio.subprocess.Process):
             self._transport.close()
 
     def abandoned(self, exc: BaseException | None) -> bool:
-        """Is it left because a coroutine is closed, so that nothing can be awaited? Then it is abandoned."""
+        """Abandons the child if its block is left because a coroutine is closed, so that nothing can be awaited.
+
+        Args:
+            exc: The exception by which the block is left.
+
+        Returns:
+            Whether that was so.
+        """
         if not is_thrown_away(exc, self._loop):
             return False
         self.abandon()
         return True
 
     def abandon(self) -> None:
-        """Kills it at once and waits for nothing: for a coroutine that is closed, as when its loop was closed before."""
+        """Kills the child's tree and closes the pipes, and waits for nothing: for a coroutine that is closed."""
         if not self._loop.is_closed():
             self._tree().kill()
             self._transport.close()
@@ -187,8 +228,25 @@ async def create_subprocess_exec(
 ) -> Process:
     """`asyncio.create_subprocess_exec` on the running loop, whichever it is.
 
-    Arguments, results and exceptions are asyncio's; `options` are `subprocess.Popen`'s keywords. Raises the OSError of
-    what failed, with the failing step as `.step` ("execve", "chdir", ...).
+    Where nothing can be launched natively (`supported`), the loop's own implementation does it. Source:
+    https://docs.python.org/3/library/asyncio-subprocess.html#asyncio.create_subprocess_exec
+
+    Args:
+        program: A path, or a name that is looked up in PATH: that of `env` where it is given.
+        *args: Its arguments; program and arguments are str, bytes or path objects.
+        stdin: None (the default: this process's own), PIPE, DEVNULL, a descriptor, or an object with `fileno()`.
+        stdout: As `stdin`.
+        stderr: As `stdin`, or STDOUT: where `stdout` goes.
+        limit: Bytes that a stream keeps before the pipe is read no further, and the longest line of `readline`; 64 KiB.
+        **options: `subprocess.Popen`'s keywords, and those of docs/options.md, each with the kernel version that it needs.
+
+    Returns:
+        The `Process`, whose program is running.
+
+    Raises:
+        OSError: The step that failed, named by its `.step` ("execve", "chdir", ...): FileNotFoundError, PermissionError, ...
+        TypeError: A bad argument, before anything is created.
+        ValueError: Likewise.
     """
     loop = running_loop()
     try:
@@ -209,7 +267,26 @@ async def create_subprocess_shell(
     limit: int = _LIMIT,
     **options: Unpack[ShellKeywords],
 ) -> Process:
-    """`asyncio.create_subprocess_shell` on the running loop, whichever it is: `/bin/sh -c cmd`."""
+    """`asyncio.create_subprocess_shell` on the running loop, whichever it is: `/bin/sh -c cmd`.
+
+    Source: https://docs.python.org/3/library/asyncio-subprocess.html#asyncio.create_subprocess_shell
+
+    Args:
+        cmd: The shell's command, str or bytes. Quoting is the caller's (`shlex.quote`).
+        stdin: As that of `create_subprocess_exec`, and so the following.
+        stdout: As that of `create_subprocess_exec`.
+        stderr: As that of `create_subprocess_exec`.
+        limit: As that of `create_subprocess_exec`, in bytes.
+        **options: As those of `create_subprocess_exec`; `executable` is another shell.
+
+    Returns:
+        The `Process`. The shell is running; a command that it does not find is its exit status 127.
+
+    Raises:
+        OSError: As `create_subprocess_exec`.
+        TypeError: A bad argument, before anything is created.
+        ValueError: Likewise.
+    """
     loop = running_loop()
     try:
         transport, protocol = await launch.subprocess_shell(

@@ -15,11 +15,14 @@ __all__ = ["Support", "hooks_may_share_memory", "support", "supported"]
 
 
 class Support(NamedTuple):
-    """Whether this process can launch natively, and how. True where it can.
+    """Whether this process can launch natively, and how. It is true where it can.
 
-    `reasons` says why not; `features` has the features of kernel and processor by name, `missing` what the absence of
-    one costs; `variant` is "concurrent" where the loop's thread runs on while a child gets to its `execve`, "vfork" where
-    it waits.
+    Attributes:
+        reasons: Why it cannot; empty where it can.
+        features: The features of kernel and processor by name, and whether each is there.
+        missing: What is done instead of each feature that is not there, with the Linux version that has it.
+        variant: "concurrent" where the loop's thread goes on while a child gets to its `execve`; "vfork" where it waits
+            (CLONE_VFORK, clone(2)); "none" where nothing is launched natively.
     """
 
     reasons: tuple[str, ...]
@@ -59,12 +62,16 @@ _known: Support | None = None
 
 
 def supported() -> Support:
-    """Whether aiospawn's own launching works here, with the reasons if not. The kernel is tried once, at first use.
+    """Whether aiospawn's own launching works here. The kernel is tried once, at first use, by a child (Linux 5.4 or later).
 
-    Where it does not, the drop-in functions hand over to the event loop's own implementation. Where it could not be tried
-    for want of descriptors, processes or memory, the reasons say so, and it is tried again at the next use.
+    Where it does not work, the drop-in functions leave launches to the event loop's own implementation. A kernel that could
+    not
+    be tried for want of descriptors, processes or memory is tried again at the next use.
 
-    It also reaps the children of closed loops that have ended since, as the next launch does and the next loop.
+    It also reaps the children of closed loops that have ended since, as the next launch and the next loop do.
+
+    Returns:
+        A `Support`, which is true where it works, and otherwise has the reasons.
     """
     if lib is not None:
         lib.aiospawn_reap_orphans()

@@ -30,12 +30,14 @@ class Command:
 
     Args:
         args: As `run` takes them.
-        tag: Anything; results have it as `tag`.
-        options: Those of a launch (docs/options.md) but `pty`, and `input`, `stdin`, `stdout`, `stderr`, `shell`, `timeout`,
-            `grace`, `pipe_grace`, `max_output` as `run` has them.
+        tag: Anything; results have it as `tag`. The default is None.
+        **options: Those of a launch (docs/options.md) but `pty`, and `input`, `stdin`, `stdout`, `stderr`, `shell`,
+        `timeout`,
+            `grace`, `pipe_grace`, `max_output` as `run` has them. One that is not given is the function's.
 
-    Raises TypeError for an unknown option, and TypeError and ValueError for what is no command; the values of the other
-    options are looked at when it is used.
+    Raises:
+        TypeError: An unknown option, or what is no command. The values of the other options are checked when it is used.
+        ValueError: What is no command.
     """
 
     __slots__ = ("_args", "_options", "_tag")
@@ -67,7 +69,17 @@ class Command:
         return {**self._options}
 
     def with_options(self, **options: Unpack[CommandKeywords]) -> Command:
-        """The same command with these options instead of, and beside, its own."""
+        """A command with these options instead of, and beside, its own.
+
+        Args:
+            **options: As those of `Command`.
+
+        Returns:
+            Another `Command`; this one does not change.
+
+        Raises:
+            TypeError: An unknown option.
+        """
         own: Any = {**self._options, **options}
         return Command(self._args, tag=self._tag, **own)
 

@@ -37,19 +37,31 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Spawned:
-    """The child was cloned. `args` is its command where `event_arguments` asked for it: arguments may be secrets."""
+    """A child was made, by clone3(2) or as far as the kernel has it clone(2).
+
+    Attributes:
+        launch: The number of the launch in this process: process ids are used again, this is not. All events of the launch
+            have it.
+        pid: The child's process id.
+        time: When the event loop took notice of it, in seconds as of `time.monotonic()`.
+        args: The command, where `event_arguments` asked for it, which may contain secrets; otherwise None.
+    """
 
     launch: int
-    """The number of the launch in this process: pids are used again, this is not."""
     pid: int
     time: float
-    """As of `time.monotonic()`, when the event loop learned of it."""
     args: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """Its program runs."""
+    """The child's program is running: its `execve` has succeeded.
+
+    Attributes:
+        launch: As that of Spawned.
+        pid: As that of Spawned.
+        time: As that of Spawned, in seconds.
+    """
 
     launch: int
     pid: int
@@ -58,7 +70,15 @@ class Executed:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """It has ended and is reaped. `rusage` is as of getrusage(2); None as that of CompletedProcess."""
+    """The child has ended and is reaped.
+
+    Attributes:
+        launch: As that of Spawned.
+        pid: As that of Spawned.
+        time: As that of Spawned, in seconds.
+        returncode: As `subprocess.Popen.returncode`: negative for a signal.
+        rusage: The resource use as of getrusage(2); None as that of `CompletedProcess`.
+    """
 
     launch: int
     pid: int
@@ -69,37 +89,57 @@ class Exited:
 
 @dataclass(frozen=True, slots=True)
 class LaunchFailed:
-    """Its program could not be run. `pid` is 0 where no child was made."""
+    """The child's program could not be run.
+
+    Attributes:
+        launch: As that of Spawned.
+        pid: The child's process id; 0 where no child was made.
+        time: As that of Spawned, in seconds.
+        error: What is raised to the caller; a SubprocessError where `preexec_fn` raised.
+    """
 
     launch: int
     pid: int
     time: float
     error: OSError | subprocess.SubprocessError
-    """A SubprocessError where `preexec_fn` raised."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unhealthy:
-    """A health check of a supervised command has failed: `failures` times in a row, counted after the start period."""
+    """A health check of a supervised command has failed.
+
+    Attributes:
+        launch: As that of Spawned.
+        pid: As that of Spawned.
+        time: As that of Spawned, in seconds.
+        failures: How many times in a row, counted after the start period.
+        error: What the check raised; None where it returned False or its command failed.
+    """
 
     launch: int
     pid: int
     time: float
     failures: int
     error: Exception | None
-    """What the check raised; None where it returned False or its command failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restarting:
-    """A supervised command has ended and is started again in `delay` seconds; `restarts` counts this one."""
+    """A supervised command has ended and is to be started again.
+
+    Attributes:
+        launch: As that of Spawned, of the run that has ended.
+        pid: As that of Spawned, of the run that has ended.
+        time: As that of Spawned, in seconds.
+        result: Why it ended, in systemd's words: success, exit-code, signal, core-dump, timeout, watchdog, resources.
+        restarts: How many restarts there were, this one counted.
+        delay: Seconds until it is started.
+    """
 
     launch: int
     pid: int
-    """As `launch`, of what has ended."""
     time: float
     result: str
-    """Why it ended, in systemd's words: success, exit-code, signal, core-dump, timeout, watchdog, resources."""
     restarts: int
     delay: float
 

@@ -31,7 +31,11 @@ def _escaped(line: str) -> str:
 
 
 class CalledProcessError(subprocess.CalledProcessError):
-    """subprocess's, with the last lines of `stderr` in its text. `limit` names the limit of its `Sandbox` that ended it."""
+    """subprocess.CalledProcessError, with the last lines of `stderr` in its text.
+
+    Attributes:
+        limit: The name of the limit of its `Sandbox` that ended it, as in `Limits`; otherwise None.
+    """
 
     def __init__(
         self, returncode: int, cmd: Any, output: Any = None, stderr: Any = None, *, limit: str | None = None
@@ -45,7 +49,7 @@ class CalledProcessError(subprocess.CalledProcessError):
 
 
 class TimeoutExpired(subprocess.TimeoutExpired):
-    """subprocess's, with the last lines of `stderr` in its text."""
+    """subprocess.TimeoutExpired, with the last lines of `stderr` in its text."""
 
     def __str__(self) -> str:
         return super().__str__() + last_lines(self.stderr)

@@ -97,26 +97,47 @@ def lines(
     event_arguments: bool = False,
     **options: Any,
 ) -> AsyncGenerator[Any, None]:
-    """Runs a command and iterates over the lines of its output, each with its newline, as they come.
+    """Runs a command and iterates over the lines of its output while it runs, each with its newline.
 
-    A line may have any length, or `max_line` bytes (characters in text mode) without its end. When the consumer is slow the
-    child waits: about 256 KiB are kept, beside the line that is not whole. The iteration ends when the output has ended and
-    the child has, whose failure raises subprocess.CalledProcessError with `check`.
+    The iteration ends when the output has ended and the child has exited. When the consumer is slow, the child waits: about
+    256 KiB are kept, beside the line that is not complete. Leaving the loop earlier stops the child as `run` does, in the
+    background; `async with contextlib.aclosing(lines(...))` waits for that.
 
-    `both`: standard output and error, in the order in which they arrive, each line with the name of its stream:
-    `("stdout", line)`, `("stderr", line)`. A part of a line waits for its newline, and does not hold up the other stream.
+    Args:
+        args: As that of `run`.
+        both: Standard output and error, in the order of arrival, each line with the name of its stream: `("stdout", line)`,
+            `("stderr", line)`. A part of a line waits for its newline, and does not hold up the other stream.
+        max_line: Bytes of a line without its newline; characters in text mode. None: any length.
+        input: As that of `run`, also an asynchronous iterable.
+        stdin: As that of `run`.
+        stderr: As that of `run`, but PIPE, for which there is `both`.
+        check: Raise CalledProcessError at the end for a return code that is not 0; True.
+        timeout: Seconds for all of it, checked when a line is waited for. Then the child is stopped, the lines that it still
+            writes are iterated over, and TimeoutExpired is raised. Its `output` is what came after the last newline, such as
+            a
+            prompt: bytes or str, as the lines are, or None; with `both` its `stderr` likewise. None: no limit.
+        text: As that of `run`, and so the three that follow.
+        encoding: As that of `run`.
+        errors: As that of `run`.
+        universal_newlines: As that of `run`.
+        shell: As that of `run`.
+        grace: As that of `run`, in seconds.
+        on_event: As that of `run`.
+        event_arguments: As that of `run`.
+        **options: As those of `run`.
 
-    `input` is as with `run`, also an asynchronous iterable of bytes, or of str in text mode.
+    Returns:
+        An asynchronous generator of bytes, or str in text mode; with `both` of pairs. The child is launched when it is
+        iterated
+        over.
 
-    Leaving the loop earlier stops the child as `run` does, soon; `async with contextlib.aclosing(lines(...))` waits for
-    that. Arguments are as with `run`; `stderr` may not be PIPE, for that is `both`.
-
-    `timeout` (seconds) is for all of it, and looked at when a line is waited for. Then the child is stopped; the lines that
-    it still writes are iterated over as well, and subprocess.TimeoutExpired follows. Its `output` is what came behind the
-    last newline, such as a prompt: bytes or str, as the lines are, or None; with `both` its `stderr` likewise.
-
-    Raises what `run` raises, with no other output in it, and LineTooLong. Only a bad argument raises here, the rest where
-    the iteration begins.
+    Raises:
+        TypeError: A bad argument, at once. The following are raised where the iteration is.
+        ValueError: Likewise.
+        OSError: As `run`.
+        LineTooLong: A line is longer than `max_line`; the child is stopped.
+        TimeoutExpired: See `timeout`.
+        CalledProcessError: With no output in it.
     """
     if isinstance(args, Command):
         common = {name: value for name, value in locals().items() if name not in ("args", "options")}

@@ -71,18 +71,45 @@ def pipeline(
     event_arguments: bool = False,
     **options: Any,
 ) -> Pipeline[Any]:
-    """Runs commands, each a list of arguments, the output of each being the input of the next. Returns when all have ended.
+    """Runs commands joined by pipes: the output of each is the input of the next. Awaited, it returns when all have ended.
 
-    `input` and `stdin` are the first command's, `stdout` the last's, `stderr` is every one's. `capture_output` collects
-    the last one's output and the errors of each. `max_output` (bytes) counts for each by itself, and `options` are for each;
-    the rest is as with `run`. `check` raises subprocess.CalledProcessError for the stage that `CompletedPipeline.failed`
-    tells. A `Command` may have options of a launch, `shell` and `stderr`; the first one `stdin`, the last `stdout`.
+    A command that cannot be launched, a time-out, too much output and a cancellation stop all commands, and then raise what
+    `run` raises. `async with pipeline(...) as running:` has the ends as streams instead, see `RunningPipeline`; there
+    `input`,
+    `capture_output`, text mode, `timeout`, `pipe_grace` and `max_output` are refused.
 
-    A command that could not be launched, a timeout, too much output and a cancellation stop all of them, and then raise what
-    `run` raises; the `cmd` of TimeoutExpired is the list of commands. A bad argument is refused at once.
+    Args:
+        *commands: Each a list of arguments, or a `Command`, which may have options of a launch, `shell` and `stderr`; the
+        first
+            one also `stdin`, the last one `stdout`.
+        input: As that of `run`, for the first command; no asynchronous iterable.
+        stdin: As that of `run`, of the first command.
+        stdout: As that of `run`, of the last command.
+        stderr: As that of `run`, of every command.
+        capture_output: Captures the output of the last command, and the standard error of each.
+        check: Raise CalledProcessError for the stage that failed (`CompletedPipeline.failed`).
+        timeout: Seconds for all of it. None: no limit.
+        text: As that of `run`, and so the three that follow.
+        encoding: As that of `run`.
+        errors: As that of `run`.
+        universal_newlines: As that of `run`.
+        grace: As that of `run`, in seconds.
+        pipe_grace: As that of `run`, in seconds.
+        max_output: As that of `run`, in bytes, for each command by itself.
+        on_event: As that of `run`, for each command.
+        event_arguments: As that of `run`.
+        **options: As those of `run`, for each command.
 
-    `async with pipeline(...) as running:` gives the ends as streams instead, see `RunningPipeline`; there `input`,
-    `capture_output`, text, `timeout`, `pipe_grace` and `max_output` have no meaning, and are refused.
+    Returns:
+        A `Pipeline`; awaited, a `CompletedPipeline`.
+
+    Raises:
+        TypeError: A bad argument, at once. The following are raised where it is awaited.
+        ValueError: Likewise.
+        OSError: As `run`.
+        TimeoutExpired: Its `cmd` is the list of commands.
+        CalledProcessError: As `check` says.
+        OutputLimitExceeded: Of one of the commands.
     """
     mode = text_mode(text, universal_newlines, encoding, errors)
     data, stdin = written(input, stdin, mode)
@@ -113,9 +140,9 @@ def pipeline(
 
 
 class Pipeline(Coroutine[Any, Any, CompletedPipeline[_AnyOutput]]):
-    """Commands that are not launched yet: awaited they run to their end, `async with` has their ends as streams.
+    """Commands that are not launched yet: awaited, they run to their end; `async with` has their ends as streams.
 
-    Made by `pipeline`. A coroutine to asyncio, which can be used once.
+    Made by `pipeline`. To asyncio it is a coroutine, and like one it can be used once.
     """
 
     __slots__ = ("_block", "_coroutine", "_not_in_a_block", "_run", "_stages")
@@ -143,15 +170,29 @@ class Pipeline(Coroutine[Any, Any, CompletedPipeline[_AnyOutput]]):
         return self._begun().__await__()
 
     def send(self, value: Any) -> Any:
-        """As any coroutine's; for asyncio's tasks."""
+        """As that of a coroutine, for asyncio's tasks.
+
+        Args:
+            value: None to begin; what is awaited gets it later.
+
+        Returns:
+            What is awaited.
+        """
         return self._begun().send(value)
 
     def throw(self, *exception: Any) -> Any:
-        """As `send`."""
+        """As that of a coroutine, for asyncio's tasks.
+
+        Args:
+            *exception: What is raised where it waits.
+
+        Returns:
+            What is awaited.
+        """
         return self._begun().throw(*exception)
 
     def close(self) -> None:
-        """As `send`."""
+        """As that of a coroutine: stops what runs, and waits for nothing."""
         if self._coroutine is not None:
             self._coroutine.close()
 

@@ -23,11 +23,13 @@ _PIPE = asyncio.subprocess.PIPE
 
 
 class RunningPipeline:
-    """A pipeline in its block. `stdin` writes to the first command, `stdout` reads from the last.
+    """A pipeline in its block: `stdin` writes to its first command, `stdout` reads from its last.
 
-    Each is None where the pipeline was given another stream for it; `stderr=PIPE` gives each process its own `stderr` to be
-    read. Leaving the block closes `stdin`. Where `stdout` was read to its end it waits for all, and `check` raises
-    subprocess.CalledProcessError; otherwise, and by an exception, it stops all. Nothing is left behind.
+    `stderr=PIPE` gives each process its own `stderr` to be read. Leaving the block closes `stdin`. Where `stdout` was read
+    to
+    its end, the block waits for all commands, and `check` raises subprocess.CalledProcessError; otherwise, and when it is
+    left
+    by an exception, it stops all. No process is left behind.
     """
 
     def __init__(self, processes: Sequence[Process]) -> None:
@@ -35,22 +37,22 @@ class RunningPipeline:
 
     @property
     def processes(self) -> tuple[Process, ...]:
-        """One for each command, in order."""
+        """The processes, one for each command, in order."""
         return tuple(self._processes)
 
     @property
     def stdin(self) -> asyncio.StreamWriter:
-        """Of the first command. Raises ValueError where that is not a pipe."""
+        """The standard input of the first command. Raises ValueError where the pipeline was given another stream for it."""
         return _given("stdin", self._processes[0].stdin)
 
     @property
     def stdout(self) -> asyncio.StreamReader:
-        """Of the last command. Raises ValueError where that is not a pipe."""
+        """The standard output of the last command. Raises ValueError where the pipeline was given another stream for it."""
         return _given("stdout", self._processes[-1].stdout)
 
     @property
     def returncode(self) -> int | None:
-        """That of the stage that failed (`CompletedPipeline.failed`), or 0; None while one runs."""
+        """The return code of the stage that failed (`CompletedPipeline.failed`), or 0; None while a command is running."""
         codes = [process.returncode for process in self._processes]
         known = [code for code in codes if code is not None]
         if len(known) < len(codes):
@@ -59,7 +61,11 @@ class RunningPipeline:
         return 0 if at is None else known[at]
 
     async def wait(self) -> int:
-        """Waits until all have ended. Returns the return code. Pipes are the caller's to read."""
+        """Waits until all have ended. It does not read their pipes: a command that waits for its reader does not end.
+
+        Returns:
+            The return code, as `returncode`.
+        """
         for process in self._processes:
             await process.wait()
         returncode = self.returncode

@@ -72,15 +72,24 @@ class Failures:
 
 
 class ProcessGroup:
-    """Owns the processes it launches: leaving the block waits for all, an exception or a cancellation stops all.
+    """The processes of a block: leaving it waits for all of them, an exception or a cancellation stops all of them.
 
-    `check`: a process that fails stops the rest, and the block, which is cancelled, raises its CalledProcessError; where
-    several have failed, an ExceptionGroup of theirs. One that was stopped by `Process.stop` or the group's has not failed.
-    Where the block raises something else, that goes on, with a note of who failed.
+    Iterating gives the processes that are running, `len` their number.
 
-    `grace` (seconds) is what each has between SIGTERM and SIGKILL; `on_event` and `event_arguments` are as with `run`;
-    `options` are those of every launch. Iterating gives the processes that run. Raises TypeError and ValueError for a bad
-    argument.
+    Args:
+        check: True: a process that fails stops the rest. The block, which is cancelled, then raises its CalledProcessError,
+        or
+            an ExceptionGroup where several have failed. A process that was stopped by `Process.stop` or by the group's has
+            not
+            failed. An exception of the block's own propagates, with a note of what failed. The default is False.
+        grace: Seconds that each process has between SIGTERM and SIGKILL: 5.
+        on_event: As that of `run`, for each process. The default is None.
+        event_arguments: As that of `run`.
+        **options: Those of every launch (docs/options.md).
+
+    Raises:
+        TypeError: A bad argument.
+        ValueError: Likewise.
     """
 
     def __init__(
@@ -125,11 +134,26 @@ class ProcessGroup:
         limit: int = _LIMIT,
         **options: Unpack[LaunchOptions],
     ) -> Process:
-        """As `create_subprocess_exec`, and the child leads a process group of its own as with `run`.
+        """Launches a process of the group: `create_subprocess_exec`, with a process group of its own as with `run`.
 
-        A `Command` may have options of a launch, `shell` and the standard streams; the process has its tag.
-        Pipes are the caller's to read: leaving the block waits for a child that waits for its reader. Raises RuntimeError
-        outside of the block.
+        Reading its pipes is up to the caller: leaving the block waits for a child that waits for its reader.
+
+        Args:
+            program: As that of `create_subprocess_exec`; or a `Command`, with options of a launch, `shell` and the standard
+                streams, whose tag the process has.
+            *args: Its arguments; none beside a `Command`.
+            stdin: As that of `create_subprocess_exec`.
+            stdout: As that of `create_subprocess_exec`.
+            stderr: As that of `create_subprocess_exec`.
+            limit: As that of `create_subprocess_exec`, in bytes.
+            **options: Those of a launch, before the group's.
+
+        Returns:
+            The `Process`, whose program is running.
+
+        Raises:
+            RuntimeError: Outside of the block.
+            OSError: As `create_subprocess_exec`, and so TypeError and ValueError.
         """
         self._check_open()
         tag, shell, given, own = None, False, [program, *args], {}
@@ -154,11 +178,26 @@ class ProcessGroup:
     def supervise(
         self, program: StrOrBytesPath, *args: StrOrBytesPath, **keywords: Unpack[SuperviseKeywords]
     ) -> asyncio.Task[Supervised]:
-        """Keeps a command running, as `aiospawn.supervise` does, in a task of the group; cancel that to stop the command.
+        """Keeps a command running, as `aiospawn.supervise` does, in a task of the group. Cancelling that stops the command.
 
-        `grace`, `on_event`, `event_arguments` and the options are the group's unless given. Leaving the block waits for the
-        task as well. If it fails meanwhile, by StartLimitHit or as the command cannot be launched, the rest is stopped and
-        the block raises that. Raises RuntimeError outside of the block, TypeError and ValueError for a bad argument.
+        Leaving the block waits for the task as well. If it fails meanwhile, by StartLimitHit or as the command cannot be
+        launched,
+        the rest is stopped and the block raises that.
+
+        Args:
+            program: As that of `create_subprocess_exec`.
+            *args: Its arguments.
+            **keywords: `aiospawn.supervise`'s. `grace`, `on_event`, `event_arguments` and the options of a launch are the
+            group's
+                where they are not given.
+
+        Returns:
+            The task, whose result is a `Supervised`.
+
+        Raises:
+            RuntimeError: Outside of the block.
+            TypeError: A bad argument.
+            ValueError: Likewise.
         """
         self._check_open("supervise")
         common: dict[str, Any] = {
@@ -191,9 +230,10 @@ class ProcessGroup:
             watcher.exited(returncode, process.rusage)
 
     async def stop(self) -> None:
-        """Stops what runs. Cancelled meanwhile it kills at once, and passes the cancellation on.
+        """Stops what runs. Cancelled meanwhile, it kills at once, and the cancellation propagates.
 
-        Raises PermissionError for a program that is not ours to signal and goes on, when the others have ended.
+        Raises:
+            PermissionError: A program that this process may not signal keeps running; raised when the others have ended.
         """
         await self._stop(None)
 

@@ -22,9 +22,12 @@ __all__ = ["CompletedProcess", "LineTooLong", "OutputLimitExceeded", "Text", "si
 class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
     """A `subprocess.CompletedProcess` that knows more of its child.
 
-    `pid` was its process id, `elapsed` the seconds from before the launch until its exit was seen. `complete` is False where
-    its output was cut off, because somebody held a pipe for `pipe_grace` seconds after the exit. `tag` is its `Command`'s.
-    `limit` is the name of the limit of its `Sandbox` that ended it, as in `Limits`, or None.
+    Attributes:
+        pid: What its process id was.
+        elapsed: Seconds from before the launch until its exit was seen.
+        complete: False where its output was cut off, as a descendant held a pipe for `pipe_grace` seconds after the exit.
+        tag: That of its `Command`; otherwise None.
+        limit: The name of the limit of its `Sandbox` that ended it, as in `Limits`; otherwise None.
     """
 
     tag: Any = None
@@ -51,17 +54,17 @@ class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
 
     @property
     def signal(self) -> signal.Signals | None:
-        """The signal that ended it; None where it exited, and for a realtime signal, which has no name."""
+        """The signal that ended it; None where it exited, and for a real-time signal, which has no name (signal(7))."""
         return signal_of(self.returncode)
 
     def check_returncode(self) -> None:
-        """Raises CalledProcessError unless it ended with return code 0."""
+        """Raises subprocess.CalledProcessError unless it ended with return code 0."""
         if self.returncode:
             raise CalledProcessError(self.returncode, self.args, self.stdout, self.stderr, limit=self.limit)
 
     @property
     def rusage(self) -> resource.struct_rusage | None:
-        """The child's resource use as of getrusage(2); None if somebody else reaped it, or it was not launched natively."""
+        """The child's resource use as of getrusage(2); None if it was not launched natively, or another reaper took it."""
         return None if self._usage is None else library.rusage(self._usage)
 
 
@@ -76,8 +79,11 @@ def signal_of(returncode: int | None) -> signal.Signals | None:
 class OutputLimitExceeded(subprocess.SubprocessError):
     """A child wrote more than `max_output` bytes, and was stopped.
 
-    `cmd` is its command, `limit` the number of bytes, `output` (`stdout`) and `stderr` what came within it, as bytes; None
-    where nothing came.
+    Attributes:
+        cmd: Its command.
+        limit: The number of bytes.
+        output: What came of standard output within the limit, bytes; None where nothing came.
+        stderr: What came of standard error likewise.
     """
 
     def __init__(self, cmd: Any, limit: int, output: bytes | None = None, stderr: bytes | None = None) -> None:
@@ -97,7 +103,12 @@ class OutputLimitExceeded(subprocess.SubprocessError):
 
 
 class LineTooLong(subprocess.SubprocessError):
-    """A line of the output of `cmd` has more than `max_line` bytes, or characters in text mode; the child was stopped."""
+    """A line of a command's output is longer than `max_line`, and the child was stopped.
+
+    Attributes:
+        cmd: The command.
+        max_line: The most bytes that a line may have, or characters in text mode.
+    """
 
     def __init__(self, cmd: Any, max_line: int) -> None:
         super().__init__(cmd, max_line)

@@ -93,41 +93,66 @@ async def run(
     event_arguments: bool = False,
     **options: Any,
 ) -> CompletedProcess[Any]:
-    """Runs a command and returns what came of it, when it has ended: `subprocess.run`, awaited.
+    """Runs a command and returns its result when it has ended: `subprocess.run`, awaited.
 
-    Arguments, result and exceptions are `subprocess.run`'s
-    (https://docs.python.org/3/library/subprocess.html#subprocess.run); `options` are those of a launch (docs/options.md)
-    but `pty`. Beyond that:
+    Arguments, result and exceptions are `subprocess.run`'s, and the following. Source:
+    https://docs.python.org/3/library/subprocess.html#subprocess.run
 
-    `grace` (seconds): a child that is to be stopped, since `timeout` (seconds) is over, its output too much or the caller
-    cancelled, has so long after SIGTERM. Then SIGKILL follows, and the exception goes on when it is reaped. The signals go
-    to the process group that it leads: by default each does, unless its standard input is a terminal; `process_group=-1`
-    leaves it in the caller's, and then it is signalled alone.
+    A child that is to be stopped (`timeout` is over, there is too much output, the caller is cancelled) gets SIGTERM, and
+    SIGKILL
+    when `grace` is over; the exception goes on when it is reaped. The signals go to the process group that the child leads.
+    By
+    default each child does, unless its standard input is a terminal; `process_group=-1` leaves it in the caller's group, and
+    then it is signalled alone.
 
-    `pipe_grace` (seconds, None: for ever): a descendant that holds a pipe longer after the child's exit is not waited for;
-    the result's `complete` is False then.
+    With `on_output`, `on_line` or `tee` the streams are pipes unless they are given, and are in the result only if
+    `capture_output` or PIPE says so. What the two functions return is awaited if it can be; meanwhile little more is read,
+    and
+    so the child waits. What they raise stops the child, and is raised.
 
-    `capture_output="file"`: the output goes to files in memory instead of pipes, and is read when the child has exited.
+    Args:
+        args: A list of arguments, str, bytes or path objects; with `shell` a str or bytes; or a `Command`, whose options go
+            before these and whose tag the result has.
+        input: Bytes, or str in text mode, for the child's standard input. Or an asynchronous iterable of such, which is read
+        as
+            the child reads; what it raises stops the child, and is raised. None: nothing.
+        stdin: None (the default: this process's own), PIPE, DEVNULL, a descriptor, or an object with `fileno()`.
+        stdout: As `stdin`. PIPE: it is captured.
+        stderr: As `stdout`, or STDOUT: where `stdout` goes.
+        capture_output: True: `stdout` and `stderr` are PIPE. "file": the output goes to files in memory instead of pipes
+            (memfd_create(2)), and is read when the child has exited.
+        check: Raise CalledProcessError for a return code that is not 0.
+        timeout: Seconds until the child is stopped and TimeoutExpired is raised. None: no limit.
+        text: Input and output are str: in `encoding`, by default the locale's.
+        encoding: Of the text; it turns text mode on.
+        errors: The error handler of the encoding (`codecs`); it turns text mode on.
+        universal_newlines: As `text`.
+        shell: The command is for `/bin/sh -c`.
+        grace: Seconds between SIGTERM and SIGKILL: 5.
+        pipe_grace: Seconds after the child's exit for which a descendant that holds a pipe is waited for: 5. Then the
+        result's
+            `complete` is False. None: no limit, as `subprocess.run` has it.
+        max_output: Bytes that are read of standard output and error together, before the child is stopped. None: no limit.
+        on_output: Is called on the loop with what the child writes, while it runs: `on_output(stream, part)`, in the order
+        of
+            arrival. `stream` is "stdout" or "stderr", `part` bytes, or str in text mode.
+        on_line: Likewise, for each line of any length, with its newline, which the last one may lack.
+        tee: Write the output to this process's descriptors 1 and 2 as well.
+        on_event: Is called with a Spawned, an Executed and an Exited, or a LaunchFailed. None: nothing is.
+        event_arguments: Whether Spawned has the command, which may contain secrets.
+        **options: Those of a launch (docs/options.md) but `pty`, each with the kernel version that it needs.
 
-    `max_output` (bytes): the most that is read of standard output and error together. Raises OutputLimitExceeded with what
-    came, when the child is stopped.
+    Returns:
+        A `CompletedProcess`. Output that was not captured is None.
 
-    `on_output(stream, part)` and `on_line(stream, line)` are called on the loop with what the child writes, in the order in
-    which it arrives, while it runs: `stream` is "stdout" or "stderr", the rest bytes, or str in text mode. A line has its
-    newline, which the last may lack, and may have any length. What they return is awaited if that can be; meanwhile little
-    more is read, and so the child waits. What they raise stops the child, and is raised. `tee`: the output is written to
-    this process's descriptors 1 and 2 as well. With any of these three the streams are pipes unless they are given, and are
-    in the result only if `capture_output` or PIPE says so.
-
-    `input` may be an asynchronous iterable, which is read as the child reads. What it raises stops the child, and is raised.
-
-    `on_event` is called with a Spawned, an Executed and an Exited, or a LaunchFailed. They name the command only if
-    `event_arguments` is true.
-
-    The options of a `Command` go before these, and the result has its tag.
-
-    Raises TypeError and ValueError for a bad argument, before anything is created; the OSError of what failed, with the
-    failing step as `.step`; subprocess.TimeoutExpired, and subprocess.CalledProcessError with `check`, both with the output.
+    Raises:
+        OSError: The step of the launch that failed, named by its `.step` ("execve", "chdir", ...).
+        TimeoutExpired: With the output that came; subprocess's.
+        CalledProcessError: With the output; subprocess's.
+        OutputLimitExceeded: With the output that came within `max_output`.
+        UnicodeDecodeError: Output that is no text in the encoding.
+        TypeError: A bad argument, before anything is created.
+        ValueError: Likewise.
     """
     if isinstance(args, Command):
         common = {name: value for name, value in locals().items() if name not in ("args", "options")}

@@ -36,22 +36,30 @@ _SURROUNDINGS = frozenset({"cwd", "env", "user", "group", "extra_groups"})  # th
 
 @dataclass(frozen=True, slots=True)
 class Supervised:
-    """What became of a supervised command in the end."""
+    """The result of a supervised command, which is not started again.
+
+    Attributes:
+        args: The command.
+        returncode: That of its last run.
+        result: Why that ended, in systemd's words (`$SERVICE_RESULT`, systemd.exec(5)).
+        restarts: How many times it was started again.
+    """
 
     args: Any
     returncode: int
-    """Of its last run."""
     result: Result
-    """Why that ended, in systemd's words (`$SERVICE_RESULT`)."""
     restarts: int
-    """How many times it was started again."""
 
 
 class StartLimitHit(subprocess.SubprocessError):
     """A supervised command ended too often: one more start would have been above the start limit.
 
-    `cmd` is the command, `returncode` that of its last run, None where it could not be launched: then `__cause__` is the
-    OSError. `burst` starts within `interval` seconds were allowed.
+    Attributes:
+        cmd: The command.
+        returncode: That of its last run; None where that could not be launched: then `__cause__` is the OSError.
+        result: Why the last run ended, in systemd's words.
+        burst: So many starts were allowed within `interval`.
+        interval: In seconds.
     """
 
     def __init__(self, cmd: Any, returncode: int | None, result: Result, burst: int, interval: float) -> None:
@@ -247,35 +255,44 @@ async def supervise(args: Args, *, shell: bool = False, **keywords: Unpack[Super
 
     Args:
         args: What `run` takes: a list of arguments, or a str with `shell=True`.
-        shell: The command is for `/bin/sh`.
-        keywords: The following, and the options of a launch (docs/options.md) but `pty`.
+        shell: The command is for `/bin/sh -c`.
+        **keywords: The following, and the options of a launch (docs/options.md) but `pty`.
 
     Keywords:
         restart: "no", "on-success", "on-failure" (the default), "on-abnormal", "on-watchdog", "on-abort" or "always". Clean
             ends are status 0, SIGHUP, SIGINT, SIGTERM and SIGPIPE. A launch that fails is a failure.
-        restart_sec: Before each restart, 0.1.
-        restart_steps, restart_max_delay_sec: The delay grows to the latter in so many restarts, geometrically. It begins
-            anew after a run that was longer than that and than `start_limit_interval_sec`.
+        restart_sec: Seconds before each restart: 0.1.
+        restart_steps: In so many restarts the delay grows geometrically from `restart_sec` to `restart_max_delay_sec`; 0: it
+        does
+            not grow. It begins anew after a run that was longer than that and than `start_limit_interval_sec`.
+        restart_max_delay_sec: See `restart_steps`.
         restart_jitter: Up to this share of the delay is added at random: 0.1.
-        start_limit_interval_sec, start_limit_burst: At most 5 starts within 10 s; 0 for no limit.
+        start_limit_interval_sec: At most `start_limit_burst` starts within so many seconds: 10; 0: no limit.
+        start_limit_burst: See there: 5.
         success_exit_status: Further return codes that are successes; negative numbers are signals.
-        restart_prevent_exit_status, restart_force_exit_status: Return codes after which it is never, or always, restarted.
-        runtime_max_sec: Stops a run that takes longer; its result is "timeout".
+        restart_prevent_exit_status: Return codes after which it is never restarted.
+        restart_force_exit_status: Return codes after which it is always restarted.
+        runtime_max_sec: Seconds after which a run is stopped, with the result "timeout". None: no limit.
         health_check: A command (a list of arguments; 0 is healthy), or a function, which may be a coroutine function, that
             is called with the Process; healthy unless it returns False or raises. When it has failed `health_retries` times
-            in a row (3), the run is stopped with the result "watchdog".
-        health_interval, health_timeout, health_start_period: 30 s between two checks and for each; failures within the
-            first 0 s do not count.
-        stop_signal: SIGTERM. What it leaves of the process group after `grace`, 5 s, is killed.
-        stdin, stdout, stderr: As with `run`, but PIPE; each run has the same.
-        on_event, event_arguments: As with `run`, for each run; and `Restarting` and `Unhealthy`.
+            in a row, the run is stopped with the result "watchdog". None: there is none.
+        health_interval: Seconds between two checks: 30.
+        health_timeout: Seconds for each check: 30.
+        health_retries: See `health_check`: 3.
+        health_start_period: Seconds after the start within which failures do not count: 0.
+        stop_signal: SIGTERM.
+        grace: Seconds after `stop_signal` until SIGKILL to what is left of the process group: 5.
+        stdin: As that of `run`, but PIPE; the same for each run. So `stdout` and `stderr`.
+        on_event: As that of `run`, for each run, and with `Restarting` and `Unhealthy`.
+        event_arguments: As that of `run`.
 
     Returns:
-        What became of it, when it is not to be restarted.
+        A `Supervised`, when the command is not to be restarted.
 
     Raises:
         StartLimitHit: It would have to be started too often.
         OSError: It could not be launched, and is not to be tried again.
-        TypeError: A bad argument, before anything is created; ValueError as well.
+        TypeError: A bad argument, before anything is created.
+        ValueError: Likewise.
     """
     return await supervision(args, shell=shell, **keywords).run()

@@ -35,11 +35,20 @@ _PIPE = asyncio.subprocess.PIPE
 
 
 async def system(command: str | bytes, **options: Unpack[SystemKeywords]) -> int:
-    """Runs a command in a shell, as `os.system`: returns the wait status, for `os.waitstatus_to_exitcode`.
+    """Runs a command in a shell: `os.system`, awaited.
 
-    `options` are `run`'s, but for those of an output.
-    SIGINT and SIGQUIT are not ignored meanwhile: a Ctrl-C cancels the task, which stops the command as `run` does. Raises
-    TypeError for what is no str or bytes, and what `run` raises.
+    SIGINT and SIGQUIT are not ignored meanwhile: a Ctrl-C cancels the task, which stops the command as `run` does.
+
+    Args:
+        command: For `/bin/sh -c`.
+        **options: `run`'s, but for `text`, `encoding`, `errors` and `capture_output`: there is no result to have an output.
+
+    Returns:
+        The wait status, as of wait(2), for `os.waitstatus_to_exitcode`.
+
+    Raises:
+        TypeError: A command that is no str or bytes.
+        OSError: As `run`, which raises the other exceptions as well: those of `timeout`, `max_output` and `check`.
     """
     _shell_command(command)
     try:
@@ -95,12 +104,26 @@ async def popen(
     event_arguments: bool = False,
     **options: Any,
 ) -> AsyncPipe:
-    """Runs a command in a shell with a pipe to ("w") or from it ("r"), as `os.popen`.
+    """Runs a command in a shell, with a text pipe to it or from it: `os.popen`, awaited.
 
-    The pipe is text, in the locale's encoding if none is given.
+    Args:
+        command: For `/bin/sh -c`.
+        mode: "r", the default: its output is read. "w": its input is written.
+        encoding: Of the text; None: the locale's.
+        errors: The error handler of the encoding (`codecs`); None: "strict".
+        on_event: As that of `run`.
+        event_arguments: As that of `run`.
+        **options: Those of a launch (docs/options.md) but `pty`, and `stdin`, `stdout`, `stderr` where they are not the
+        pipe.
 
-    Raises TypeError for a command that is no str, ValueError for another mode, LookupError for an unknown encoding, and the
-    OSError of what failed.
+    Returns:
+        An `AsyncPipe`.
+
+    Raises:
+        TypeError: A command that is no str.
+        ValueError: Another mode.
+        LookupError: An unknown encoding or error handler.
+        OSError: The step that failed, named by its `.step`.
     """
     if not isinstance(command, str):
         raise TypeError(f"command must be a str, got {command!r}")
@@ -122,9 +145,9 @@ async def popen(
 
 
 class AsyncPipe:
-    """What `popen` gives: a text file whose methods are awaited.
+    """A text file whose methods are awaited: one end of a pipe, at whose other end a command runs. Made by `popen`.
 
-    `async with` closes it; after an exception it stops the command.
+    `async with` closes it; when the block is left by an exception, it stops the command.
     """
 
     def __init__(self, process: Process, mode: Text, watcher: Observer | None) -> None:
@@ -136,7 +159,7 @@ class AsyncPipe:
 
     @property
     def pid(self) -> int:
-        """The shell's."""
+        """The process id of the shell."""
         return self._process.pid
 
     @property
@@ -152,12 +175,23 @@ class AsyncPipe:
         return self._reader
 
     async def read(self, size: int = -1) -> str:
-        """So many characters, fewer at the end; all there are if it is negative."""
+        """Reads, and waits until there is so much or the end.
+
+        Args:
+            size: How many characters; -1: all up to the end.
+
+        Returns:
+            The text, shorter than `size` at the end only.
+        """
         text: str = await self._readable().read(size)
         return text
 
     async def readline(self) -> str:
-        """A line with its newline, "" at the end."""
+        """Reads a line.
+
+        Returns:
+            The line with its newline, which the last one may lack; "" at the end.
+        """
         line: str = await self._readable().readline()
         return line
 
@@ -175,7 +209,17 @@ class AsyncPipe:
         return line
 
     async def write(self, text: str) -> int:
-        """Returns when the pipe has taken most of it. Raises BrokenPipeError when nobody reads."""
+        """Writes text, and waits while the pipe holds more than it should.
+
+        Args:
+            text: What is written; newlines stay as they are.
+
+        Returns:
+            The number of characters.
+
+        Raises:
+            BrokenPipeError: The command has closed its end.
+        """
         if self._closed:
             raise ValueError("I/O operation on closed pipe")
         if self._process.stdin is None:
@@ -187,14 +231,20 @@ class AsyncPipe:
         return len(text)
 
     async def writelines(self, lines: Iterable[str]) -> None:
-        """Writes each, as `write` does; no newlines are added."""
+        """Writes each as `write` does; no newlines are added.
+
+        Args:
+            lines: An iterable of str.
+        """
         for line in lines:
             await self.write(line)
 
     async def close(self) -> int | None:
-        """Closes the pipe and waits for the command's end. Cancelled meanwhile it stops the command.
+        """Closes the pipe and waits for the command's end. Cancelled meanwhile, it stops the command.
 
-        None for success, otherwise as of `os.popen`: 256 times the return code, which is negative for a signal.
+        Returns:
+            None for success, otherwise 256 times the return code, as of `os.popen`; negative where a signal ended the
+            command.
         """
         self._closed = True
         try:

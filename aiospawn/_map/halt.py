@@ -12,16 +12,21 @@ _SHORT = {"0": "never", "1": "soon,fail=1", "2": "now,fail=1", "-1": "soon,succe
 
 
 class Halt(NamedTuple):
-    """When so many jobs have failed, succeeded or are done, none is started any more."""
+    """A rule by which a map ends early: when so many jobs have failed, succeeded or are done, none is started any more.
+
+    Attributes:
+        when: "now": what is running is stopped. "soon": it may finish.
+        why: "fail", "success" or "done": which jobs are counted.
+        amount: How many; 1 or more.
+        percent: Whether `amount` is a percentage of all jobs.
+    """
 
     when: str
     """`"now"`: what runs is stopped. `"soon"`: it may finish."""
     why: str
     """`"fail"`, `"success"` or `"done"`: which jobs are counted."""
     amount: int
-    """How many; 1 or more."""
     percent: bool = False
-    """Whether `amount` is a percentage of all jobs."""
 
     def __str__(self) -> str:
         """As `parse` reads it."""
@@ -29,10 +34,18 @@ class Halt(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Halt | None:
-        """The rule that GNU parallel writes like this: `now,fail=1`, `soon,done=10%`; None for `never`.
+        """Reads a rule as GNU parallel writes it: `now,fail=1`, `soon,done=10%`.
 
-        Its short forms too: 0 is `never`, 1 `soon,fail=1`, 2 `now,fail=1`, -1 and -2 the same with `success`, and `N%` is
-        `soon,fail=N%`. Raises ValueError for anything else.
+        Args:
+            text: The rule, `never`, or a short form: 0 is `never`, 1 `soon,fail=1`, 2 `now,fail=1`, -1 and -2 the same with
+                `success`, and `N%` is `soon,fail=N%`. Source: `--halt` in
+                https://www.gnu.org/software/parallel/parallel.html
+
+        Returns:
+            The rule; None for `never`.
+
+        Raises:
+            ValueError: Anything else.
         """
         rule = _SHORT.get(text, text)
         if rule == "never":
@@ -48,7 +61,16 @@ class Halt(NamedTuple):
         return cls(match[1], match[2], int(match[3]), bool(match[4]))
 
     def is_reached(self, succeeded: int, failed: int, total: int | None) -> bool:
-        """Whether so many jobs that succeeded and failed are enough. `total`, of all jobs, is needed for a percentage."""
+        """Whether enough jobs have ended.
+
+        Args:
+            succeeded: How many have ended with return code 0.
+            failed: How many have ended otherwise, or could not be launched.
+            total: How many there are in all; needed for a percentage, None where it is not known.
+
+        Returns:
+            Whether the map is to launch no more.
+        """
         counted = {"fail": failed, "success": succeeded, "done": succeeded + failed}[self.why]
         if not self.percent:
             return counted >= self.amount

@@ -58,34 +58,40 @@ def map(  # noqa: A001 - what it does, awaited
     on_line: Callable[[MapLine], object] | None = None,
     **options: Unpack[MapKeywords],
 ) -> Map:
-    """Runs commands, at most `concurrency` at a time, and yields a `MapResult` for each, as soon as it is there.
+    """Runs commands, at most `concurrency` at a time, and yields a `MapResult` for each as soon as there is one.
+
+    A launch for which descriptors, processes or memory do not suffice (EMFILE, ENFILE, EAGAIN, ENOMEM) is tried again while
+    other
+    commands of the map are running, and for some seconds more when none is.
+
+    Leaving the loop early stops what is running. `async with aiospawn.map(...) as results:` waits for that; after a plain
+    `break` it happens in the background. A cancellation, and an exception from `commands`, propagate when all is stopped. An
+    asynchronous generator that is not at its end is closed then.
 
     Args:
-        commands: Iterable or async iterable, of any length; it is read as commands are launched. Each is what `run` takes,
-            such as a `Command` with options of its own.
+        commands: Iterable or asynchronous iterable, of any length; it is read as commands are launched. Each is what `run`
+            takes, such as a `Command` with options of its own.
         total: How many commands there are, where the iterable has no length; only for `progress` and `halt`.
-        concurrency: The default is the number of processors that this process may use.
-        ordered: Results come in the order of the commands; otherwise as they end.
-        timeout: Of each attempt, in seconds.
+        concurrency: How many run at a time. None: the number of processors that this process may use.
+        ordered: Results come in the order of the commands; False: as the commands end.
+        timeout: Seconds for each attempt. None: no limit.
         retries: How many times a command that failed is run again.
         backoff: Seconds until the first of these, doubled for each that follows.
         check: Raise for the first result that is a failure, and stop the rest. Without it, a failure is a result.
         halt: When to end early, as GNU parallel has it: `"now,fail=1"`, `"soon,done=10%"`. See `Halt.parse`. A percentage
-            needs `total`, or commands that have a length.
+            needs `total`, or commands that have a length. None: never.
         progress: Is called after each command, on the loop, with a `MapProgress`.
         on_line: Is called with a `MapLine` for each line that a command writes, while it runs. Otherwise as that of `run`:
-            what it returns is awaited if that can be, and what it raises ends the map.
-        options: `run`'s, the same for all commands.
+            what it returns is awaited if it can be, and what it raises ends the map.
+        **options: `run`'s, the same for all commands.
 
-    A launch for which descriptors, processes or memory do not suffice (EMFILE, ENFILE, EAGAIN, ENOMEM) is tried again while
-    others of the map run, and for some seconds more when none does.
+    Returns:
+        A `Map`, an asynchronous iterator.
 
-    Leaving the loop early stops what runs. `async with aiospawn.map(...) as results:` does so before it goes on; after a
-    plain `break` it happens in the background. A cancellation, and an exception from the source, stop it first.
-    An async generator that is not at its end is closed then.
-
-    Raises ValueError or TypeError at once for bad arguments; the iterator raises what the source raises, TypeError for what
-    is no command and, with `check`, `subprocess.CalledProcessError` or what `run` raised.
+    Raises:
+        TypeError: A bad argument, at once; from the iterator, what is no command.
+        ValueError: A bad argument, at once.
+        CalledProcessError: With `check`, from the iterator, which raises what `run` raises and what `commands` raises.
     """
     total = _total(total, commands)
     workers = Workers(
@@ -104,7 +110,7 @@ def map(  # noqa: A001 - what it does, awaited
 
 
 class Map:
-    """The results of a map, an async iterator and an async context manager. Made by `map`."""
+    """The results of a map: an asynchronous iterator, and an asynchronous context manager. Made by `map`."""
 
     __slots__ = ("_check", "_workers")
 
@@ -155,7 +161,7 @@ class Map:
 
     @property
     def progress(self) -> MapProgress:
-        """How far it has got."""
+        """How many commands have started, finished and failed so far."""
         return self._workers.progress
 
     @property
@@ -164,11 +170,11 @@ class Map:
         return self._workers.halted
 
     def stop(self) -> None:
-        """Starts no more commands. Those that run may finish, and their results are still to come."""
+        """Starts no more commands. Those that are running may finish, and their results are still to come."""
         self._workers.stop()
 
     async def aclose(self) -> None:
-        """Stops what runs: TERM, KILL after `grace` seconds, reaped. There are no results any more."""
+        """Stops what is running (SIGTERM, after `grace` seconds SIGKILL) and reaps it. There are no results any more."""
         await self._workers.close()
 
 

@@ -14,22 +14,26 @@ __all__ = ["MapLine", "MapProgress", "MapResult"]
 
 
 class MapResult(NamedTuple):
-    """What became of one command."""
+    """The result of one command.
+
+    Attributes:
+        number: The command's, from 0.
+        command: As the source gave it.
+        completed: What `run` returned; None where it raised.
+        error: What `run` raised: OSError where the command could not be launched, `subprocess.TimeoutExpired`, ...; else
+        None.
+        attempts: How many times it was run: more than 1 with `retries`.
+        started: When the last attempt began, in seconds since the epoch.
+        elapsed: How long it took, in seconds.
+    """
 
     number: int
-    """The command's, from 0."""
     command: Any
-    """As the source gave it."""
     completed: CompletedProcess[Any] | None
-    """What `run` returned; None where it raised."""
     error: Exception | None
-    """What `run` raised: OSError where the command could not be launched, `subprocess.TimeoutExpired`, ..."""
     attempts: int
-    """How many times it was run: more than 1 with `retries`."""
     started: float
-    """When the last attempt began: seconds since the epoch."""
     elapsed: float
-    """How long it took, in seconds."""
 
     @property
     def tag(self) -> Any:
@@ -43,7 +47,7 @@ class MapResult(NamedTuple):
 
     @property
     def returncode(self) -> int | None:
-        """As `subprocess.CompletedProcess.returncode`; None where it was not launched, or stopped by a time-out."""
+        """As `subprocess.CompletedProcess.returncode`; None where it could not be launched, or was stopped by a time-out."""
         return None if self.completed is None else self.completed.returncode
 
     @property
@@ -53,7 +57,7 @@ class MapResult(NamedTuple):
 
     @property
     def stdout(self) -> Any:
-        """The output, if it was captured; of a command that was stopped what had come until then."""
+        """The output, if it was captured; of a command that was stopped, what had come until then."""
         return getattr(self.error if self.completed is None else self.completed, "stdout", None)
 
     @property
@@ -63,15 +67,19 @@ class MapResult(NamedTuple):
 
 
 class MapLine(NamedTuple):
-    """A line of the output of a command that still runs."""
+    """A line of the output of a command that is still running.
+
+    Attributes:
+        number: The command's, from 0.
+        command: As the source gave it.
+        stream: "stdout" or "stderr".
+        line: With its newline, which the last one of a stream may lack: bytes, or str in text mode.
+    """
 
     number: int
-    """The command's, from 0."""
     command: Any
-    """As the source gave it."""
     stream: StreamName
     line: Any
-    """With its newline, which the last one of a stream may lack: bytes, or str in text mode."""
 
     @property
     def tag(self) -> Any:
@@ -80,10 +88,16 @@ class MapLine(NamedTuple):
 
 
 class MapProgress(NamedTuple):
-    """How far a map has got."""
+    """How far a map has got.
+
+    Attributes:
+        started: How many commands were launched.
+        finished: How many of them have ended.
+        failed: How many of those have failed, or could not be launched.
+        total: How many commands there are; None where it is not known.
+    """
 
     started: int
     finished: int
     failed: int
     total: int | None
-    """How many commands there are, where that is known."""

@@ -18,7 +18,14 @@ class Confinement:
     __slots__ = ()
 
     def applied(self, options: Options) -> Options:
-        """The options of a launch with those that this value sets."""
+        """The options of a launch with those that this one sets.
+
+        Args:
+            options: Those of the launch, checked.
+
+        Returns:
+            The options of the confined launch.
+        """
         raise NotImplementedError
 
     def tree_limits(self) -> Mapping[int, int]:
@@ -30,7 +37,15 @@ class Confinement:
         raise NotImplementedError
 
     def limit_of(self, number: int, returncode: int) -> str | None:
-        """The name of the limit that ended a command, by the number that init has told, 0 for none, and its return code."""
+        """The name of the limit that ended a command.
+
+        Args:
+            number: The limit that the command's init reported; 0 for none.
+            returncode: The command's.
+
+        Returns:
+            The name; None where no limit did.
+        """
         raise NotImplementedError
 
     def programs(self) -> dict[Any, Any]:

@@ -46,7 +46,11 @@ class Limits:
             that is the command, `limit` is "file_size".
         open_files: The most descriptors of a process (`RLIMIT_NOFILE`). Opening more fails with EMFILE and ends nobody.
 
-    Immutable. Raises TypeError for what is no number, ValueError for one out of range.
+    Immutable.
+
+    Raises:
+        TypeError: What is no number.
+        ValueError: A number out of range.
     """
 
     __slots__ = _FIELDS
@@ -113,7 +117,15 @@ class Limits:
         return limits
 
     def name_of(self, number: int, returncode: int) -> str | None:
-        """The limit that ended the command, by what init has told and the return code."""
+        """The name of the limit that ended a command.
+
+        Args:
+            number: The limit that the command's init reported; 0 for none.
+            returncode: The command's.
+
+        Returns:
+            The name; None where no limit did.
+        """
         if self.file_size is not None and returncode == -signal.SIGXFSZ:
             return "file_size"
         return TREE_LIMITS[number]

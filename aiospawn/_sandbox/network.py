@@ -26,7 +26,11 @@ class Network:
         udp: Whether it may use UDP, to any port of any host. Names are looked up by UDP.
 
     TCP by port needs Landlock ABI 4, Linux 6.7 (landlock(7)). Everything else (raw sockets, other families) is refused by
-    seccomp. Immutable. Raises TypeError and ValueError for what is no port.
+    seccomp. Immutable.
+
+    Raises:
+        TypeError: What is no port.
+        ValueError: A number that is none.
     """
 
     __slots__ = ("bind", "connect", "udp")

@@ -33,6 +33,9 @@ class IfExists:
     """A path of a `Sandbox` that need not be there: `Sandbox(read=[IfExists("/etc/ssl")])`.
 
     Without it a path that is not there is an error when the sandbox is used.
+
+    Args:
+        path: str, bytes or a path object.
     """
 
     __slots__ = ("path",)

@@ -19,7 +19,15 @@ class Kernel(NamedTuple):
 
 
 class Restriction(NamedTuple):
-    """One restriction, and whether this kernel can enforce it."""
+    """One restriction of a `Sandbox`, and whether this kernel can enforce it.
+
+    Attributes:
+        name: As `at_least` of `Sandbox` takes it.
+        stops: What it stops, in words.
+        need: What it needs of the kernel, with the Linux version that has it.
+        have: What this kernel has.
+        enforced: Whether that is enough.
+    """
 
     name: str
     stops: str

@@ -59,8 +59,11 @@ class Sandbox(Confinement):
     Immutable, and compiled at its first use: the paths are opened then, once, and what they named stays what is allowed.
     The descriptor of its ruleset is closed with the object.
 
-    Raises TypeError and ValueError for a wrong argument. A launch with it raises NotImplementedError where this kernel
-    cannot enforce a restriction, and the OSError of a path that cannot be opened, before anything is made.
+    Raises:
+        TypeError: A bad argument.
+        ValueError: Likewise.
+        NotImplementedError: From a launch with it: this kernel cannot enforce a restriction.
+        OSError: From a launch with it: a path that cannot be opened. Nothing is made then.
     """
 
     __slots__ = ("_compiled", "_lock", *_FIELDS)
@@ -150,7 +153,17 @@ class Sandbox(Confinement):
     # ---- a launch
 
     def applied(self, options: Options) -> Options:
-        """The options of a launch with those that this sandbox sets. Raises as the class says."""
+        """The options of a launch with those that this sandbox sets.
+
+        Args:
+            options: Those of the launch, checked.
+
+        Returns:
+            The options of the sandboxed launch.
+
+        Raises:
+            OSError: As the class says, and so ValueError and NotImplementedError.
+        """
         compiled = self._compile()
         if self.limits is not None:
             options = self._limited(options)
@@ -185,7 +198,15 @@ class Sandbox(Confinement):
         return {} if self.limits is None else self.limits.of_process()
 
     def limit_of(self, number: int, returncode: int) -> str | None:
-        """The name of the limit that ended a command."""
+        """The name of the limit that ended a command.
+
+        Args:
+            number: The limit that the command's init reported; 0 for none.
+            returncode: The command's.
+
+        Returns:
+            The name, as in `Limits`; None where no limit did.
+        """
         return None if self.limits is None else self.limits.name_of(number, returncode)
 
     def programs(self) -> dict[Any, Any]:

@@ -21,10 +21,13 @@ _OF_BYTES = re.compile(_SEQUENCE.encode()), re.compile(_BEGUN.encode())
 
 
 def strip_ansi(output: AnyStr) -> AnyStr:
-    """Without the control sequences of a terminal: colours, cursor movements, titles, modes.
+    """Takes the control sequences of a terminal out of its output: colours, cursor movements, titles, modes (ECMA-48).
 
     Args:
         output: str or bytes. A sequence that is cut off at the end is left as it is.
+
+    Returns:
+        The rest, of the same type.
     """
     sequence, _ = _patterns(output)
     stripped: AnyStr = sequence.sub(output[:0], output)

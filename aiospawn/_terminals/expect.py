@@ -13,11 +13,11 @@ __all__ = ["EndOfOutput", "ExpectTimeout", "Expected", "Search"]
 
 
 class ExpectTimeout(TimeoutError):  # noqa: N818 - what pexpect's TIMEOUT is
-    """What was expected of a terminal did not come in time. Among patterns, this class stands for the time-out."""
+    """What was expected of a terminal has not come in time. As a pattern, this class stands for the time-out."""
 
 
 class EndOfOutput(EOFError):  # noqa: N818 - as EOFError's kin
-    """The output of a terminal ended before what was expected came. Among patterns, this class stands for the end."""
+    """The output of a terminal has ended without what was expected. As a pattern, this class stands for the end."""
 
 
 Expected: TypeAlias = AnyStr | re.Pattern[AnyStr] | type[EndOfOutput | ExpectTimeout]

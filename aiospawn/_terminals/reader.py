@@ -52,16 +52,20 @@ class TerminalReader(Generic[AnyStr]):
         timeout: float | None = DEFAULT,
         searchwindowsize: int | None = DEFAULT,
     ) -> int:
-        """Reads until a regular expression matches. Returns its place in the list, 0 for a single one.
+        """Reads until a pattern matches.
 
-        Afterwards `before` is the output before the match, `after` its text, `match` the re.Match. A str or bytes is
-        compiled with re.DOTALL. A terminal ends lines with carriage return and newline.
+        Afterwards `before` is the output before the match, `after` the text of the match, and `match` the re.Match. A str or
+        bytes
+        is a regular expression, compiled with re.DOTALL. A terminal ends lines with carriage return and newline.
 
         Args:
             pattern: One or a list of: str or bytes, as the session's output is; a compiled pattern; EndOfOutput and
                 ExpectTimeout, which match where they would be raised.
-            timeout: Seconds; None: for ever. The default is the session's.
+            timeout: Seconds; None: no limit. The default is the session's.
             searchwindowsize: How many characters at the end of the output are searched. The default is the session's.
+
+        Returns:
+            The place in the list of the pattern that matched, 0 for a single one.
 
         Raises:
             ExpectTimeout: Nothing matched in time. What was read is kept.
@@ -77,7 +81,19 @@ class TerminalReader(Generic[AnyStr]):
         timeout: float | None = DEFAULT,
         searchwindowsize: int | None = DEFAULT,
     ) -> int:
-        """`expect` for texts as they stand, in which no character is special."""
+        """`expect` for texts in which no character is special.
+
+        Args:
+            text: As the patterns of `expect`, but none compiled.
+            timeout: As that of `expect`, in seconds.
+            searchwindowsize: As that of `expect`.
+
+        Returns:
+            As `expect`.
+
+        Raises:
+            ExpectTimeout: As `expect`, and so EndOfOutput and TypeError.
+        """
         return await self._expect(Search(text, self._empty, exact=True), timeout, searchwindowsize)
 
     async def _expect(self, search: Search[AnyStr], timeout: float | None, window: int | None) -> int:
@@ -111,15 +127,31 @@ class TerminalReader(Generic[AnyStr]):
     # ---- reading --------------------------------------------------------------------------------------------------------
 
     async def read(self, size: int = -1) -> AnyStr:
-        """So many characters or bytes, fewer at the end; to the end of the output if it is negative."""
+        """Reads, and waits until there is so much or the end.
+
+        Args:
+            size: How many characters, or bytes; -1: all up to the end.
+
+        Returns:
+            The output, shorter than `size` at the end only.
+        """
         while (size < 0 or len(self.buffer) < size) and not self._ended:
             await self._wait_for_more()
         return self._taken(len(self.buffer) if size < 0 else size)
 
     async def read_nonblocking(self, size: int = 1, timeout: float | None = DEFAULT) -> AnyStr:
-        """At most so many characters or bytes, as soon as there are any.
+        """Reads what there is, and waits only where that is nothing.
 
-        Raises ExpectTimeout where none come in `timeout` seconds, EndOfOutput at the end.
+        Args:
+            size: The most characters, or bytes.
+            timeout: Seconds; None: no limit. The default is the session's.
+
+        Returns:
+            The output.
+
+        Raises:
+            ExpectTimeout: Nothing came in time.
+            EndOfOutput: The output has ended.
         """
         if not self.buffer:
             try:
@@ -130,7 +162,11 @@ class TerminalReader(Generic[AnyStr]):
         return self._taken(size)
 
     async def readline(self) -> AnyStr:
-        """The next line with its carriage return and newline, which the last may lack; empty at the end."""
+        """Reads a line.
+
+        Returns:
+            The line with its carriage return and newline, which the last one may lack; empty at the end.
+        """
         while not (end := first_line_end(self.buffer)) and not self._ended:
             await self._wait_for_more()
         return self._taken(end or len(self.buffer))

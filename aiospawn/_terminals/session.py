@@ -25,10 +25,11 @@ _LOOK_EVERY_S = 0.01
 
 
 class TerminalSession(TerminalWriter[AnyStr]):
-    """A program on a pseudo terminal, and the user in front of it: what it writes is expected, what it reads is sent.
+    """A conversation with a program on a pseudo terminal: what the program writes is expected, what it reads is sent.
 
-    pexpect's `spawn` with its names, awaited. `async with` launches the program, and leaving the block stops it: SIGHUP to
-    its process group, as when a terminal is closed, SIGKILL after `grace`.
+    pexpect's `spawn` with its names (https://pexpect.readthedocs.io), awaited. `async with` launches the program, and
+    leaving
+    the block stops it: SIGHUP to its process group, as when a terminal is closed, SIGKILL after `grace`.
     """
 
     @overload
@@ -88,19 +89,24 @@ class TerminalSession(TerminalWriter[AnyStr]):
         Args:
             args: What `run` takes: a list of arguments, or a str with `shell=True`.
             encoding: Of the output, which is str then; None: bytes.
-            errors: What becomes of bytes that are none in the encoding.
-            timeout: Seconds for `expect` where that says nothing else; None: for ever.
+            errors: The error handler of the encoding (`codecs`).
+            timeout: Seconds for each `expect` that does not say otherwise; None: no limit.
             size: Rows and columns of the terminal.
-            echo: False: what is sent is not written back, unless the program turns that on.
+            echo: False: the terminal does not write back what is sent, unless the program turns that on.
             strip_ansi: Take control sequences (colours, cursor movements, titles) out of the output before it is searched.
             searchwindowsize: How many characters at the end of the output `expect` searches; None: all.
             delaybeforesend: Seconds before each `send`; for programs that discard what was typed before their prompt.
-            logfile: Has a `write`: gets what is read and sent, as attributes `logfile_read` and `logfile_send` get either.
+            logfile: A file to which is written what is read and sent; the attributes `logfile_read` and `logfile_send` are
+            files
+                for one of both.
             grace: Seconds between SIGHUP and SIGKILL when the session is closed.
-            shell: The command is for `/bin/sh`.
-            options: Those of a launch (docs/options.md).
+            shell: The command is for `/bin/sh -c`.
+            **options: Those of a launch (docs/options.md).
 
-        Raises TypeError and ValueError for a bad argument, LookupError for an unknown encoding.
+        Raises:
+            TypeError: A bad argument.
+            ValueError: Likewise.
+            LookupError: An unknown encoding or error handler.
         """
         super().__init__(encoding, errors, strip_ansi=strip_ansi)
         self.timeout = seconds("timeout", timeout, optional=True)
@@ -129,7 +135,7 @@ class TerminalSession(TerminalWriter[AnyStr]):
 
     @property
     def process(self) -> Process:
-        """The program. Raises RuntimeError outside of the block."""
+        """The program's `Process`. Raises RuntimeError outside of the block."""
         if self._process is None:
             raise RuntimeError("the TerminalSession's block was not entered")
         return self._process
@@ -137,15 +143,32 @@ class TerminalSession(TerminalWriter[AnyStr]):
     # ---- the terminal ---------------------------------------------------------------------------------------------------
 
     def getecho(self) -> bool:
-        """Is what is sent written back? Raises OSError after the program's end, as the following do."""
+        """Whether the terminal writes back what is sent. Raises OSError after the program's end."""
         return self._settings().echo
 
     def setecho(self, state: bool) -> None:
-        """Switches the terminal's echo of its input on or off."""
+        """Switches the terminal's echo of its input on or off (ECHO, termios(3)).
+
+        Args:
+            state: True: on.
+
+        Raises:
+            OSError: The program has ended.
+        """
         self._terminal.set_echo(state)
 
     async def waitnoecho(self, timeout: float | None = DEFAULT) -> bool:
-        """Waits until what is sent is not written back, as when a program asks for a password. False: it was not in time."""
+        """Waits until the terminal does not write back what is sent, as when a program asks for a password.
+
+        Args:
+            timeout: Seconds; None: no limit. The default is the session's.
+
+        Returns:
+            False if it still did when the time was over.
+
+        Raises:
+            OSError: The program has ended.
+        """
         loop = asyncio.get_running_loop()
         timeout = self.timeout if timeout is DEFAULT else timeout
         began = loop.time()
@@ -156,11 +179,20 @@ class TerminalSession(TerminalWriter[AnyStr]):
         return True
 
     def getwinsize(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """Rows and columns of the terminal. Raises OSError after the program's end."""
         return self._terminal.size()
 
     def setwinsize(self, rows: int, columns: int) -> None:
-        """The foreground group gets SIGWINCH. Raises ValueError for a number that is not 0 to 65535."""
+        """Sets the size of the terminal (TIOCSWINSZ); its foreground group gets SIGWINCH.
+
+        Args:
+            rows: From 0 to 65535.
+            columns: Likewise.
+
+        Raises:
+            ValueError: A number is out of range.
+            ProcessLookupError: The program has ended.
+        """
         self.process.resize(rows, columns)
 
     def isatty(self) -> bool:
@@ -191,7 +223,7 @@ class TerminalSession(TerminalWriter[AnyStr]):
         terminal is followed (SIGWINCH, in the main thread).
 
         Args:
-            escape_character: What gives the conversation back; None: nothing does.
+            escape_character: The key that ends it, control-]; None: there is none.
             input_filter: Is called with what was typed, and returns what is sent.
             output_filter: The same for the output.
         """
@@ -211,13 +243,13 @@ class TerminalSession(TerminalWriter[AnyStr]):
 
     @property
     def exitstatus(self) -> int | None:
-        """Its exit status; None while it runs, or where a signal ended it."""
+        """The exit status; None while the program runs, and where a signal ended it."""
         code = self.process.returncode
         return None if code is None or code < 0 else code
 
     @property
     def signalstatus(self) -> int | None:
-        """The signal that ended it."""
+        """The number of the signal that ended the program; None while it runs, and where it exited."""
         code = self.process.returncode
         return None if code is None or code >= 0 else -code
 
@@ -226,17 +258,33 @@ class TerminalSession(TerminalWriter[AnyStr]):
         return self.process.returncode is None
 
     async def wait(self) -> int:
-        """Waits for its end, and returns the return code. A program whose output nobody reads may wait for that."""
+        """Waits for the program's end. A program whose output is not read may wait for its reader.
+
+        Returns:
+            The return code; negative for the signal that ended it.
+        """
         return await self.process.wait()
 
     def kill(self, signum: int) -> None:
-        """Sends a signal to the program alone. Raises ProcessLookupError after its end."""
+        """Sends a signal to the program alone.
+
+        Args:
+            signum: The signal's number.
+
+        Raises:
+            ProcessLookupError: The program has ended.
+            ValueError: There is no such signal.
+        """
         self.process.send_signal(number("signal", signum, 0, 64))
 
     async def terminate(self, *, force: bool = False) -> bool:
-        """Asks it to end by SIGHUP, SIGCONT and SIGINT; with `force`, SIGKILL follows. True if it has ended.
+        """Asks the program to end, by SIGHUP, SIGCONT and SIGINT, with a tenth of a second after each.
 
-        Each has a tenth of a second.
+        Args:
+            force: Send SIGKILL after these.
+
+        Returns:
+            Whether it has ended.
         """
         for signum in (signal.SIGHUP, signal.SIGCONT, signal.SIGINT, *([signal.SIGKILL] if force else [])):
             if self.isalive():
@@ -247,7 +295,7 @@ class TerminalSession(TerminalWriter[AnyStr]):
         return not self.isalive()
 
     async def close(self) -> None:
-        """Ends the session before its block does."""
+        """Ends the session before its block does: SIGHUP to the program's process group, SIGKILL after `grace`."""
         await self._close(self._grace, None)
 
     async def _close(self, grace: float, exc: BaseException | None) -> None:

@@ -46,7 +46,17 @@ class TerminalWriter(TerminalReader[AnyStr]):
         raise NotImplementedError
 
     async def send(self, text: AnyStr) -> int:
-        """Types it, and returns how many bytes that were. In canonical mode a line has 4095 at most (termios(3))."""
+        """Types text.
+
+        Args:
+            text: str or bytes, as the session's output is. In canonical mode a line has 4095 bytes at most (termios(3)).
+
+        Returns:
+            How many bytes that were.
+
+        Raises:
+            TypeError: The other type.
+        """
         if not isinstance(text, type(self._empty)):
             raise TypeError(f"send() needs a {type(self._empty).__name__}, got {text!r}")
         if self.delaybeforesend is not None:
@@ -58,21 +68,46 @@ class TerminalWriter(TerminalReader[AnyStr]):
         return len(data)
 
     async def sendline(self, text: AnyStr | None = None) -> int:
-        """`send`, with a newline."""
+        """Types text and a newline.
+
+        Args:
+            text: As that of `send`; None: nothing before the newline.
+
+        Returns:
+            How many bytes that were.
+        """
         newline: Any = "\n" if isinstance(self._empty, str) else b"\n"
         return await self.send((self._empty if text is None else text) + newline)
 
     async def write(self, text: AnyStr) -> None:
-        """As `send`, without a result: for what writes to a file."""
+        """As `send`, without a result: for functions that write to a file.
+
+        Args:
+            text: As that of `send`.
+        """
         await self.send(text)
 
     async def writelines(self, lines: Iterable[AnyStr]) -> None:
-        """Sends each, as `send` does; no newlines are added."""
+        """Types each as `send` does; no newlines are added.
+
+        Args:
+            lines: An iterable of what `send` takes.
+        """
         for line in lines:
             await self.send(line)
 
     async def sendcontrol(self, character: str) -> int:
-        """Types a control character: `sendcontrol("c")` a control-C. Raises ValueError for one that there is not."""
+        """Types a control character: control-C by `sendcontrol("c")`.
+
+        Args:
+            character: A letter, `@`, `[`, `]`, `^`, `_`, `?` or a backslash.
+
+        Returns:
+            How many bytes that were: 1.
+
+        Raises:
+            ValueError: There is no such control character.
+        """
         key = character.lower()
         code = ord(key) - ord("a") + 1 if len(key) == 1 and "a" <= key <= "z" else _CONTROLS.get(key)
         if code is None:
