@@ -10,6 +10,7 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from ._asyncio.event_loops import EventLoop, install, new_event_loop, new_uvloop_event_loop, uninstall
 from ._asyncio.process import Process, create_subprocess_exec, create_subprocess_shell
 from ._binding.support import Support, supported
+from ._cluster.cluster import Cluster, ClusterError, WorkerLost
 from ._commands.command_value import Command
 from ._commands.completed_pipeline import CompletedPipeline
 from ._commands.events import Executed, Exited, LaunchFailed, ProcessEvent, Restarting, Spawned, Unhealthy
@@ -43,6 +44,8 @@ __all__ = [
     "AsyncPipe",
     "CalledProcessError",
     "Capabilities",
+    "Cluster",
+    "ClusterError",
     "Command",
     "CommandOptions",
     "CompletedPipeline",
@@ -81,6 +84,7 @@ __all__ = [
     "TerminalSession",
     "TimeoutExpired",
     "Unhealthy",
+    "WorkerLost",
     "__version__",
     "create_subprocess_exec",
     "create_subprocess_shell",

@@ -26,6 +26,7 @@ ORDER = (
     "_commands",
     "_terminals",
     "_map",
+    "_cluster",
 )
 EXTENSIONS = {"_ffi", "_environment"}
 MODULES = {

@@ -127,7 +127,8 @@ class _EitherLive(_EitherFed, total=False):
     tee: bool
 
 
-class _Run(_AsRun, _Judged, total=False): ...
+class _Run(_AsRun, _Judged, total=False):
+    cluster: Any
 
 
 class RunKeywords(_TextLive, _Run, CommandOptions, total=False): ...
@@ -188,6 +189,8 @@ class SuperviseKeywords(_Supervised, _Awaited, CommandOptions, total=False): ...
 
 class SystemKeywords(_BytesLive, _Collected, _Judged, CommandOptions, total=False):
     """`run`'s, but for those of a result's output."""
+
+    cluster: Any
 
 
 class _Pipeline(_Collected, _Judged, total=False):

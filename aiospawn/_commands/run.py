@@ -13,6 +13,7 @@ from aiospawn._options.values import seconds
 from aiospawn._request.request import requested
 
 from .capture import Ending
+from .cluster_door import opened
 from .command import command as checked
 from .command import refuse_terminal
 from .command_value import Command
@@ -91,6 +92,7 @@ async def run(
     tee: bool = False,
     on_event: OnEvent | None = None,
     event_arguments: bool = False,
+    cluster: Any = None,
     **options: Any,
 ) -> CompletedProcess[Any]:
     """Runs a command and returns its result when it has ended: `subprocess.run`, awaited.
@@ -140,6 +142,7 @@ async def run(
         tee: Write the output to this process's descriptors 1 and 2 as well.
         on_event: Is called with a Spawned, an Executed and an Exited, or a LaunchFailed. None: nothing is.
         event_arguments: Whether Spawned has the command, which may contain secrets.
+        cluster: It runs on a worker of this Dask cluster (docs/cluster.md), as the commands of `map` with it. None: here.
         **options: Those of a launch (docs/options.md) but `pty`, each with the kernel version that it needs.
 
     Returns:
@@ -154,6 +157,12 @@ async def run(
         TypeError: A bad argument, before anything is created.
         ValueError: Likewise.
     """
+    if cluster is not None:
+        given = {name: value for name, value in locals().items() if name not in ("args", "options", "cluster", "on_output")}
+        if on_output is not None:
+            raise ValueError("on_output with cluster: what a command writes is told line by line, by on_line")
+        elsewhere: CompletedProcess[Any] = await opened().run(args, cluster, **given, **options)
+        return elsewhere
     if isinstance(args, Command):
         common = {name: value for name, value in locals().items() if name not in ("args", "options")}
         result: CompletedProcess[Any] = await run(args.args, **{**common, **options, **args.options})

@@ -13,6 +13,7 @@ import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
+from aiospawn._commands.cluster_door import opened
 from aiospawn._commands.command import refuse_terminal, repeatable
 from aiospawn._commands.command_value import Command
 from aiospawn._commands.events import observer
@@ -56,6 +57,7 @@ def map(  # noqa: A001 - what it does, awaited
     halt: str | Halt | None = None,
     progress: Callable[[MapProgress], object] | None = None,
     on_line: Callable[[MapLine], object] | None = None,
+    cluster: Any = None,
     **options: Unpack[MapKeywords],
 ) -> Map:
     """Runs commands, at most `concurrency` at a time, and yields a `MapResult` for each as soon as there is one.
@@ -83,6 +85,9 @@ def map(  # noqa: A001 - what it does, awaited
         progress: Is called after each command, on the loop, with a `MapProgress`.
         on_line: Is called with a `MapLine` for each line that a command writes, while it runs. Otherwise as that of `run`:
             what it returns is awaited if it can be, and what it raises ends the map.
+        cluster: They run on the workers of this Dask cluster (docs/cluster.md): an asynchronous `distributed.Client`, the
+            address of a scheduler, `"local"`, or a `Cluster` with further rules. `concurrency` is for each worker then, by
+            default its threads. None: here.
         **options: `run`'s, the same for all commands.
 
     Returns:
@@ -94,18 +99,21 @@ def map(  # noqa: A001 - what it does, awaited
         CalledProcessError: With `check`, from the iterator, which raises what `run` raises and what `commands` raises.
     """
     total = _total(total, commands)
-    workers = Workers(
-        _source(commands),
-        total,
-        _whole("concurrency", concurrency, 1) if concurrency is not None else _processors(),
-        ordered=ordered,
-        retries=_whole("retries", retries, 0),
-        backoff=_seconds("backoff", backoff),
-        halt=_rule(halt, total),
-        progress=callback("progress", progress),
-        on_line=_told("on_line", on_line),
-        options={"timeout": None if timeout is None else _seconds("timeout", timeout), **_checked(options)},
-    )
+    source = _source(commands)
+    size = None if concurrency is None else _whole("concurrency", concurrency, 1)
+    rules: dict[str, Any] = {
+        "ordered": ordered,
+        "retries": _whole("retries", retries, 0),
+        "backoff": _seconds("backoff", backoff),
+        "halt": _rule(halt, total),
+        "progress": callback("progress", progress),
+        "on_line": _told("on_line", on_line),
+        "options": {"timeout": None if timeout is None else _seconds("timeout", timeout), **_checked(options)},
+    }
+    if cluster is None:
+        workers = Workers(source, total, _processors() if size is None else size, **rules)
+    else:
+        workers = opened().workers(cluster, source, total, size, **rules)
     return Map(workers, check=check)
 
 

@@ -25,6 +25,8 @@ class MapResult(NamedTuple):
         attempts: How many times it was run: more than 1 with `retries`.
         started: When the last attempt began, in seconds since the epoch.
         elapsed: How long it took, in seconds.
+        host: The machine that ran it, with `cluster`; None: this one.
+        worker: The address of its worker, with `cluster`.
     """
 
     number: int
@@ -34,6 +36,8 @@ class MapResult(NamedTuple):
     attempts: int
     started: float
     elapsed: float
+    host: str | None = None
+    worker: str | None = None
 
     @property
     def tag(self) -> Any:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import collections
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .waiting import wake
 
 if TYPE_CHECKING:
     from .map_result import MapResult
-    from .source import Source
 
 __all__ = ["ResultQueue"]
+
+
+class Counted(Protocol):
+    """A source of commands, as far as their results are its business."""
+
+    stopped: bool
+
+    def handed(self) -> None:
+        """The caller has the result of one more command, or there will be none."""
 
 
 class ResultQueue:
@@ -20,7 +28,7 @@ class ResultQueue:
 
     __slots__ = ("_caller", "_due", "_early", "_ended", "_fault", "_ordered", "_ready", "_source")
 
-    def __init__(self, source: Source, *, ordered: bool) -> None:
+    def __init__(self, source: Counted, *, ordered: bool) -> None:
         self._source = source
         self._ordered = ordered
         self._ready: collections.deque[MapResult] = collections.deque()

@@ -1,0 +1,243 @@
+"""An agent: what runs a map's commands on a worker. It is a Dask actor, and its methods run on the worker's own event loop.
+
+A session ends with the map's word, or with its lease. It has ended when nothing that it started runs any more: commands run
+under an init (docs/trees.md), which ends them with this process too, and where its loop stands still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import platform
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiospawn._commands.command_value import Command
+from aiospawn._map.map import map as mapped
+
+from .outcome import failed, packed, portable, size_of
+from .session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiospawn._map.map_result import MapLine
+
+    from .messages import Message, Order, Report, Settings
+
+__all__ = ["Agent", "Opened"]
+
+_REST = 0.005  # seconds
+
+
+class Opened(NamedTuple):
+    """What an agent says when a session begins."""
+
+    stamp: float
+    host: str
+    capacity: int
+    """How many commands it runs at a time."""
+
+
+class Agent:
+    """One worker's, for one map."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, _Running] = {}
+
+    async def open(self, name: str, settings: Settings, threads: int) -> Opened:
+        """Begins a session. `threads`: of the worker."""
+        capacity = _capacity(settings, threads)
+        self._sessions[name] = _Running(settings, capacity)
+        return Opened(time.monotonic(), platform.node(), capacity)
+
+    async def exchange(self, name: str, message: Message) -> Report:
+        """Takes a message, and answers it. Raises KeyError for a session that there is not."""
+        return await self._sessions[name].exchange(message)
+
+    async def end(self, name: str, hurry: bool) -> None:
+        """Ends a session; comes back when nothing of it runs. `hurry`: without time for an orderly end."""
+        running = self._sessions.get(name)
+        if running is not None:
+            await running.end(hurry=hurry)
+            self._sessions.pop(name, None)
+
+
+def _capacity(settings: Settings, threads: int) -> int:
+    capacity = threads if settings.concurrency is None else settings.concurrency
+    worker = _worker()
+    if settings.memory is not None and worker is not None and worker.memory_manager.memory_limit:
+        capacity = min(capacity, worker.memory_manager.memory_limit // settings.memory)
+    if worker is not None:
+        for name, amount in settings.resources.items():
+            capacity = min(capacity, int(worker.state.total_resources.get(name, 0) // amount))
+    return capacity
+
+
+def _worker() -> Any:
+    from distributed import get_worker
+
+    with contextlib.suppress(ValueError):
+        return get_worker()
+    return None
+
+
+class _Running:
+    """A session, and the map that runs its commands."""
+
+    def __init__(self, settings: Settings, capacity: int) -> None:
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._session = Session(settings.lease, time.monotonic())
+        self._attempts: list[int] = []  # by the number that the map counts with
+        self._capacity = capacity
+        self._orders_came = asyncio.Event()
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._reported = 0.0  # when
+        self._files: dict[int, Any] = {}
+        self._is_ending = False
+        self._timer = self._loop.call_at(self._loop.time() + settings.lease, self._look_at_lease)
+        self._task = self._loop.create_task(self._run())
+        self._ending: asyncio.Task[None] | None = None
+
+    # ---- the map ------------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        try:
+            await self._map()
+        except Exception as error:  # noqa: BLE001 - it is the map's
+            self._session.fault = portable(error)
+            self._session.is_over = True
+            self._news.set()
+
+    async def _map(self) -> None:
+        settings, session = self._settings, self._session
+        results = mapped(
+            self._orders(), concurrency=self._capacity, ordered=False, on_line=self._line if settings.lines else None,
+            init_lease=settings.init_lease, **settings.options,
+        )  # fmt: skip
+        async with results:
+            async for result in results:
+                attempt = self._attempts[result.number]
+                self._close_files(attempt)
+                session.ended(attempt, packed(result), size_of(result))
+                self._news.set()
+                await self._until_room()
+
+    async def _until_room(self) -> None:
+        while self._session.held > self._settings.most_held:
+            self._room.clear()
+            self._news.set()
+            await self._room.wait()
+
+    async def _orders(self) -> AsyncIterator[Any]:
+        """The commands, as they come and are to be started."""
+        while True:
+            order = self._session.next(time.monotonic())
+            if order is None:
+                if self._session.is_over:
+                    return
+                self._news.set()
+                self._orders_came.clear()
+                await self._orders_came.wait()
+                continue
+            try:
+                command = self._command(order)
+            except OSError as error:  # no place for its output: as with a command that cannot be launched
+                self._session.ended(order.attempt, failed(error), 0)
+                self._news.set()
+                continue
+            self._attempts.append(order.attempt)
+            yield command
+
+    def _command(self, order: Order) -> Any:
+        results = self._settings.results
+        if results is None:
+            return order.args if order.options is None else Command(order.args, **order.options)
+        streams = self._files[order.attempt] = _output_files(results, order.number)
+        return Command(order.args, **{"stdout": streams[0], "stderr": streams[1], **(order.options or {})})
+
+    def _close_files(self, attempt: int) -> None:
+        for file in self._files.pop(attempt, ()):
+            os.close(file)
+
+    async def _line(self, line: MapLine) -> None:
+        self._session.line(self._attempts[line.number], (line.stream, line.line), len(line.line))
+        self._news.set()
+        await self._until_room()
+
+    # ---- messages -----------------------------------------------------------------------------------------------------
+
+    async def exchange(self, message: Message) -> Report:
+        session = self._session
+        session.take(message, time.monotonic())
+        if message.turn:
+            self._orders_came.set()
+        if session.held <= self._settings.most_held:
+            self._room.set()
+        if message.wait:
+            await self._until_news(message)
+        if session.is_over:
+            await self.end(hurry=not self._is_ending)
+        return session.report(time.monotonic(), with_entries=message.wait > 0)
+
+    async def _until_news(self, message: Message) -> None:
+        """Until there is something to report, and it is time for it."""
+        loop, session = self._loop, self._session
+        deadline = loop.time() + message.wait
+        due = min(deadline, self._reported + message.interval)
+        while not session.is_over:
+            now = loop.time()
+            if now >= deadline or (session.has_news and (now >= due or self._is_urgent())):
+                break
+            self._news.clear()
+            timer = loop.call_at(due if session.has_news else deadline, self._news.set)
+            try:
+                await self._news.wait()
+            finally:
+                timer.cancel()
+        self._reported = loop.time()
+
+    def _is_urgent(self) -> bool:
+        """Has it nothing to do, or no room for what it does?"""
+        session = self._session
+        return (not session.queued and session.running < self._capacity) or session.held > self._settings.most_held
+
+    # ---- the end ------------------------------------------------------------------------------------------------------
+
+    def _look_at_lease(self) -> None:
+        now = time.monotonic()
+        if self._session.is_live(now):
+            self._timer = self._loop.call_later(self._session.until - now, self._look_at_lease)
+        else:
+            self._ending = self._loop.create_task(self.end(hurry=True))
+
+    async def end(self, *, hurry: bool) -> None:
+        """What runs is stopped."""
+        self._is_ending = self._session.is_over = True
+        self._timer.cancel()
+        for event in (self._orders_came, self._news):
+            event.set()
+        if not self._task.cancelling():
+            self._task.cancel()
+        while hurry and not self._task.done():
+            await asyncio.wait([self._task], timeout=_REST)
+            self._task.cancel()  # the second time kills
+        await asyncio.wait([self._task])
+        for attempt in [*self._files]:
+            self._close_files(attempt)
+
+
+def _output_files(results: str, number: int) -> tuple[int, int]:
+    """The files of one command. Raises OSError."""
+    directory = os.path.join(results, str(number))
+    os.makedirs(directory, exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    stdout = os.open(os.path.join(directory, "stdout"), flags, 0o666)
+    try:
+        return stdout, os.open(os.path.join(directory, "stderr"), flags, 0o666)
+    except BaseException:
+        os.close(stdout)
+        raise

@@ -1,0 +1,112 @@
+"""The way to the workers of a Dask cluster, by its own connections. `distributed` is imported when there is one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from .cluster import ClusterError
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
+
+__all__ = ["Connection"]
+
+_MOST_CONNECTIONS = 100_000  # the bound is the process's own, of its descriptors
+
+
+class Connection:
+    """One map's: a client, which may be the caller's, and connections to workers."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._given = cluster.client
+        self._client: Any = None
+        self._local: Any = None
+        self._pool: Any = None
+
+    async def open(self) -> None:
+        """Raises ClusterError where there is no `distributed`, or no scheduler."""
+        try:
+            import distributed
+        except ImportError as error:
+            raise ClusterError(
+                f"cluster={self._given!r} needs distributed: pip install 'aiospawn[dask]' ({error})"
+            ) from None
+        if not isinstance(self._given, str):
+            self._client = self._given
+            self._refuse_other_loop()
+        elif self._given == "local":
+            self._local = await distributed.LocalCluster(
+                asynchronous=True, dashboard_address=None, silence_logs=logging.ERROR
+            )
+            self._client = await distributed.Client(self._local, asynchronous=True)
+        else:
+            self._client = distributed.Client(self._given, asynchronous=True, set_as_default=False)
+            try:
+                await self._client
+            except OSError as error:  # a time-out is one too
+                await self._client.close()
+                raise ClusterError(f"cluster={self._given!r}: no scheduler answers there: {error}") from None
+        self._pool = await distributed.core.ConnectionPool(
+            limit=_MOST_CONNECTIONS, connection_args=self._client.security.get_connection_args("client")
+        )
+
+    def _refuse_other_loop(self) -> None:
+        if self._client.loop.asyncio_loop is not asyncio.get_running_loop():
+            raise ClusterError("cluster: the client belongs to another event loop than the one that runs")
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether there is no scheduler any more, and the client has given up."""
+        return self._client is not None and self._client.status in ("closed", "closing")
+
+    async def workers(self) -> dict[str, int]:
+        """Those that take work, and how many threads they have. Raises OSError."""
+        found: dict[str, int] = await self._client.scheduler.ncores_running()
+        return found
+
+    async def ask(self, worker: str, function: Any) -> Any:
+        """What a function without arguments returns on a worker. Raises what it raises, and OSError."""
+        from distributed.protocol import pickle
+
+        answer = await self._pool(worker).run(
+            function=pickle.dumps(function), args=pickle.dumps(()), kwargs=pickle.dumps({})
+        )
+        if answer["status"] == "OK":
+            return answer["result"]
+        raise answer["exception"]
+
+    async def actor(self, worker: str, kind: type, key: str) -> Any:
+        """Makes an actor there. Returns what keeps it."""
+        future = self._client.submit(
+            kind, actor=True, key=key, workers=[worker], allow_other_workers=False, pure=False, retries=0
+        )
+        try:
+            await future
+        except BaseException:
+            future.release()
+            raise
+        return future
+
+    async def call(self, worker: str, actor: str, method: str, *args: Any) -> Any:
+        """What an actor's method returns. Raises what it raises, and OSError."""
+        from distributed.protocol import to_serialize
+
+        answer = await self._pool(worker).actor_execute(
+            actor=actor, function=method, args=[to_serialize(arg) for arg in args], kwargs={}
+        )
+        if answer["status"] == "OK":
+            return answer["result"]
+        raise answer["exception"]
+
+    async def close(self) -> None:
+        """The client that was given stays as it is."""
+        if self._pool is not None:
+            await self._pool.close()
+        if isinstance(self._given, str) and self._client is not None:
+            with contextlib.suppress(OSError):
+                await self._client.close()
+        if self._local is not None:
+            await self._local.close()
