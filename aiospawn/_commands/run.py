@@ -13,7 +13,7 @@ from aiospawn._options.values import seconds
 from aiospawn._request.request import requested
 
 from .capture import Ending
-from .cluster_door import opened
+from .cluster_door import elsewhere
 from .command import command as checked
 from .command import refuse_terminal
 from .command_value import Command
@@ -158,11 +158,7 @@ async def run(
         ValueError: Likewise.
     """
     if cluster is not None:
-        given = {name: value for name, value in locals().items() if name not in ("args", "options", "cluster", "on_output")}
-        if on_output is not None:
-            raise ValueError("on_output with cluster: what a command writes is told line by line, by on_line")
-        elsewhere: CompletedProcess[Any] = await opened().run(args, cluster, **given, **options)
-        return elsewhere
+        return await elsewhere(locals())
     if isinstance(args, Command):
         common = {name: value for name, value in locals().items() if name not in ("args", "options")}
         result: CompletedProcess[Any] = await run(args.args, **{**common, **options, **args.options})
