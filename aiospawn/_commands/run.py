@@ -160,10 +160,7 @@ async def run(
     if cluster is not None:
         return await elsewhere(locals())
     if isinstance(args, Command):
-        common = {name: value for name, value in locals().items() if name not in ("args", "options")}
-        result: CompletedProcess[Any] = await run(args.args, **{**common, **options, **args.options})
-        result.tag = args.tag
-        return result
+        return await _with_its_own(locals())
     mode = text_mode(text, universal_newlines, encoding, errors)
     data, stdin, source = fed(input, stdin, mode)
     check_capture(capture_output)
@@ -194,6 +191,14 @@ async def run(
     if ending in (Ending.TIMED_OUT, Ending.TOO_MUCH):
         raise child.noted(_interruption(ending, command.shown, timeout, limit, output))
     return completed(child, args, output, mode, check=check)
+
+
+async def _with_its_own(given: dict[str, Any]) -> CompletedProcess[Any]:
+    """`run` with the parameters that it was given, for a `Command`."""
+    command, options = given.pop("args"), given.pop("options")
+    result: CompletedProcess[Any] = await run(command.args, **{**given, **options, **command.options})
+    result.tag = command.tag
+    return result
 
 
 def _interruption(
