@@ -109,7 +109,8 @@ enum aiospawn_request_flag {
   AIOSPAWN_INIT = 128,           /* with VIA_LAUNCHER: the launcher stays as the program's init, and kills who is left behind it */
   AIOSPAWN_INIT_WAIT = 256,      /* with INIT: or waits for them, */
   AIOSPAWN_INIT_LEAVE = 512,     /* or leaves them */
-  AIOSPAWN_INIT_NAMESPACE = 1024 /* with INIT: init is process 1 of a PID namespace of its own */
+  AIOSPAWN_INIT_NAMESPACE = 1024,/* with INIT: init is process 1 of a PID namespace of its own */
+  AIOSPAWN_INIT_CGROUP = 2048    /* with INIT: the cgroup that a step joins is the tree's own: it is killed, and removed if we are gone */
 };
 
 enum aiospawn_pipe {             /* struct aiospawn_request.pipes */

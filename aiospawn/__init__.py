@@ -27,6 +27,7 @@ from ._map.halt import Halt
 from ._map.map import Map, MapLine, MapProgress, MapResult, map  # noqa: A004 - only ever aiospawn.map
 from ._options.child_functions import NativeHook
 from ._options.keywords import Capabilities, CommandOptions, LaunchOptions
+from ._request.tree_cgroup import CgroupPeak
 from ._sandbox.calls import SystemCalls
 from ._sandbox.limits import Limits
 from ._sandbox.network import Network
@@ -44,6 +45,7 @@ __all__ = [
     "AsyncPipe",
     "CalledProcessError",
     "Capabilities",
+    "CgroupPeak",
     "Cluster",
     "ClusterError",
     "Command",

@@ -34,7 +34,8 @@ enum {
   ALL_CHILDREN = -1 /* RUSAGE_CHILDREN */,
   MOST_FREEZES = 1000, MOST_SIGNALS = 64, MOST_REAPED = 1024,
   FIRST_REST_MS = 2, LAST_REST_MS = 1000,
-  SECOND_NS = 1000000000
+  SECOND_NS = 1000000000,
+  CGROUP_PATH = 1024
 };
 
 struct init {
@@ -53,6 +54,8 @@ struct init {
   uint32_t reaped, expected;       /* children since the last round of killing, and how many were killed in it */
   uint32_t rounds;                 /* of killing; the tree is frozen before those whose number is a power of two */
   int rest_ms;                     /* to the next one */
+  char cgroup[CGROUP_PATH];        /* the tree's own, or empty */
+  int killer;                      /* its cgroup.kill, or -1 */
   const int64_t *renewed;          /* of the lease, or NULL: there is none */
   int64_t lease_ns;
   struct init_report report;
@@ -83,6 +86,7 @@ __attribute__((noreturn)) static void end(struct init *init) {
     sys2(SYS_getrusage, ALL_CHILDREN, (long)init->report.usage);
   init->report.status = init->status;
   tell(init, INIT_REPORT_ENDED);
+  if (init->socket < 0 && *init->cgroup) sys3(SYS_unlinkat, AT_FDCWD, (long)init->cgroup, AT_REMOVEDIR); /* nobody else will */
   if (init->status < 0) end_by(-init->status);
   for (;;) sys1(SYS_exit_group, init->status);
 }
@@ -124,6 +128,7 @@ static void kill_round(struct init *init) {
   struct found found = {0};
   if (!init->tree.is_namespace && (init->rounds & (init->rounds - 1)) == 0) freeze(init);
   init->rounds++;
+  if (init->killer >= 0) sys3(SYS_write, init->killer, (long)"1", 1); /* at once, whatever it forks meanwhile */
   tree_kill(&init->tree, &found);
   init->expected = found.count;
   init->reaped = 0;
@@ -297,7 +302,7 @@ static void close_others(const struct init *init, const struct launch *launch) {
   struct launch kept = *launch;
   struct step_context context;
   static const struct aiospawn_step all = {.kind = AIOSPAWN_STEP_CLOSE, .fd = 0, .value = INT32_MAX};
-  const int needed[AIOSPAWN_ENDS] = {init->socket, init->signals, init->tree.proc, -1, -1};
+  const int needed[AIOSPAWN_ENDS] = {init->socket, init->signals, init->tree.proc, init->killer, -1};
   memcpy(kept.ends, needed, sizeof needed);
   kept.status = -1;
   kept.program = AIOSPAWN_NO_FD;
@@ -313,6 +318,23 @@ static long prepare(struct init *init) {
   if (result < 0) return result;
   init->signals = (int)result;
   return 0;
+}
+
+/* The directory of the tree's own cgroup is what the step writes to, without "/cgroup.procs". Before Linux 5.14 it has no
+ * "cgroup.kill": then it is a matter of /proc, as without. */
+static void cgroup_take(struct init *init, const struct launch *launch) {
+  static const char file[] = "cgroup.kill";
+  for (uint32_t i = 0; i < launch->step_count; i++) {
+    const struct aiospawn_step *step = launch->steps + i;
+    if (step->kind != AIOSPAWN_STEP_CGROUP || step->size < sizeof "/cgroup.procs" || step->size > CGROUP_PATH) continue;
+    uint32_t length = step->size - (uint32_t)sizeof "/cgroup.procs";
+    memcpy(init->cgroup, launch->data + step->data, length);
+    init->cgroup[length] = '/';
+    memcpy(init->cgroup + length + 1, file, sizeof file);
+    long fd = sys4(SYS_openat, AT_FDCWD, (long)init->cgroup, O_WRONLY | O_CLOEXEC, 0);
+    init->killer = fd < 0 ? -1 : (int)fd;
+    init->cgroup[length] = 0;
+  }
 }
 
 /* Has the command a process group or a session of its own? */
@@ -339,10 +361,12 @@ void init_run(struct launch *launch, const struct init_plan *plan) {
   struct init init = {
       .socket = plan->socket,
       .mode = plan->mode,
+      .killer = -1,
       .tree = {.lists_children = plan->lists_children, .is_namespace = plan->has_namespace},
   };
   long result = prepare(&init);
   if (result == 0) result = lease_take(&init, plan);
+  if (result == 0 && plan->has_cgroup) cgroup_take(&init, launch);
   if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INIT, 0);
   leave_if_told(plan->socket);
   /* Ignored, the kernel would reap the tree by itself and tell nothing. */
@@ -351,8 +375,9 @@ void init_run(struct launch *launch, const struct init_plan *plan) {
   int group = (int)sys1(SYS_getpgid, 0);
   int leads = leads_group(launch);
   if (leads) leave_group(leads);
-  launch->keeper = init.tree.self;
+  launch->keeper = (int)sys0(SYS_getpid);
   limits_begin(&init.limits, launch);
+  if (init.limits.needs_looks && init.tree.proc < 0) child_fail(launch->status, -ENOENT, AIOSPAWN_STEP_INIT, 0);
   result = sys5(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INIT, 0);
   if (result == 0) {

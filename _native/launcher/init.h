@@ -49,6 +49,7 @@ struct init_plan {
   int socket;
   enum init_mode mode;
   int has_namespace;               /* is init process 1 of a PID namespace of its own? */
+  int has_cgroup;                  /* is the cgroup that a step joins the tree's own? */
   int lists_children;              /* does /proc tell a thread's children? */
   uint32_t lease_ms;               /* 0: there is no lease */
   int lease;                       /* its file: a page with the time when it was renewed, ns of CLOCK_MONOTONIC */

@@ -31,7 +31,8 @@ struct launcher_request {
   uint32_t has_close_range;
   uint8_t init;                    /* enum init_mode */
   uint8_t has_namespace;           /* for init: it is process 1 of a PID namespace */
-  uint16_t lists_children;         /* for init: AIOSPAWN_HAS_PROC_CHILDREN */
+  uint8_t has_cgroup;              /* for init: the cgroup that a step joins is the tree's own */
+  uint8_t lists_children;          /* for init: AIOSPAWN_HAS_PROC_CHILDREN */
   uint32_t lease_ms;               /* for init: the tree ends where its lease is not renewed for so long; 0: it has none */
   uint32_t unused;                 /* no padding: it would carry what lay on the parent's stack */
   uint64_t mask;

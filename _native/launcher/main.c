@@ -91,6 +91,7 @@ __attribute__((noreturn, used)) static void start(long *stack) {
         .socket = socket,
         .mode = request.init,
         .has_namespace = request.has_namespace,
+        .has_cgroup = request.has_cgroup,
         .lists_children = request.lists_children,
         .lease_ms = request.lease_ms,
         .lease = has_lease ? files[0] : -1,

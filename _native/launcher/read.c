@@ -25,7 +25,7 @@ static int has_candidates(const struct launcher_request *request, const unsigned
 long launcher_read(const struct launcher_request *request, const unsigned char *base, uint64_t size, const int *ends,
                    struct launch *launch) {
   if (size != request->size || !is_laid_out(request) || !has_candidates(request, base)) return DAMAGED;
-  if (request->init >= INIT_MODES || request->has_namespace > 1) return DAMAGED;
+  if (request->init >= INIT_MODES || request->has_namespace > 1 || request->has_cgroup > 1) return DAMAGED;
   if (request->has_namespace && (request->init == INIT_NONE || request->init == INIT_LEAVE)) return DAMAGED;
   struct bounds bounds = {
       .data = base + request->data_at,

@@ -22,23 +22,25 @@ typedef void visitor(struct tree *tree, int pid, int parent, void *argument);
 
 /* Its numbers are those of the PID namespace in which it was mounted: elsewhere they would mean strangers. An error also where
  * it is not mounted, or is no procfs. */
-static long proc_is_ours(const struct tree *tree) {
+static long number_in_proc(const struct tree *tree) {
   char name[16] = {0};
   long length = sys4(SYS_readlinkat, tree->proc, (long)"self", (long)name, sizeof name - 1);
   if (length < 0) return length;
-  int number = 0;
+  long number = 0;
   for (const char *digit = name; *digit >= '0' && *digit <= '9'; digit++) number = number * 10 + (*digit - '0');
-  return number == tree->self ? 0 : OTHER_NAMESPACE;
+  return number;
 }
 
 long tree_open(struct tree *tree) {
   tree->self = (int)sys0(SYS_getpid);
   tree->queue = NULL;
   tree->room = 0;
-  tree->proc = -1;
-  if (tree->is_namespace) return 0;
   tree->proc = (int)sys4(SYS_openat, AT_FDCWD, (long)"/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-  return tree->proc < 0 ? tree->proc : proc_is_ours(tree);
+  long number = tree->proc < 0 ? tree->proc : number_in_proc(tree);
+  if (!tree->is_namespace) return number < 0 ? number : number == tree->self ? 0 : OTHER_NAMESPACE;
+  if (number > 0) tree->self = (int)number;
+  else tree->proc = -1;
+  return 0;
 }
 
 /* ---- paths --------------------------------------------------------------------------------------------------------- */

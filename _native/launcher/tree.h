@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 struct tree {
-  int self;                        /* init's pid */
-  int is_namespace;                /* it is a PID namespace, and init its process 1: /proc is not needed */
+  int self;                        /* init's pid, as /proc has it */
+  int is_namespace;                /* it is a PID namespace, and init its process 1: /proc is needed to look only */
   int proc;                        /* descriptor of /proc, or -1 */
   int lists_children;              /* does the kernel keep the file "children" of a thread (CONFIG_PROC_CHILDREN)? */
   struct member *queue;            /* those that were seen, parents before their children */

@@ -88,6 +88,7 @@ static int write_request(struct child *child, const struct aiospawn_request *hea
       .has_close_range = (uint32_t)launch->has_close_range,
       .init = (uint8_t)init_of(head),
       .has_namespace = (head->flags & AIOSPAWN_INIT_NAMESPACE) != 0,
+      .has_cgroup = (head->flags & AIOSPAWN_INIT_CGROUP) != 0,
       .lists_children = (features_found() & AIOSPAWN_HAS_PROC_CHILDREN) != 0,
       .lease_ms = head->lease_ms,
       .mask = launch->mask,

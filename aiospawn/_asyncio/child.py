@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from aiospawn._options.confinement import Confinement
     from aiospawn._request.request import Request
+    from aiospawn._request.tree_cgroup import CgroupPeak, TreeCgroup
 
     from .popen_view import ProcessView
     from .reactor import Reactor
@@ -78,6 +79,7 @@ class Child(asyncio.SubprocessTransport):
         self._exit_waiters: list[asyncio.Future[int]] | None = None
         self._launch: PendingLaunch | None = None
         self._tree: NativeTree | None = None  # where it is more than the child
+        self._cgroup: TreeCgroup | None = None  # its own
         self._arguments = arguments  # as Popen.args: a list, or a shell's command
 
     @property
@@ -106,6 +108,7 @@ class Child(asyncio.SubprocessTransport):
             self._open_pipes |= 1 << stream
 
     def _make_child(self, request: Request) -> None:
+        self._cgroup = request.cgroup
         _, self._pid, self._pidfd = self._reactor.launch(request, self)
         self._closed = False
         self._sandbox = request.options.sandbox
@@ -180,6 +183,7 @@ class Child(asyncio.SubprocessTransport):
         self._open_pipes = 0
         self._closed = True
         self._tree = None
+        self._end_cgroup()
         self._happened(Happening.FAILED)
         if error is not None:
             self._conclude_launch(error)
@@ -192,6 +196,7 @@ class Child(asyncio.SubprocessTransport):
             warn = functools.partial(self.loop.call_soon, logger.warning, _errors.STATUS_LOST, self._pid)
             in_one(mark(self, "_loss_noted", value=True), functools.partial(self.context.run, warn))
         self._usage = usage
+        self._end_cgroup()
         self._process_exited(returncode)
 
     def _process_exited(self, returncode: int) -> None:
@@ -282,6 +287,15 @@ class Child(asyncio.SubprocessTransport):
             self._exit_waiters = []
         self._exit_waiters.append(waiter)
         return waiter
+
+    def _end_cgroup(self) -> None:
+        if self._cgroup is not None:
+            self._cgroup.end()
+
+    @property
+    def cgroup_peak(self) -> CgroupPeak | None:
+        """Of a tree with a cgroup of its own; None before its exit was seen."""
+        return None if self._cgroup is None else self._cgroup.peak
 
     @property
     def _program(self) -> Any:

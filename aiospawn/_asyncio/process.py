@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from aiospawn._request.tree_cgroup import CgroupPeak
     from aiospawn._termination.tree import Tree
 
 __all__ = ["Process", "create_subprocess_exec", "create_subprocess_shell"]
@@ -64,6 +65,11 @@ class Process(asyncio.subprocess.Process):
     def limit(self) -> str | None:
         """The name of the limit of its `Sandbox` that ended it, as in `Limits`; None of others, and before its end."""
         return self._transport.limit if isinstance(self._transport, SubprocessTransport) else None
+
+    @property
+    def cgroup_peak(self) -> CgroupPeak | None:
+        """The most memory and processes that the tree had; None before its exit was seen, and without `init_cgroup`."""
+        return self._transport.cgroup_peak if isinstance(self._transport, SubprocessTransport) else None
 
     def send_signal(self, signal: int, *, group: bool = False) -> None:
         """Sends a signal through the pidfd (pidfd_send_signal(2)): never to another process with the same number.

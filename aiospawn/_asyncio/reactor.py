@@ -163,6 +163,8 @@ class Reactor:
         except BaseException as exc:
             self._launching = False
             target.token = 0
+            if request.cgroup is not None:
+                request.cgroup.remove()
             if self.native.newest == newest:
                 self.close_if_unused()
             else:  # it was made, and a signal's handler that was due raised

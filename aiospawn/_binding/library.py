@@ -117,6 +117,7 @@ def request_head(
     inherits: int,
     init: str | None,
     init_namespace: str | None,
+    init_cgroup: bool,
 ) -> bytes:
     """struct aiospawn_request, but for the counts at its end."""
     flags = private_memory * lib.AIOSPAWN_PRIVATE_MEMORY | via_launcher * lib.AIOSPAWN_VIA_LAUNCHER
@@ -124,7 +125,7 @@ def request_head(
     flags |= may_share_table * lib.AIOSPAWN_MAY_SHARE_TABLE | forked * lib.AIOSPAWN_FORKED
     flags |= collected * lib.AIOSPAWN_COLLECTED | (init is not None) * lib.AIOSPAWN_INIT
     flags |= (init == "wait") * lib.AIOSPAWN_INIT_WAIT | (init == "leave") * lib.AIOSPAWN_INIT_LEAVE
-    flags |= (init_namespace is not None) * lib.AIOSPAWN_INIT_NAMESPACE
+    flags |= (init_namespace is not None) * lib.AIOSPAWN_INIT_NAMESPACE | init_cgroup * lib.AIOSPAWN_INIT_CGROUP
     numbers = (steps, prelude, data_size, top, pipe_size, program, sigmask or 0, rows, columns)
     return _HEAD.pack(lib.AIOSPAWN_REQUEST_VERSION, flags, *numbers, *pipes, inherits)
 

@@ -24,6 +24,7 @@ from .stopping import Stopping
 if TYPE_CHECKING:
     import asyncio
 
+    from aiospawn._request.tree_cgroup import CgroupPeak
     from aiospawn._termination.tree import Tree
 
     from .events import Observer
@@ -63,6 +64,7 @@ class Capture:
         "_stopping",
         "_timers",
         "began",
+        "cgroup_peak",
         "chunks",
         "elapsed",
         "limit",
@@ -96,6 +98,7 @@ class Capture:
         self.pid = 0
         self.returncode: int | None = None
         self.usage: bytes | None = None
+        self.cgroup_peak: CgroupPeak | None = None
         self.limit: str | None = None  # of its sandbox, that ended it
         self.began = time.perf_counter()  # uvloop's own clock counts milliseconds, at the turn of the loop
         self.elapsed = 0.0

@@ -33,7 +33,7 @@ _WRITE_SIZE = 256 * 1024
 class NativeCapture(Capture):
     """On a reactor: the target of its child's events."""
 
-    __slots__ = ("_cgroup", "_loss_noted", "_number", "_reactor", "_request", "context", "immediate", "token")
+    __slots__ = ("_cgroup", "_loss_noted", "_number", "_own_cgroup", "_reactor", "_request", "context", "immediate", "token")
 
     def __init__(self, reactor: Reactor, request: Request, loop: asyncio.AbstractEventLoop, **keywords: Any) -> None:
         """Makes the child. Raises OSError; then nothing was made."""
@@ -45,6 +45,7 @@ class NativeCapture(Capture):
         self._number = -1  # of the last event
         self._loss_noted = False
         self._cgroup: CgroupHandle | None = None
+        self._own_cgroup = request.cgroup
         self.token = 0
         pipes = request.program.plan.pipes
         for stream, kind in enumerate(pipes):
@@ -96,6 +97,19 @@ class NativeCapture(Capture):
             # In a callback of its own: the handlers of a log may do anything, and may ask for the context.
             warn = functools.partial(self.loop.call_soon, _logger.warning, _errors.STATUS_LOST, self.pid)
             in_one(mark(self, "_loss_noted", value=True), functools.partial(self.context.run, warn))
+
+    def _exited(self, returncode: int, usage: bytes | None) -> None:
+        self._end_cgroup()
+        super()._exited(returncode, usage)
+
+    def _failed(self, error: Exception) -> None:
+        self._end_cgroup()
+        super()._failed(error)
+
+    def _end_cgroup(self) -> None:
+        if self._own_cgroup is not None:
+            self._own_cgroup.end()
+            self.cgroup_peak = self._own_cgroup.peak
 
     def _feed(self) -> None:
         """Writes what the pipe takes; the end of the input closes it."""

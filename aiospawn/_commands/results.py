@@ -16,6 +16,8 @@ from .failures import CalledProcessError, last_lines
 if TYPE_CHECKING:
     import resource
 
+    from aiospawn._request.tree_cgroup import CgroupPeak
+
 __all__ = ["CompletedProcess", "LineTooLong", "OutputLimitExceeded", "Text", "signal_of", "text_mode"]
 
 
@@ -28,6 +30,7 @@ class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
         complete: False where its output was cut off, as a descendant held a pipe for `pipe_grace` seconds after the exit.
         tag: That of its `Command`; otherwise None.
         limit: The name of the limit of its `Sandbox` that ended it, as in `Limits`; otherwise None.
+        cgroup_peak: The most that its tree had in a cgroup of its own (`init_cgroup`); otherwise None.
     """
 
     tag: Any = None
@@ -44,6 +47,7 @@ class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
         usage: bytes | None = None,
         complete: bool = True,
         limit: str | None = None,
+        cgroup_peak: CgroupPeak | None = None,
     ) -> None:
         super().__init__(args, returncode, stdout, stderr)
         self.pid = pid
@@ -51,6 +55,7 @@ class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
         self.complete = complete
         self.limit = limit
         self._usage = usage
+        self.cgroup_peak = cgroup_peak
 
     @property
     def signal(self) -> signal.Signals | None:

@@ -247,6 +247,7 @@ def completed(
         pid=child.pid,
         elapsed=child.elapsed,
         usage=child.usage,
+        cgroup_peak=child.cgroup_peak,
         complete=child.over.result() is not Ending.CUT,
         limit=child.limit,
     )

@@ -7,13 +7,14 @@ options they are the stdlib's, word for word.
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from .child_functions import NativeHook
 from .kernel_names import policy_number, resource_number, signal_number
-from .values import INT_MAX, number, pair, whole
+from .values import INT_MAX, number, own_path, pair, whole
 
 __all__ = [
     "affinity",
@@ -21,6 +22,8 @@ __all__ = [
     "env_add",
     "hook",
     "init",
+    "init_cgroup",
+    "init_cgroup_limits",
     "init_lease",
     "init_namespace",
     "pdeathsig",
@@ -188,6 +191,38 @@ def init_namespace(value: Any) -> str | None:
     if value not in (None, "pid"):
         raise ValueError(f'init_namespace must be None or "pid", got {value!r}')
     return None if value is None else "pid"
+
+
+def init_cgroup(value: Any) -> Any:
+    """False: none; True: below this process's own; a path: below that."""
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    path = own_path("init_cgroup")(value)
+    if not path:
+        raise ValueError(f"init_cgroup must be a bool or a directory, got {value!r}")
+    return path
+
+
+_LIMIT_FILE = re.compile(r"[a-z][a-z0-9_]*(\.[A-Za-z0-9_]+)+")
+_CGROUP_LIMITS = frozenset({"cgroup.max.depth", "cgroup.max.descendants"})  # of the files that are no controller's
+
+
+def init_cgroup_limits(value: Any) -> dict[str, str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise TypeError(f'init_cgroup_limits must map names of cgroup v2 files, as "memory.max", to values, got {value!r}')
+    limits = {}
+    for name, limit in value.items():
+        is_limit = isinstance(name, str) and _LIMIT_FILE.fullmatch(name)
+        if not is_limit or (name.startswith("cgroup.") and name not in _CGROUP_LIMITS):
+            raise ValueError(f'init_cgroup_limits: a name must be a limit\'s of cgroup v2, as "memory.max", got {name!r}')
+        if isinstance(limit, bool) or not isinstance(limit, (int, str)):
+            raise TypeError(f"init_cgroup_limits[{name!r}] must be a whole number or a string, got {limit!r}")
+        if limit == "" or (isinstance(limit, int) and limit < 0) or (isinstance(limit, str) and "\0" in limit):
+            raise ValueError(f"init_cgroup_limits[{name!r}] must be 0 or more, or what the file takes, got {limit!r}")
+        limits[name] = str(limit)
+    return limits
 
 
 def hook(value: Any) -> NativeHook | None:

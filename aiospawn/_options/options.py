@@ -72,6 +72,8 @@ class CommandOptions(TypedDict, total=False):
     init: bool | Literal["kill", "wait", "leave"] | None
     init_lease: float | None
     init_namespace: Literal["pid"] | None
+    init_cgroup: bool | StrOrBytesPath | None
+    init_cgroup_limits: Mapping[str, int | str] | None
     env_add: Environment | None
 
 
@@ -132,6 +134,8 @@ class Options(NamedTuple):
     init: Annotated[str | None, checks.init] = None
     init_lease: Annotated[float | None, checks.init_lease] = None
     init_namespace: Annotated[str | None, checks.init_namespace] = None
+    init_cgroup: Annotated[bool | StrOrBytesPath, checks.init_cgroup] = False
+    init_cgroup_limits: Annotated[Mapping[str, str] | None, checks.init_cgroup_limits] = None
     env_add: Annotated[Mapping[Any, Any] | None, checks.env_add] = None
 
     @property

@@ -116,25 +116,29 @@ def _forks(options: Options) -> None:
 
 def _keepers(options: Options) -> None:
     if options.init is None:
-        if options.init_lease is not None:
-            raise ValueError(f"init_lease={options.init_lease!r} needs init")
-        if options.init_namespace is not None:
-            raise ValueError(f"init_namespace={options.init_namespace!r} needs init")
-        return
-    if options.init == "leave" and options.init_namespace is not None:
-        raise ValueError(
-            f'init="leave" cannot be combined with init_namespace={options.init_namespace!r}, which nobody outlives'
-        )
-    if options.forks:
+        for name in ("init_lease", "init_namespace", "init_cgroup"):
+            if getattr(options, name) != getattr(DEFAULTS, name):
+                raise ValueError(f"{name}={getattr(options, name)!r} needs init")
+    elif options.forks:
         raise ValueError(
             f"init={options.init!r} cannot be combined with preexec_fn={options.preexec_fn!r}, which needs a fork"
         )
-    if options.hook is not None:
+    elif options.hook is not None:
         raise ValueError(f"init={options.init!r} cannot be combined with hook, a function of this program")
-    if options.pdeathsig is not None:
+    elif options.pdeathsig is not None:
         raise ValueError(
             f"init={options.init!r} cannot be combined with pdeathsig={options.pdeathsig}: the tree ends with its parent"
         )
+
+
+def _bounds_of_trees(options: Options) -> None:
+    if options.init_cgroup_limits is not None and not options.init_cgroup:
+        raise ValueError(f"init_cgroup_limits={options.init_cgroup_limits!r} needs init_cgroup")
+    if options.init_cgroup and options.cgroup is not None:
+        raise ValueError(f"init_cgroup={options.init_cgroup!r} and cgroup={options.cgroup!r}: the tree is in one cgroup")
+    for name in ("init_namespace", "init_cgroup"):
+        if options.init == "leave" and getattr(options, name):
+            raise ValueError(f'init="leave" cannot be combined with {name}={getattr(options, name)!r}: that ends with init')
 
 
 def _signal_plans(options: Options) -> None:
@@ -157,4 +161,4 @@ def _sandboxes(options: Options) -> None:
             raise ValueError(f"sandbox and {name} are both given: a sandbox sets {name} itself")
 
 
-_CONTRADICTIONS = (_twice, _maps, _sessions, _hooks, _forks, _keepers, _signal_plans, _death, _sandboxes)
+_CONTRADICTIONS = (_twice, _maps, _sessions, _hooks, _forks, _keepers, _bounds_of_trees, _signal_plans, _death, _sandboxes)

@@ -21,6 +21,7 @@ from aiospawn._options.values import encoded
 from .descriptor_plan import DEVNULL, PIPE, STDOUT, planned
 from .step_errors import name_and_operand
 from .steps import option_steps, runs_alone
+from .tree_cgroup import TreeCgroup
 from .used_descriptors import closing_first, may_use_any, named_by_path, needed_descriptors, prelude
 
 if TYPE_CHECKING:
@@ -41,13 +42,14 @@ _LAUNCHERS = {EPROTO: "is of another version than this process's aiospawn"}
 class Request:
     """A launch as the native part reads it, and what its errors are to name."""
 
-    __slots__ = ("data", "executable", "options", "program")
+    __slots__ = ("cgroup", "data", "executable", "options", "program")
 
     def __init__(self, data: bytes, executable: Any, options: Options, program: Program) -> None:
         self.data = data
         self.executable = executable
         self.options = options  # kept alive for the memory that a hook points to
         self.program = program
+        self.cgroup: TreeCgroup | None = None  # the tree's own
 
     def failure(self, errno: int, kind: int, index: int) -> OSError | subprocess.SubprocessError:
         """The exception for a child that reported this error at this step. The launcher is given the program's arguments."""
@@ -116,6 +118,7 @@ _SYMBOLS = (None, PIPE, STDOUT, DEVNULL)
 # Options that refer to what may be another thing the next time (a descriptor, this process), or cannot be compared.
 _REFERRING = (
     *("pass_fds", "fds", "open_fds", "pty", "controlling_terminal", "foreground", "cgroup", "setns", "landlock"),
+    *("init_cgroup", "init_cgroup_limits"),
     *("preexec_fn", "pdeathsig", "hook", "rlimits", "capabilities", "seccomp", "chroot"),
 )
 _referring = operator.attrgetter(*_REFERRING)
@@ -189,6 +192,7 @@ def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -
         keep_pidfd=leader and options.init is None,
         init=options.init,
         init_namespace=options.init_namespace,
+        init_cgroup=bool(options.init_cgroup),
         steps=len(steps),
         prelude=len(before),
         data_size=len(data),
@@ -240,8 +244,27 @@ def requested(
     """
     if options.pass_fds and not options.close_fds:
         warnings.warn("pass_fds overriding close_fds.", RuntimeWarning, stacklevel=caller + 1)
-    request = compiled(arguments, program(streams, options, collected=collected), options)
-    sys.audit("subprocess.Popen", request.executable, [*arguments], options.cwd, options.env)
+    if not options.init_cgroup:
+        request = compiled(arguments, program(streams, options, collected=collected), options)
+        sys.audit("subprocess.Popen", request.executable, [*arguments], options.cwd, options.env)
+        return request
+    # What can be refused without making anything is: the program for a cgroup whose path is not known yet.
+    compiled(arguments, program(streams, options, collected=collected), options)
+    return _in_own_cgroup(arguments, streams, options, collected)
+
+
+def _in_own_cgroup(arguments: Sequence[Any], streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Request:
+    shown = arguments[0] if options.executable is None else options.executable
+    sys.audit("subprocess.Popen", shown, [*arguments], options.cwd, options.env)
+    parent = None if options.init_cgroup is True else options.init_cgroup
+    cgroup = TreeCgroup(cast("str | bytes | None", parent), options.init_cgroup_limits or {})
+    try:
+        inside = options._replace(cgroup=cgroup.path)
+        request = compiled(arguments, program(streams, inside, collected=collected), inside)
+    except BaseException:
+        cgroup.remove()
+        raise
+    request.cgroup = cgroup
     return request
 
 

@@ -40,6 +40,11 @@ def add_options(parser: argparse.ArgumentParser, *, short: bool = True) -> None:
     add("--init=leave", dest="init", action="store_const", const="leave", help="the same, but they are left")
     add("--init-namespace=pid", dest="init_namespace", action="store_const", const="pid",
         help="with --init: in a PID namespace of its own")  # fmt: skip
+    add("--init-cgroup", dest="init_cgroup", action="store_const", const=True,
+        help="with --init: in a cgroup of its own, below that of this program")  # fmt: skip
+    add("--init-cgroup-below", dest="init_cgroup", metavar="DIR", help="with --init: in a cgroup of its own, below DIR")
+    add("--init-cgroup-limit", dest="init_cgroup_limits", type=_values.variable, action="append", metavar="NAME=VALUE",
+        help="a limit of that cgroup, as memory.max=1000000000; may be given again")  # fmt: skip
     add("--init-lease", type=_values.duration, metavar="TIME",
         help="with --init: they also end where this program is stopped, or hangs, for so long")  # fmt: skip
     _add_sandbox(parser)
@@ -129,13 +134,15 @@ def of_run(options: argparse.Namespace) -> dict[str, Any]:
         keywords["env"] = {name: os.environ[name] for name in kept if name in os.environ} | dict(options.setenv)
     if options.rlimit:
         keywords["rlimits"] = dict(options.rlimit)
-    same = ("cwd", "nice", "umask", "cgroup", "init", "init_lease", "init_namespace")
+    same = ("cwd", "nice", "umask", "cgroup", "init", "init_lease", "init_namespace", "init_cgroup")
     given = {name: getattr(options, name) for name in same}
     given["sandbox"] = _sandbox(options)
     keywords |= {name: value for name, value in given.items() if value is not None}
     for name, value in (("user", options.user), ("group", options.gid)):
         if value is not None:
             keywords[name] = int(value) if value.isascii() and value.isdigit() else value
+    if options.init_cgroup_limits:
+        keywords["init_cgroup_limits"] = dict(options.init_cgroup_limits)
     if options.no_new_privs:
         keywords["no_new_privs"] = True
     if options.new_session:

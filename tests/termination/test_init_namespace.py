@@ -188,6 +188,15 @@ def test_no_proc() -> None:
     assert made == "0"
 
 
+@pytest.mark.loops("one")
+async def test_limits_of_a_sandbox() -> None:
+    """Init looks at its tree by the numbers of /proc, which are not its own there."""
+    sandbox = aiospawn.Sandbox(read=["/dev/zero"], limits=aiospawn.Limits(memory=64 << 20), at_least=[])
+    done = await aiospawn.run(["tail", "/dev/zero"], sandbox=sandbox, **INSIDE)  # it keeps what may be a last line
+    assert done.limit == "memory"
+    assert done.returncode == -signal.SIGKILL
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
