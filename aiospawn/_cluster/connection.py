@@ -25,6 +25,7 @@ class Connection:
         self._client: Any = None
         self._local: Any = None
         self._pool: Any = None
+        self._starting: asyncio.Future[Any] | None = None
 
     async def open(self) -> None:
         """Raises ClusterError where there is no `distributed`, or no scheduler."""
@@ -37,21 +38,26 @@ class Connection:
         if not isinstance(self._given, str):
             self._client = self._given
             self._refuse_other_loop()
-        elif self._given == "local":
-            self._local = await distributed.LocalCluster(
-                asynchronous=True, dashboard_address=None, silence_logs=logging.ERROR
-            )
-            self._client = await distributed.Client(self._local, asynchronous=True)
         else:
-            self._client = distributed.Client(self._given, asynchronous=True, set_as_default=False)
-            try:
-                await self._client
-            except OSError as error:  # a time-out is one too
-                await self._client.close()
-                raise ClusterError(f"cluster={self._given!r}: no scheduler answers there: {error}") from None
+            await self._connect(distributed)
         self._pool = await distributed.core.ConnectionPool(
             limit=_MOST_CONNECTIONS, connection_args=self._client.security.get_connection_args("client")
         )
+
+    async def _connect(self, distributed: Any) -> None:
+        """What is made here is closed by `close`, also where it was not made completely."""
+        address = self._given
+        if address == "local":
+            self._local = distributed.LocalCluster(
+                asynchronous=True, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=logging.ERROR
+            )
+            self._starting = asyncio.ensure_future(self._local)
+            address = await asyncio.shield(self._starting)
+        self._client = distributed.Client(address, asynchronous=True, set_as_default=False)
+        try:
+            await self._client
+        except OSError as error:  # a time-out is one too
+            raise ClusterError(f"cluster={self._given!r}: no scheduler answers there: {error}") from None
 
     def _refuse_other_loop(self) -> None:
         if self._client.loop.asyncio_loop is not asyncio.get_running_loop():
@@ -108,5 +114,7 @@ class Connection:
         if isinstance(self._given, str) and self._client is not None:
             with contextlib.suppress(OSError):
                 await self._client.close()
+        if self._starting is not None:  # a cluster that begins to start cannot be closed
+            await asyncio.wait([self._starting])
         if self._local is not None:
             await self._local.close()

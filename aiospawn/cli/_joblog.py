@@ -37,6 +37,8 @@ class Job(NamedTuple):
     signal: int
     sent: int = 0
     """Bytes of standard input, with `--pipe`."""
+    host: str = ":"
+    """The machine that ran it, with `--cluster`; a colon is for this one."""
 
     @property
     def ok(self) -> bool:
@@ -44,7 +46,7 @@ class Job(NamedTuple):
 
     def line(self) -> bytes:
         """With its newline."""
-        numbers = f"{self.number}\t:\t{self.started:.3f}\t{self.elapsed:10.3f}\t{self.sent}\t{self.received}\t"
+        numbers = f"{self.number}\t{self.host}\t{self.started:.3f}\t{self.elapsed:10.3f}\t{self.sent}\t{self.received}\t"
         ended = f"{self.exit_value}\t{self.signal}\t"
         return f"{numbers}{ended}".encode() + _command(self.command) + b"\n"
 

@@ -143,6 +143,9 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     add("-o", "--open-tty", action="store_true", help="standard input of jobs is the terminal")
     add("--env", action="append", default=[], type=_variable_name, metavar="NAME",
         help="with --clear-env: this variable is kept; _ is for all")  # fmt: skip
+    add("--cluster", type=_cluster, metavar="ADDRESS",
+        help="run the jobs on the workers of a Dask cluster, as tcp://HOST:8786; local is for one on this machine; -j is "
+        "each worker's, by default its threads")  # fmt: skip
     add("--dry-run", "--dryrun", action="store_true", help="print the commands instead of running them")
 
 
@@ -200,6 +203,12 @@ def _count(text: str) -> int:
         return _values.size(text)
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more, not {text!r}") from None
+
+
+def _cluster(text: str) -> str:
+    if text != "local" and "://" not in text:
+        raise argparse.ArgumentTypeError(f"must be local, or the address of a scheduler as tcp://HOST:8786, not {text!r}")
+    return text
 
 
 def _delimiter(text: str) -> bytes:
@@ -268,7 +277,7 @@ def settle(options: argparse.Namespace) -> None:
     options.width = 1 if options.most is None else options.most
     if options.ungroup is None:
         options.ungroup = options.tty
-    if options.jobs is None:
+    if options.jobs is None and options.cluster is None:
         options.jobs = 1 if options.tty else _values.jobs("100%")
     if options.header is not None and options.header > 1 and not options.pipe:
         raise UsageError("--header: the names of columns are one line; more are for --pipe")
@@ -282,6 +291,25 @@ def settle(options: argparse.Namespace) -> None:
     if "_" in options.env:
         options.clear_env = False
     _refuse_contradictions(options)
+    if options.cluster is not None:
+        _refuse_elsewhere(options)
+
+
+_OF_THIS_MACHINE = {
+    "ungroup": "jobs elsewhere cannot write here for themselves; --line-buffer writes their lines as they come",
+    "tty": "the terminal is this machine's",
+    "open_tty": "the terminal is this machine's",
+    "load": "it is the load of this machine",
+    "memfree": "it is the memory of this machine",
+    "packs": "how many jobs run at a time, over which -X and -m spread arguments, is not known before",
+}
+
+
+def _refuse_elsewhere(options: argparse.Namespace) -> None:
+    for name, reason in _OF_THIS_MACHINE.items():
+        if getattr(options, name) not in (None, False):
+            given = {"ungroup": "-u", "packs": "-X, -m or --xargs"}.get(name, f"--{name.replace('_', '-')}")
+            raise UsageError(f"--cluster and {given}: {reason}")
 
 
 def _refuse_contradictions(options: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ import aiospawn
 
 from . import _child, _pace, _status
 from ._bar import progress
-from ._errors import UsageError
+from ._errors import CannotRunError, UsageError
 from ._joblog import TIMED_OUT, Job
 from ._line_buffer import LineBuffer
 from ._map_options import Share
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 _ENOUGH = 3  # jobs, for their median to say something
+_NO_SLOT = "{%} and --cluster: which worker takes a job is not known before"
 _MOST_FAILED = 101  # GNU parallel's exit status for more than 100
 
 
@@ -95,14 +96,19 @@ class Session:
             async for task in tasks:
                 print(shown(task.command))
             return 0
+        if options.cluster is not None and not options.header and self._has_slot():
+            raise UsageError(_NO_SLOT)
         self._progress = progress(total, bar=options.bar, eta=options.eta)
         async with self._map(tasks, total) as results:
             interrupts.watch(results)
             if self._progress is not None:
                 self._progress.results = results
             with self._progress or nullcontext():
-                async for result in results:
-                    self._ended(result, halts=result is results.halted)
+                try:
+                    async for result in results:
+                        self._ended(result, halts=result is results.halted)
+                except aiospawn.ClusterError as error:
+                    raise CannotRunError(str(error)) from None
             return interrupts.status or self._status(results)
 
     def close(self) -> None:
@@ -129,7 +135,7 @@ class Session:
     def _task(self, number: int, arguments: Record) -> _Task | None:
         """None where it is done already. Raises ValueError and UsageError."""
         template, tag = self._templates.command, self._templates.tag
-        slot = self._slot() if template.has_slot or (tag is not None and tag.has_slot) else 1
+        slot = self._slot() if self._has_slot() else 1
         command = template.command(arguments, number, slot)
         if self._log is not None:
             if self._log.is_done(number, None if template.has_slot else shown(command)):
@@ -139,8 +145,14 @@ class Session:
         begin = b"" if tag is None else os.fsencode(" ".join(tag.command(arguments, number, slot))) + b"\t"
         return _Task(number, arguments, command, begin, None if self._blocks is None else self._blocks.take())
 
+    def _has_slot(self) -> bool:
+        tag = self._templates.tag
+        return self._templates.command.has_slot or (tag is not None and tag.has_slot)
+
     def _slot(self) -> int:
         """The number of the worker that takes this job: it runs one at a time, so those that run have different ones."""
+        if self._options.cluster is not None:
+            raise UsageError(_NO_SLOT)
         return self._slots.setdefault(asyncio.current_task(), len(self._slots) + 1)
 
     async def _taken(self, tasks: AsyncGenerator[_Task, None]) -> AsyncIterator[list[str] | str | aiospawn.Command]:
@@ -157,7 +169,8 @@ class Session:
     def _with_its_own(self, task: _Task) -> list[str] | str | aiospawn.Command:
         """The command, with the options that are not those of all."""
         options: dict[str, Any] = {}
-        if task.block is not None and self._options.retries > 1:  # a second attempt would find the file at its end
+        again = self._options.retries > 1  # a second attempt would find the file at its end
+        if task.block is not None and (again or self._options.cluster is not None):
             options["input"] = os.pread(task.block, os.fstat(task.block).st_size, 0)
         elif task.block is not None:
             options["stdin"] = task.block
@@ -181,7 +194,8 @@ class Session:
                 self._taken(tasks), total=total, concurrency=options.jobs, ordered=options.keep_order, halt=options.halt,
                 timeout=timeout, grace=options.grace, retries=options.retries - 1, backoff=options.backoff,
                 shell=options.shell, stdin=self._stdin(), capture_output=self._captures(),
-                on_line=None if self._lines is None else self._told, **self._shell(), **_child.of_run(options),
+                on_line=None if self._lines is None else self._told, cluster=options.cluster, **self._shell(),
+                **_child.of_run(options),
             )  # fmt: skip
         except (LookupError, NotImplementedError, ValueError) as error:  # an unknown user, an option that cannot be had here
             raise UsageError(str(error.args[0])) from None
@@ -239,7 +253,8 @@ class Session:
         if self._log is not None:
             value, number = _exit(result)
             command = shown(task.command)
-            self._log.add(Job(task.number, command, result.started, result.elapsed, received, value, number, sent))
+            host = result.host or ":"
+            self._log.add(Job(task.number, command, result.started, result.elapsed, received, value, number, sent, host))
 
     def _complain(self, task: _Task, error: Exception) -> None:
         if isinstance(error, subprocess.TimeoutExpired):

@@ -24,19 +24,6 @@ TRUE, FALSE, SLEEP = ["true"], ["false"], ["sleep", "1000"]
 orders = pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "unordered"])
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """The workers of this file's tests."""
-    with dask_workers() as address:
-        yield address
-
-
-@pytest.fixture
-async def client(address: str) -> AsyncIterator[Any]:
-    async with distributed.Client(address, asynchronous=True, set_as_default=False) as client:
-        yield client
-
-
 async def collected(*args: Any, **keywords: Any) -> list[aiospawn.MapResult]:
     async with aiospawn.map(*args, **keywords) as results:
         return [result async for result in results]

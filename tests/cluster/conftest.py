@@ -1,0 +1,27 @@
+"""The workers that the tests of this folder share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from dask_workers import dask_workers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """The scheduler's."""
+    with dask_workers() as address:
+        yield address
+
+
+@pytest.fixture
+async def client(address: str) -> AsyncIterator[Any]:
+    """An asynchronous client on the test's own loop."""
+    from distributed import Client
+
+    async with Client(address, asynchronous=True, set_as_default=False) as client:
+        yield client
