@@ -5,7 +5,6 @@ One line switches a program over: `asyncio.Runner(loop_factory=aiospawn.new_even
 
 import contextlib as _contextlib
 import typing as _typing
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 
 from ._asyncio.event_loops import EventLoop, install, new_event_loop, new_uvloop_event_loop, uninstall
 from ._asyncio.process import Process, create_subprocess_exec, create_subprocess_shell
@@ -37,6 +36,13 @@ from ._sandbox.sandbox import Sandbox
 from ._terminals.ansi import strip_ansi
 from ._terminals.expect import EndOfOutput, ExpectTimeout
 from ._terminals.session import TerminalSession
+
+if _typing.TYPE_CHECKING:  # by their values, which say whether there is output
+    PIPE: _typing.Final = -1
+    STDOUT: _typing.Final = -2
+    DEVNULL: _typing.Final = -3
+else:
+    from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 
 __all__ = [
     "DEVNULL",

@@ -57,7 +57,7 @@ class Process(asyncio.subprocess.Process):
         return self._transport.pidfd if isinstance(self._transport, SubprocessTransport) else None
 
     @property
-    def rusage(self) -> resource.struct_rusage | None:
+    def rusage(self) -> resource.struct_rusage | Any:
         """The child's resource use as of getrusage(2); None before it has exited, and where another reaper took it."""
         return self._transport.rusage if isinstance(self._transport, SubprocessTransport) else None
 

@@ -36,15 +36,15 @@ class CheckedCommand(NamedTuple):
 
 
 def command(
-    args: Any, *, shell: bool, stdin: Any, keywords: dict[str, Any], function: Callable[..., Any] | None = None
+    args: Any, *, shell: bool, stdin: Any, keywords: Any, function: Callable[..., Any] | None = None
 ) -> CheckedCommand:
     """Checks a command.
 
     Without a word of the caller's about it, the child leads a process group of its own, so that its descendants can be
     stopped with it; not where its standard input is a terminal, from which only the foreground group may read.
 
-    `function` is whose keywords they are. Raises TypeError for a str or bytes without `shell` and for an unknown option,
-    ValueError for an empty command, and what `validated` raises.
+    `function` is whose keywords they are. Raises ValueError for a str or bytes without `shell` and for an empty command,
+    TypeError for an unknown option, and what `validated` raises.
     """
     argv = arguments(args, shell=shell, executable=keywords.get("executable") if keywords else None)
     leads = keywords.get("start_new_session") or keywords.get("pty") or keywords.get("process_group") is not None
@@ -82,7 +82,7 @@ def arguments(args: Any, *, shell: bool, executable: Any) -> list[Any]:
     given: list[Any]
     if isinstance(args, (str, bytes)):
         if not shell:
-            raise TypeError(f"args must be a list of arguments, or a command with shell=True, got {args!r}")
+            raise ValueError(f"args must be a list of arguments, or a command with shell=True, got {args!r}")
         given = [args]
     elif isinstance(args, os.PathLike):
         if shell:
@@ -99,7 +99,7 @@ def arguments(args: Any, *, shell: bool, executable: Any) -> list[Any]:
     return [executable or "/bin/sh", "-c", *given] if shell else given
 
 
-def refuse_terminal(keywords: dict[str, Any]) -> None:
+def refuse_terminal(keywords: Mapping[str, object]) -> None:
     """Raises ValueError for `pty` where nobody converses with the child."""
     if keywords.get("pty"):
         raise ValueError(f"pty={keywords['pty']!r} is for create_subprocess_exec: a terminal wants a partner")

@@ -11,7 +11,7 @@ from .results import CompletedProcess  # noqa: TC001 - typing.get_type_hints(Com
 
 __all__ = ["CompletedPipeline"]
 
-_AnyOutput = TypeVar("_AnyOutput", str, bytes)
+_AnyOutput = TypeVar("_AnyOutput")  # str, bytes, or None where nothing is captured
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ def as_bytes(data: Any, mode: Text | None, name: str = "input") -> Any:
     try:
         return memoryview(data).cast("B")
     except TypeError as exc:
-        raise TypeError(f"{name} must be a contiguous bytes-like object, not {type(data).__name__}") from exc
+        advice = ": pass text=True, or encode it" if isinstance(data, str) else ""
+        raise TypeError(f"{name} must be a contiguous bytes-like object, not {type(data).__name__}{advice}") from exc
 
 
 class Feeding:

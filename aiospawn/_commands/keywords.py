@@ -16,25 +16,14 @@ else:
     ReadableBuffer = Any  # collections.abc.Buffer, from Python 3.12 on
 
 __all__ = [
-    "AnyLines",
-    "AnyPipeline",
-    "AnyRun",
-    "BytesLines",
-    "BytesPipeline",
-    "BytesRun",
     "CommandKeywords",
-    "LinesKeywords",
     "MapKeywords",
     "OnEvent",
     "OnOutput",
-    "PipelineKeywords",
-    "RunKeywords",
+    "ReadableBuffer",
     "StreamName",
     "SuperviseKeywords",
     "SystemKeywords",
-    "TextLines",
-    "TextPipeline",
-    "TextRun",
 ]
 
 OnEvent: TypeAlias = Callable[[ProcessEvent], object]
@@ -61,31 +50,11 @@ class _Collected(_Awaited, total=False):
     max_output: int | None
 
 
-class _Text(TypedDict, total=False):
-    encoding: str | None
-    errors: str | None
-
-
-class _Bytes(TypedDict, total=False):
-    text: Literal[False] | None
-    universal_newlines: Literal[False] | None
-    encoding: None
-    errors: None
-
-
 class _Either(TypedDict, total=False):
     text: bool | None
     universal_newlines: bool | None
     encoding: str | None
     errors: str | None
-
-
-class _TextInput(_Text, total=False):
-    input: str | None
-
-
-class _BytesInput(_Bytes, total=False):
-    input: ReadableBuffer | None
 
 
 class _EitherInput(_Either, total=False):
@@ -97,50 +66,14 @@ class _AsRun(_Collected, total=False):
     shell: bool
 
 
-class _TextFed(TypedDict, total=False):
-    input: str | AsyncIterable[str] | None
-
-
 class _BytesFed(TypedDict, total=False):
     input: ReadableBuffer | AsyncIterable[ReadableBuffer] | None
-
-
-class _EitherFed(TypedDict, total=False):
-    input: str | ReadableBuffer | AsyncIterable[str] | AsyncIterable[ReadableBuffer] | None
-
-
-class _TextLive(_TextFed, total=False):
-    on_output: Callable[[StreamName, str], object] | None
-    on_line: Callable[[StreamName, str], object] | None
-    tee: bool
 
 
 class _BytesLive(_BytesFed, total=False):
     on_output: Callable[[StreamName, bytes], object] | None
     on_line: Callable[[StreamName, bytes], object] | None
     tee: bool
-
-
-class _EitherLive(_EitherFed, total=False):
-    on_output: OnOutput | None
-    on_line: OnOutput | None
-    tee: bool
-
-
-class _Run(_AsRun, _Judged, total=False):
-    cluster: Any
-
-
-class RunKeywords(_TextLive, _Run, CommandOptions, total=False): ...
-
-
-class TextRun(_Text, _TextLive, _Run, CommandOptions, total=False): ...
-
-
-class BytesRun(_Bytes, _BytesLive, _Run, CommandOptions, total=False): ...
-
-
-class AnyRun(_Either, _EitherLive, _Run, CommandOptions, total=False): ...
 
 
 class MapKeywords(_EitherInput, _AsRun, CommandOptions, total=False):
@@ -191,36 +124,3 @@ class SystemKeywords(_BytesLive, _Collected, _Judged, CommandOptions, total=Fals
     """`run`'s, but for those of a result's output."""
 
     cluster: Any
-
-
-class _Pipeline(_Collected, _Judged, total=False):
-    capture_output: bool
-
-
-class PipelineKeywords(_Pipeline, CommandOptions, total=False): ...
-
-
-class TextPipeline(_TextInput, _Pipeline, CommandOptions, total=False): ...
-
-
-class BytesPipeline(_BytesInput, _Pipeline, CommandOptions, total=False): ...
-
-
-class AnyPipeline(_EitherInput, _Pipeline, CommandOptions, total=False): ...
-
-
-class _Lines(_Awaited, _Judged, total=False):
-    max_line: int | None
-    shell: bool
-
-
-class LinesKeywords(_TextFed, _Lines, CommandOptions, total=False): ...
-
-
-class TextLines(_Text, _TextFed, _Lines, CommandOptions, total=False): ...
-
-
-class BytesLines(_Bytes, _BytesFed, _Lines, CommandOptions, total=False): ...
-
-
-class AnyLines(_Either, _EitherFed, _Lines, CommandOptions, total=False): ...

@@ -6,9 +6,9 @@ import asyncio
 import itertools
 import sys
 from collections.abc import AsyncGenerator  # typing.get_type_hints(lines) looks for it here
-from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack
 
-from aiospawn._options.keywords import Args, Stream
+from aiospawn._options.keywords import Args, CommandOptions, Stream
 from aiospawn._options.values import seconds
 from aiospawn._termination.terminate import is_thrown_away, joined
 
@@ -18,15 +18,17 @@ from .command_value import Command, own_options
 from .events import observer
 from .failures import CalledProcessError, TimeoutExpired
 from .feeding import Feeding
-from .keywords import AnyLines, BytesLines, LinesKeywords, OnEvent, StreamName, TextLines
+from .keywords import OnEvent
 from .line_splitter import LineSplitter
 from .output_queue import STREAMS, OutputQueue
 from .results import LineTooLong, text_mode
 from .run import fed, launched, number_of_bytes
+from .typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 
+    from . import signatures  # noqa: TC004 - in a lambda that nobody calls
     from .capture import Capture
     from .command import CheckedCommand
     from .output_queue import Piece
@@ -38,45 +40,7 @@ _PIPE = asyncio.subprocess.PIPE
 _OF_COMMAND = frozenset({"input", "stdin", "stderr", "shell", "timeout", "grace"})
 
 
-@overload
-def lines(
-    args: Args | Command, *, both: Literal[True], text: Literal[True], **keywords: Unpack[TextLines]
-) -> AsyncGenerator[tuple[StreamName, str], None]: ...
-@overload
-def lines(
-    args: Args | Command, *, both: Literal[True], encoding: str, errors: str | None = None, **keywords: Unpack[LinesKeywords]
-) -> AsyncGenerator[tuple[StreamName, str], None]: ...
-@overload
-def lines(
-    args: Args | Command, *, both: Literal[True], **keywords: Unpack[BytesLines]
-) -> AsyncGenerator[tuple[StreamName, bytes], None]: ...
-@overload
-def lines(
-    args: Args | Command, *, both: Literal[False] = False, text: Literal[True], **keywords: Unpack[TextLines]
-) -> AsyncGenerator[str, None]: ...
-@overload
-def lines(
-    args: Args | Command, *, both: Literal[False] = False, universal_newlines: Literal[True], **keywords: Unpack[TextLines]
-) -> AsyncGenerator[str, None]: ...
-@overload
-def lines(
-    args: Args | Command,
-    *,
-    both: Literal[False] = False,
-    encoding: str,
-    errors: str | None = None,
-    **keywords: Unpack[LinesKeywords],
-) -> AsyncGenerator[str, None]: ...
-@overload
-def lines(
-    args: Args | Command, *, both: Literal[False] = False, errors: str, **keywords: Unpack[LinesKeywords]
-) -> AsyncGenerator[str, None]: ...
-@overload
-def lines(
-    args: Args | Command, *, both: Literal[False] = False, **keywords: Unpack[BytesLines]
-) -> AsyncGenerator[bytes, None]: ...
-@overload
-def lines(args: Args | Command, *, both: bool = False, **keywords: Unpack[AnyLines]) -> AsyncGenerator[Any, None]: ...
+@typed(lambda: signatures.lines)
 def lines(
     args: Args | Command,
     *,
@@ -95,7 +59,7 @@ def lines(
     grace: float = 5.0,
     on_event: OnEvent | None = None,
     event_arguments: bool = False,
-    **options: Any,
+    **options: Unpack[CommandOptions],
 ) -> AsyncGenerator[Any, None]:
     """Runs a command and iterates over the lines of its output while it runs, each with its newline.
 

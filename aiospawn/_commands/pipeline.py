@@ -3,54 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from aiospawn._options.keywords import Args, Stream
+from aiospawn._options.keywords import Args, CommandOptions, Stream
 
 from .command import refuse_terminal, repeatable
 from .command_value import Command  # noqa: TC001 - typing.get_type_hints(pipeline) looks for it here
 from .completed_pipeline import CompletedPipeline
-from .keywords import AnyPipeline, BytesPipeline, OnEvent, PipelineKeywords, TextPipeline
+from .keywords import OnEvent
 from .pipeline_block import Block, RunningPipeline
 from .pipeline_run import PipelineRun
 from .pipeline_stages import checked_stages
 from .results import text_mode
 from .run import captured, check_times, number_of_bytes, written
+from .typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from types import TracebackType
 
+    from . import signatures  # noqa: TC004 - in a lambda that nobody calls
     from .pipeline_stages import Stage
 
 __all__ = ["CompletedPipeline", "Pipeline", "pipeline"]
 
 _PIPE_GRACE = 5.0
-_AnyOutput = TypeVar("_AnyOutput", str, bytes)
+_AnyOutput = TypeVar("_AnyOutput")  # str, bytes, or None where nothing is captured
 
 
-@overload
-def pipeline(*commands: Args | Command, text: Literal[True], **keywords: Unpack[TextPipeline]) -> Pipeline[str]: ...
-@overload
-def pipeline(
-    *commands: Args | Command, universal_newlines: Literal[True], **keywords: Unpack[TextPipeline]
-) -> Pipeline[str]: ...
-@overload
-def pipeline(
-    *commands: Args | Command,
-    encoding: str,
-    errors: str | None = None,
-    input: str | None = None,
-    **keywords: Unpack[PipelineKeywords],
-) -> Pipeline[str]: ...
-@overload
-def pipeline(
-    *commands: Args | Command, errors: str, input: str | None = None, **keywords: Unpack[PipelineKeywords]
-) -> Pipeline[str]: ...
-@overload
-def pipeline(*commands: Args | Command, **keywords: Unpack[BytesPipeline]) -> Pipeline[bytes]: ...
-@overload
-def pipeline(*commands: Args | Command, **keywords: Unpack[AnyPipeline]) -> Pipeline[Any]: ...
+@typed(lambda: signatures.pipeline)
 def pipeline(
     *commands: Args | Command,
     input: Any = None,
@@ -69,7 +50,7 @@ def pipeline(
     max_output: int | None = None,
     on_event: OnEvent | None = None,
     event_arguments: bool = False,
-    **options: Any,
+    **options: Unpack[CommandOptions],
 ) -> Pipeline[Any]:
     """Runs commands joined by pipes: the output of each is the input of the next. Awaited, it returns when all have ended.
 

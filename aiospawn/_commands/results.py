@@ -7,7 +7,7 @@ import locale
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, AnyStr, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from aiospawn._binding import library
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["CompletedProcess", "LineTooLong", "OutputLimitExceeded", "Text", "signal_of", "text_mode"]
 
 
-class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
+_Output = TypeVar("_Output")  # str, bytes, or None where nothing was captured
+
+
+class CompletedProcess(subprocess.CompletedProcess[_Output]):
     """A `subprocess.CompletedProcess` that knows more of its child.
 
     Attributes:
@@ -68,7 +71,7 @@ class CompletedProcess(subprocess.CompletedProcess[AnyStr]):
             raise CalledProcessError(self.returncode, self.args, self.stdout, self.stderr, limit=self.limit)
 
     @property
-    def rusage(self) -> resource.struct_rusage | None:
+    def rusage(self) -> resource.struct_rusage | Any:
         """The child's resource use as of getrusage(2); None if it was not launched natively, or another reaper took it."""
         return None if self._usage is None else library.rusage(self._usage)
 

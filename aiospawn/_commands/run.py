@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable
-from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from aiospawn._asyncio.reactor import reactor_of
 from aiospawn._asyncio.running_loop import running_loop
-from aiospawn._options.keywords import Args, Stream
+from aiospawn._options.keywords import Args, CommandOptions, Stream
 from aiospawn._options.values import seconds
 from aiospawn._request.request import requested
 
@@ -20,7 +20,7 @@ from .command_value import Command
 from .events import observer
 from .failures import CalledProcessError, TimeoutExpired
 from .feeding import Feeding, as_bytes
-from .keywords import AnyRun, BytesRun, OnEvent, OnOutput, RunKeywords, TextRun
+from .keywords import OnEvent, OnOutput
 from .live import handed_on
 from .loop_capture import LoopCapture
 from .memory_files import OutputFiles
@@ -29,8 +29,10 @@ from .native_capture import NativeCapture
 from .output_queue import OutputQueue
 from .results import CompletedProcess, OutputLimitExceeded, text_mode
 from .sinks import sink_of
+from .typed import typed
 
 if TYPE_CHECKING:
+    from . import signatures  # noqa: TC004 - in a lambda that nobody calls
     from .capture import Capture
     from .command import CheckedCommand
     from .results import Text
@@ -53,22 +55,7 @@ _PIPE = asyncio.subprocess.PIPE
 _FILE: Literal["file"] = "file"
 
 
-@overload
-async def run(args: Args | Command, *, text: Literal[True], **keywords: Unpack[TextRun]) -> CompletedProcess[str]: ...
-@overload
-async def run(
-    args: Args | Command, *, universal_newlines: Literal[True], **keywords: Unpack[TextRun]
-) -> CompletedProcess[str]: ...
-@overload
-async def run(
-    args: Args | Command, *, encoding: str, errors: str | None = None, **keywords: Unpack[RunKeywords]
-) -> CompletedProcess[str]: ...
-@overload
-async def run(args: Args | Command, *, errors: str, **keywords: Unpack[RunKeywords]) -> CompletedProcess[str]: ...
-@overload
-async def run(args: Args | Command, **keywords: Unpack[BytesRun]) -> CompletedProcess[bytes]: ...
-@overload
-async def run(args: Args | Command, **keywords: Unpack[AnyRun]) -> CompletedProcess[Any]: ...
+@typed(lambda: signatures.run)
 async def run(
     args: Args | Command,
     *,
@@ -93,7 +80,7 @@ async def run(
     on_event: OnEvent | None = None,
     event_arguments: bool = False,
     cluster: Any = None,
-    **options: Any,
+    **options: Unpack[CommandOptions],
 ) -> CompletedProcess[Any]:
     """Runs a command and returns its result when it has ended: `subprocess.run`, awaited.
 

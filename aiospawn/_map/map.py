@@ -11,7 +11,7 @@ import math
 import operator
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, Unpack
 
 from aiospawn._commands.cluster_door import opened
 from aiospawn._commands.command import refuse_terminal, repeatable
@@ -22,18 +22,21 @@ from aiospawn._commands.keywords import MapKeywords
 from aiospawn._commands.results import text_mode
 from aiospawn._commands.run import captured, check_capture, check_times, number_of_bytes, run, written
 from aiospawn._commands.sinks import sink_of
+from aiospawn._commands.typed import typed
 from aiospawn._options.names import of_function, renamed
 from aiospawn._options.options import DEFAULTS
 from aiospawn._options.validation import validated
 from aiospawn._options.values import callback
 
 from .halt import Halt
-from .map_result import MapLine, MapProgress, MapResult
+from .map_result import MapLine, MapProgress, MapResult, Output
 from .workers import Workers
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
+
+    from . import signatures  # noqa: TC004 - in a lambda that nobody calls
 
 __all__ = ["Map", "MapLine", "MapProgress", "MapResult", "map"]
 
@@ -44,6 +47,7 @@ _Command: TypeAlias = (
 _OF_RUN = frozenset(inspect.signature(run).parameters)
 
 
+@typed(lambda: signatures.map)
 def map(  # noqa: A001 - what it does, awaited
     commands: Iterable[_Command] | AsyncIterable[_Command],
     *,
@@ -59,12 +63,11 @@ def map(  # noqa: A001 - what it does, awaited
     on_line: Callable[[MapLine], object] | None = None,
     cluster: Any = None,
     **options: Unpack[MapKeywords],
-) -> Map:
+) -> Map[Any]:
     """Runs commands, at most `concurrency` at a time, and yields a `MapResult` for each as soon as there is one.
 
     A launch for which descriptors, processes or memory do not suffice (EMFILE, ENFILE, EAGAIN, ENOMEM) is tried again while
-    other
-    commands of the map are running, and for some seconds more when none is.
+    other commands of the map are running, and for some seconds more when none is.
 
     Leaving the loop early stops what is running. `async with aiospawn.map(...) as results:` waits for that; after a plain
     `break` it happens in the background. A cancellation, and an exception from `commands`, propagate when all is stopped. An
@@ -117,7 +120,7 @@ def map(  # noqa: A001 - what it does, awaited
     return Map(workers, check=check)
 
 
-class Map:
+class Map(Generic[Output]):
     """The results of a map: an asynchronous iterator, and an asynchronous context manager. Made by `map`."""
 
     __slots__ = ("_check", "_workers")
@@ -126,10 +129,10 @@ class Map:
         self._workers = workers
         self._check = check
 
-    def __aiter__(self) -> Map:
+    def __aiter__(self) -> AsyncIterator[MapResult[Output]]:
         return self
 
-    async def __anext__(self) -> MapResult:
+    async def __anext__(self) -> MapResult[Output]:
         if self._workers.is_awaited:
             raise RuntimeError("the next result of this map is being waited for already")
         try:
@@ -173,7 +176,7 @@ class Map:
         return self._workers.progress
 
     @property
-    def halted(self) -> MapResult | None:
+    def halted(self) -> MapResult[Output] | None:
         """The result by which the `halt` rule was reached."""
         return self._workers.halted
 

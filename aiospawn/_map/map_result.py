@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from aiospawn._commands.keywords import StreamName
 from aiospawn._commands.results import CompletedProcess, signal_of
 
+# str, bytes, or None where nothing is captured; without a word about it, Any (PEP 696, from CPython 3.13 on)
 if TYPE_CHECKING:
     import signal
 
-__all__ = ["MapLine", "MapProgress", "MapResult"]
+    from typing_extensions import TypeVar
+
+    Output = TypeVar("Output", default=Any)
+else:
+    from typing import TypeVar
+
+    Output = TypeVar("Output")
+
+__all__ = ["MapLine", "MapProgress", "MapResult", "Output"]
 
 
-class MapResult(NamedTuple):
+class MapResult(NamedTuple, Generic[Output]):
     """The result of one command.
 
     Attributes:
@@ -31,7 +40,7 @@ class MapResult(NamedTuple):
 
     number: int
     command: Any
-    completed: CompletedProcess[Any] | None
+    completed: CompletedProcess[Output] | None
     error: Exception | None
     attempts: int
     started: float
@@ -60,12 +69,12 @@ class MapResult(NamedTuple):
         return signal_of(self.returncode)
 
     @property
-    def stdout(self) -> Any:
+    def stdout(self) -> Output | Any:
         """The output, if it was captured; of a command that was stopped, what had come until then."""
         return getattr(self.error if self.completed is None else self.completed, "stdout", None)
 
     @property
-    def stderr(self) -> Any:
+    def stderr(self) -> Output | Any:
         """As `stdout`."""
         return getattr(self.error if self.completed is None else self.completed, "stderr", None)
 

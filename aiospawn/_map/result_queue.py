@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .waiting import wake
 
@@ -31,8 +31,8 @@ class ResultQueue:
     def __init__(self, source: Counted, *, ordered: bool) -> None:
         self._source = source
         self._ordered = ordered
-        self._ready: collections.deque[MapResult] = collections.deque()
-        self._early: dict[int, MapResult | None] = {}  # ended before its turn; None: there will be no result
+        self._ready: collections.deque[MapResult[Any]] = collections.deque()
+        self._early: dict[int, MapResult[Any] | None] = {}  # ended before its turn; None: there will be no result
         self._due = 0  # the number whose turn it is
         self._caller: asyncio.Future[None] | None = None
         self._fault: BaseException | None = None
@@ -43,7 +43,7 @@ class ResultQueue:
         """Whether somebody waits for the next result."""
         return self._caller is not None
 
-    async def take(self) -> MapResult | None:
+    async def take(self) -> MapResult[Any] | None:
         """The next result; None at the end. Raises what the map has failed with, once the results before that are taken."""
         while not self._ready:
             if self._fault is not None:
@@ -58,7 +58,7 @@ class ResultQueue:
         self._source.handed()
         return self._ready.popleft()
 
-    def put(self, number: int, result: MapResult | None) -> None:
+    def put(self, number: int, result: MapResult[Any] | None) -> None:
         """The command of this number has come to its end, with a result or without."""
         if not self._ordered:
             self._append(result)
@@ -68,7 +68,7 @@ class ResultQueue:
             self._append(self._early.pop(self._due))
             self._due += 1
 
-    def _append(self, result: MapResult | None) -> None:
+    def _append(self, result: MapResult[Any] | None) -> None:
         if result is None:
             self._source.handed()
         else:

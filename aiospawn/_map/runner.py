@@ -60,7 +60,7 @@ class Runner:
         for waiter in self._pausing:
             wake(waiter)
 
-    async def result_of(self, number: int, command: Any) -> MapResult | None:
+    async def result_of(self, number: int, command: Any) -> MapResult[Any] | None:
         """None if the map was stopped before there was an attempt."""
         attempts, pause, result = 0, self._backoff, None
         while True:

@@ -44,7 +44,7 @@ class Workers:
         on_line: Callable[[MapLine], object] | None,
         options: dict[str, Any],
     ) -> None:
-        self.halted: MapResult | None = None
+        self.halted: MapResult[Any] | None = None
         self._total = total
         self._size = size
         self._halt = halt
@@ -67,7 +67,7 @@ class Workers:
         """Whether somebody waits for the next result."""
         return self._results.is_awaited
 
-    def result(self) -> Coroutine[Any, Any, MapResult | None]:
+    def result(self) -> Coroutine[Any, Any, MapResult[Any] | None]:
         """The next one; None at the end. The first call starts the workers."""
         if self._loop is None and not self._closed:
             self._start()
@@ -96,7 +96,7 @@ class Workers:
             finally:
                 self._put(number, result)
 
-    def _put(self, number: int, result: MapResult | None) -> None:
+    def _put(self, number: int, result: MapResult[Any] | None) -> None:
         """A command has come to its end, with a result or without."""
         if self._closed:
             return
@@ -106,7 +106,7 @@ class Workers:
         if result is not None and self._on_progress is not None:
             self._on_progress(self.progress)
 
-    def _count(self, result: MapResult) -> None:
+    def _count(self, result: MapResult[Any]) -> None:
         if result.ok:
             self._succeeded += 1
         else:

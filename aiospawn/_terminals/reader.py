@@ -41,9 +41,10 @@ class TerminalReader(Generic[AnyStr]):
         """What was read and no match has taken."""
         self.before: AnyStr = self._empty
         """What came before the last match; after the end or a time-out, what had come."""
-        self.after: AnyStr | type[EndOfOutput | ExpectTimeout] | None = None
+        self.after: AnyStr | Any = None
         """The text of the last match; the class EndOfOutput or ExpectTimeout where that was it."""
-        self.match: re.Match[AnyStr] | type[EndOfOutput | ExpectTimeout] | None = None
+        self.match: re.Match[AnyStr] | Any = None
+        """Likewise the re.Match, where a regular expression matched; None before the first."""
         self.match_index: int | None = None
 
     async def expect(

@@ -10,7 +10,7 @@ import asyncio
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -32,7 +32,7 @@ class _Display(Protocol):
 class Progress:
     """A context manager in a running loop; shows how far a map has got, from the beginning to the end."""
 
-    results: aiospawn.Map
+    results: aiospawn.Map[Any]
     """The map, to be set before the block is entered."""
 
     def __init__(self, display: _Display, every: float) -> None:

@@ -30,7 +30,7 @@ class Interrupts:
         self._grace = grace
         self.status: int | None = None
         """128 and the signal that asks for an early end, once there was one."""
-        self._results: aiospawn.Map | None = None
+        self._results: aiospawn.Map[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._before: dict[int, Any] = {}
@@ -47,7 +47,7 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def watch(self, results: aiospawn.Map) -> None:
+    def watch(self, results: aiospawn.Map[Any]) -> None:
         """Signals are for this map from now on, in the running task."""
         self._loop, self._task, self._results = asyncio.get_running_loop(), asyncio.current_task(), results
 

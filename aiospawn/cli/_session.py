@@ -186,7 +186,7 @@ class Session:
         if where and at_start == (where == 2 or self._options.ungroup):
             self._write(where, b"", os.fsencode(shown(task.command)) + b"\n")
 
-    def _map(self, tasks: AsyncGenerator[_Task, None], total: int | None) -> aiospawn.Map:
+    def _map(self, tasks: AsyncGenerator[_Task, None], total: int | None) -> aiospawn.Map[Any]:
         options = self._options
         timeout = None if isinstance(options.timeout, Share) else options.timeout
         try:
@@ -227,7 +227,7 @@ class Session:
 
     # ---- what became of it --------------------------------------------------------------------------------------------
 
-    def _ended(self, result: aiospawn.MapResult, *, halts: bool) -> None:
+    def _ended(self, result: aiospawn.MapResult[Any], *, halts: bool) -> None:
         """Output first: a job that is logged as done has been told of. `halts`: by `--halt` it is the last one."""
         task = self._running.pop(result.number)
         sent = 0
@@ -264,7 +264,7 @@ class Session:
         self._make_way(True)
         print(f"aiospawn map: job {task.number}, {shown(task.command)}: {what}", file=sys.stderr)
 
-    def _tell_halt(self, task: _Task, result: aiospawn.MapResult, errors: bytes) -> None:
+    def _tell_halt(self, task: _Task, result: aiospawn.MapResult[Any], errors: bytes) -> None:
         """Which job it was, and the end of what it said."""
         self._make_way(True)
         how, end = "it failed", ""
@@ -276,7 +276,7 @@ class Session:
             file=sys.stderr,
         )
 
-    def _status(self, results: aiospawn.Map) -> int:
+    def _status(self, results: aiospawn.Map[Any]) -> int:
         progress, halt, halted = results.progress, self._options.halt, results.halted
         if halted is not None and halt.why == "success":
             return 0
@@ -296,7 +296,7 @@ async def _each(records: list[Record]) -> Records:
         yield record
 
 
-def _exit(result: aiospawn.MapResult) -> tuple[int, int]:
+def _exit(result: aiospawn.MapResult[Any]) -> tuple[int, int]:
     """The job log's Exitval and Signal."""
     if isinstance(result.error, subprocess.TimeoutExpired):
         return TIMED_OUT, signal.SIGTERM
@@ -306,7 +306,7 @@ def _exit(result: aiospawn.MapResult) -> tuple[int, int]:
     return max(0, result.returncode), max(0, -result.returncode)
 
 
-def _exit_status(result: aiospawn.MapResult) -> int:
+def _exit_status(result: aiospawn.MapResult[Any]) -> int:
     """The job's, as a shell has it."""
     value, number = _exit(result)
     return 128 + number if number and value >= 0 else _status.TIMED_OUT if value == TIMED_OUT else value

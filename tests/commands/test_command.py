@@ -31,7 +31,7 @@ def test_value() -> None:
     ("make", "error", "message"),
     [
         (lambda: Command([]), ValueError, r"args must name a program, got \[\]"),
-        (lambda: Command("ls -l"), TypeError, "shell=True"),
+        (lambda: Command("ls -l"), ValueError, "shell=True"),
         (lambda: Command(["ls"], timeout=-1), ValueError, "timeout must not be negative, got -1"),
         (lambda: Command(["ls"], cwdd="/"), TypeError, r"Command\(\) got an unexpected .* 'cwdd': did you mean 'cwd'\?"),  # type: ignore[call-arg]
         (lambda: Command(["ls"], pty=True), TypeError, r"Command\(\) got an unexpected .* 'pty'"),  # type: ignore[call-arg]

@@ -185,7 +185,11 @@ async def test_leaving_in_the_middle_of_a_block() -> None:
         ({"both": True, "stderr": aiospawn.STDOUT}, ValueError, "both=True and stderr=-2: standard error is one of both"),
         ({"stderr": aiospawn.PIPE}, ValueError, "both=True has the lines of both"),
         ({"input": b"", "stdin": aiospawn.DEVNULL}, ValueError, "stdin and input"),
-        ({"input": "text"}, TypeError, "input must be a contiguous bytes-like object, not str"),
+        (
+            {"input": "text"},
+            TypeError,
+            "input must be a contiguous bytes-like object, not str: pass text=True, or encode it",
+        ),
     ],
 )
 async def test_bad_arguments_of_lines(keywords: dict[str, Any], error: type[Exception], message: str) -> None:

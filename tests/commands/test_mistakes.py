@@ -36,7 +36,7 @@ _MISTAKES: list[tuple[Any, type[Exception], str]] = [
     (lambda: popen("true", nicce=5), TypeError, "popen() got an unexpected keyword argument 'nicce': did you mean 'nice'?"),
     (lambda: aiospawn.ProcessGroup(chek=True), TypeError, "ProcessGroup() got an unexpected keyword argument 'chek': did you mean 'check'?"),
     # commands
-    (lambda: run("ls -l"), TypeError, "args must be a list of arguments, or a command with shell=True, got 'ls -l'"),
+    (lambda: run("ls -l"), ValueError, "args must be a list of arguments, or a command with shell=True, got 'ls -l'"),
     (lambda: run([]), ValueError, "args must name a program, got []"),
     (lambda: run(["sleep", 1]), TypeError, "args[1] must be a str, bytes or a path, got 1"),
     (lambda: run(["echo", "a\0b"]), ValueError, r"args[1]: embedded null byte in 'a\x00b'"),
@@ -52,7 +52,7 @@ _MISTAKES: list[tuple[Any, type[Exception], str]] = [
     (lambda: run(["true"], cwd="/\0"), ValueError, r"cwd: embedded null byte in '/\x00'"),
     (lambda: run(["true"], stdout="o.txt"), TypeError, "stdout must be a file, a descriptor, PIPE or DEVNULL, got 'o.txt': open() it, or pass open_fds={1: ('o.txt', os.O_WRONLY | os.O_CREAT | os.O_TRUNC)}"),
     (lambda: run(["true"], stderr=1.5), TypeError, "stderr must be a file, a descriptor, PIPE or DEVNULL, got 1.5"),
-    (lambda: run(["cat"], input="x"), TypeError, "input must be a contiguous bytes-like object, not str"),
+    (lambda: run(["cat"], input="x"), TypeError, "input must be a contiguous bytes-like object, not str: pass text=True, or encode it"),
     (lambda: run(["cat"], input=b"x", text=True), TypeError, "input must be a str in text mode, not bytes"),
     (lambda: run(["true"], timeout="5"), TypeError, "timeout must be a number of seconds or None, got '5'"),
     (lambda: run(["true"], sigmask=["TREM"]), ValueError, "sigmask: there is no 'TREM': did you mean 'SIGTERM'?"),

@@ -7,7 +7,7 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 import aiospawn
 from aiospawn import DEVNULL, PIPE, STDOUT
@@ -20,7 +20,7 @@ async def main() -> None:
     assert_type(process.pid, int)
     assert_type(process.returncode, int | None)
     assert_type(process.pidfd, int | None)
-    assert_type(process.rusage, resource.struct_rusage | None)
+    assert_type(process.rusage, resource.struct_rusage | Any)
     assert_type(process.stdin, asyncio.StreamWriter | None)
     assert_type(process.stdout, asyncio.StreamReader | None)
     assert_type(await process.communicate(b"input"), tuple[bytes, bytes])
@@ -44,8 +44,10 @@ async def awaited() -> None:
     """Commands that are run to their end, one by one, joined, or watched."""
     result = await aiospawn.run(["cat", Path("file")], input=b"x", capture_output=True, check=True, timeout=1.5)
     assert_type(result, aiospawn.CompletedProcess[bytes])
-    assert_type(await aiospawn.run("true", shell=True, text=True), aiospawn.CompletedProcess[str])
-    assert_type(await aiospawn.run([b"true"], encoding="utf-8", nice=5, cwd="/"), aiospawn.CompletedProcess[str])
+    assert_type(await aiospawn.run("true", shell=True, text=True, capture_output=True), aiospawn.CompletedProcess[str])
+    assert_type(
+        await aiospawn.run([b"true"], encoding="utf-8", nice=5, cwd="/", stdout=PIPE), aiospawn.CompletedProcess[str]
+    )
     assert_type(await aiospawn.run(("true",), capture_output="file", max_output=10), aiospawn.CompletedProcess[bytes])
     try:
         result.check_returncode()
@@ -55,7 +57,7 @@ async def awaited() -> None:
     assert_type(result.pid, int)
     assert_type(result.elapsed, float)
     assert_type(result.complete, bool)
-    assert_type(result.rusage, resource.struct_rusage | None)
+    assert_type(result.rusage, resource.struct_rusage | Any)
     try:
         await aiospawn.run(["yes"], max_output=10, stdout=PIPE, on_event=observe)
     except aiospawn.OutputLimitExceeded as exc:

@@ -3,7 +3,7 @@
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, assert_type
+from typing import assert_type
 
 import aiospawn
 
@@ -30,15 +30,21 @@ async def main() -> None:
 
     results = aiospawn.map(words(), timeout=1.5, retries=3, backoff=0, progress=show, capture_output=True)
     async with results as entered:
-        assert_type(entered, aiospawn.Map)
+        same: aiospawn.Map[bytes] = entered
         async for result in results:
-            assert_type(result, aiospawn.MapResult)
+            assert_type(result, aiospawn.MapResult[bytes])
             assert_type(result.returncode, int | None)
             assert_type(result.ok, bool)
             assert_type(result.error, Exception | None)
-            assert_type(result.completed, aiospawn.CompletedProcess[Any] | None)
+            assert_type(result.completed, aiospawn.CompletedProcess[bytes] | None)
             if isinstance(result.error, subprocess.TimeoutExpired):
                 results.stop()
-    assert_type(results.halted, aiospawn.MapResult | None)
+    assert same.halted is results.halted
     assert_type(results.progress.finished, int)
     await results.aclose()
+
+    async for text in aiospawn.map(words(), text=True, stdout=aiospawn.PIPE):
+        assert_type(text, aiospawn.MapResult[str])
+    async for nothing in aiospawn.map(words()):
+        assert_type(nothing, aiospawn.MapResult[None])
+    assert_type([result async for result in aiospawn.map(words(), capture_output=True)], list[aiospawn.MapResult[bytes]])

@@ -54,13 +54,17 @@ async def beyond(file: socket.socket, hook: aiospawn.NativeHook) -> None:
 async def commands(data: memoryview, text: bool, encoding: str | None) -> None:
     """Text and bytes, and what each function has besides."""
     assert_type(await aiospawn.run(["cat"], input=data, stdout=PIPE, nice=5), aiospawn.CompletedProcess[bytes])
-    assert_type(await aiospawn.run(["cat"], input="a", text=True, errors="replace"), aiospawn.CompletedProcess[str])
-    assert_type(await aiospawn.run(["cat"], universal_newlines=True, encoding="utf-8"), aiospawn.CompletedProcess[str])
-    assert_type(await aiospawn.run(["cat"], encoding="utf-8", errors="replace"), aiospawn.CompletedProcess[str])
-    assert_type(await aiospawn.run(["cat"], errors="replace", input="a"), aiospawn.CompletedProcess[str])
-    assert_type(await aiospawn.run(["cat"], text=False, encoding=None), aiospawn.CompletedProcess[bytes])
+    assert_type(
+        await aiospawn.run(["cat"], input="a", text=True, errors="replace", stdout=PIPE), aiospawn.CompletedProcess[str]
+    )
+    assert_type(
+        await aiospawn.run(["cat"], universal_newlines=True, encoding="utf-8", stdout=PIPE), aiospawn.CompletedProcess[str]
+    )
+    assert_type(await aiospawn.run(["cat"], encoding="utf-8", errors="replace", stdout=PIPE), aiospawn.CompletedProcess[str])
+    assert_type(await aiospawn.run(["cat"], errors="replace", input="a", stdout=PIPE), aiospawn.CompletedProcess[str])
+    assert_type(await aiospawn.run(["cat"], text=False, encoding=None, stdout=PIPE), aiospawn.CompletedProcess[bytes])
     assert_type(await aiospawn.run(["cat"], text=text, input=data), aiospawn.CompletedProcess[Any])
-    assert_type(await aiospawn.run(["cat"], encoding=encoding), aiospawn.CompletedProcess[Any])
+    assert_type(await aiospawn.run(["cat"], encoding=encoding, stdout=PIPE), aiospawn.CompletedProcess[Any])
     await aiospawn.run("true", shell=True, stderr=DEVNULL, grace=1, pipe_grace=None, max_output=None, timeout=None)
     await aiospawn.pipeline(["ls"], ["sort"], input=b"", check=True, timeout=5, nice=5, encoding="utf-8", errors=None)
     aiospawn.lines("ls", shell=True, stdin=DEVNULL, check=False, timeout=1.5, errors="replace", cwd=Path("/"))

@@ -167,3 +167,21 @@ async def passing_on() -> None:
     none: aiospawn.Capabilities = {"dorp": "all"}  # refused
     await git("status", capabilities=none, **careful)  # refused
     await aiospawn.create_subprocess_exec("sh", pty=True, **all_of_them)  # refused
+
+
+async def text_and_bytes() -> None:
+    """A text is no list of arguments, and text is no bytes."""
+    await aiospawn.run("ls -l")  # refused
+    await aiospawn.run(b"ls -l", capture_output=True)  # refused
+    await aiospawn.run("ls", text=True)  # refused
+    async for _ in aiospawn.lines("ls -l"):  # refused
+        pass
+    await aiospawn.pipeline("ls", ["sort"])  # refused
+    await aiospawn.run(["cat"], input="x")  # refused
+    await aiospawn.run(["cat"], input="x", capture_output=True)  # refused
+    await aiospawn.pipeline(["cat"], input="x")  # refused
+    (await aiospawn.run(["cat"], capture_output=True)).stdout.startswith("x")  # refused
+    (await aiospawn.run(["true"])).stdout.decode()  # refused
+    (await aiospawn.run(["true"], text=True, stdout=aiospawn.DEVNULL)).stdout.strip()  # refused
+    async for result in aiospawn.map([["true"]], capture_output=True, text=True):
+        result.stdout.decode()  # refused

@@ -1,5 +1,6 @@
 """What a type checker and an editor know of the keywords is what the functions take."""
 
+import ast
 import contextlib
 import inspect
 import json
@@ -58,13 +59,48 @@ def test_launch_options_are_the_options() -> None:
     assert _LAUNCH - {"pty"} == _COMMAND
 
 
-@pytest.mark.parametrize("function", [aiospawn.run, aiospawn.pipeline, aiospawn.lines])
-def test_overloads(function: Callable[..., Any]) -> None:
-    """Each takes what the function takes, but for some of the words for text; the last takes those, too."""
-    *others, last = (_typed(overload) for overload in typing.get_overloads(function))
-    assert last == _named(function) | _COMMAND
-    assert len(others) == (8 if function is aiospawn.lines else 5)
-    assert [names for names in others if not last - _TEXT_MODE <= names <= last] == []
+# What a checker knows of these is in stubs: the parameters of one signature in the first, of all overloads in the second.
+_STUBS = {
+    "run": ("_commands/looked_up.pyi", "_commands/overloads.pyi"),
+    "pipeline": ("_commands/looked_up.pyi", "_commands/overloads.pyi"),
+    "lines": ("_commands/looked_up.pyi", "_commands/overloads.pyi"),
+    "map": ("_map/signatures.pyi", "_map/signatures.pyi"),
+}
+
+
+def _keywords_of(path: str, function: str) -> set[str]:
+    """The keywords that a stub's signatures name, those of their TypedDicts among them."""
+    packages = ROOT / "aiospawn"
+    classes: dict[str, tuple[set[str], list[str]]] = {}
+    signatures: list[ast.FunctionDef] = []
+    for file in (packages / "_commands/argument_types.pyi", packages / path):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ClassDef):
+                fields = {each.target.id for each in node.body if isinstance(each, ast.AnnAssign)}  # type: ignore[union-attr]
+                classes[node.name] = fields, [base.id for base in node.bases if isinstance(base, ast.Name)]
+            elif isinstance(node, ast.FunctionDef) and node.name == function:
+                signatures.append(node)
+
+    def fields_of(name: str) -> set[str]:
+        own, bases = classes.get(name, (set(), []))
+        return own.union(*map(fields_of, bases), _COMMAND if name == "CommandOptions" else set())
+
+    found: set[str] = set()
+    for signature in signatures:
+        found |= {each.arg for each in (*signature.args.args, *signature.args.kwonlyargs)}
+        if signature.args.kwarg is not None:
+            unpacked = signature.args.kwarg.annotation
+            assert isinstance(unpacked, ast.Subscript)
+            assert isinstance(unpacked.slice, ast.Name)
+            found |= fields_of(unpacked.slice.id)
+    return found
+
+
+@pytest.mark.parametrize("name", _STUBS)
+def test_stubs(name: str) -> None:
+    """Both name what the function takes, and nothing else."""
+    for path in _STUBS[name]:
+        assert _keywords_of(path, name) == _typed(getattr(aiospawn, name))
 
 
 def test_derived_functions() -> None:
@@ -147,6 +183,38 @@ def _lines_of_pyright(directory: pathlib.Path) -> set[int]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = json.loads(done.stdout)["generalDiagnostics"]
     return {1 + each["range"]["start"]["line"] for each in found if each["severity"] == "error"}
+
+
+_MISSPELT = """import asyncio, aiospawn
+async def main() -> None:
+    await aiospawn.run(["true"], text=True, {})
+    await aiospawn.pipeline(["true"], {})
+    aiospawn.lines(["true"], {})
+    aiospawn.map([["true"]], {})
+    await aiospawn.create_subprocess_exec("true", {})
+    await aiospawn.supervise(["true"], {})
+"""
+
+
+@pytest.mark.once
+def test_messages_are_short(tmp_path: pathlib.Path) -> None:
+    """What both say of a misspelt keyword, and of a value of a wrong type, has less than 2 KB a call; mypy has an idea."""
+    for module in ("mypy", "pyright"):
+        pytest.importorskip(module)
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps({"extraPaths": [str(ROOT)]}))
+    for keyword in ("timout=3", "grace='1'"):
+        (tmp_path / "program.py").write_text(_MISSPELT.replace("{}", keyword).replace('"true", grace', '"true", nice'))
+        for checker in (["mypy", "program.py"], ["pyright", "--project", "."]):
+            done = subprocess.run(
+                [sys.executable, "-m", *checker], cwd=tmp_path, capture_output=True, text=True, check=False
+            )
+            said = [part for part in re.split(r"(?=program\.py:\d+)", done.stdout) if part.startswith("program.py:")]
+            calls = {
+                number: "".join(part for part in said if part.startswith(f"program.py:{number}:")) for number in range(3, 9)
+            }
+            assert [number for number, text in calls.items() if not 0 < len(text) < 2000] == [], done.stdout
+            if checker[0] == "mypy" and keyword == "timout=3":
+                assert all("""did you mean "timeout"?""" in calls[number] for number in (3, 4, 5, 6))
 
 
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
