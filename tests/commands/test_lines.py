@@ -116,7 +116,7 @@ async def test_not_text() -> None:
     ("args", "keywords", "error", "message"),
     [
         ([], {}, ValueError, "args must name a program"),
-        ("ls -l", {}, TypeError, "args must be a list"),
+        ("ls -l", {}, ValueError, "args must be a list"),
         (["true"], {"max_line": -1}, ValueError, "max_line must not be negative, got -1"),
         (["true"], {"stderr": aiospawn.PIPE}, ValueError, r"stderr=-1 \(PIPE\): nobody would read it"),
         (["true"], {"timeout": -1}, ValueError, "timeout must not be negative"),
