@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "descriptor.h"
@@ -13,7 +14,7 @@ enum { PAGE = 4096 };
 
 static int page_open(struct lease *lease) {
   void *page = MAP_FAILED;
-  int file = memfd_create("aiospawn:lease", MFD_CLOEXEC);
+  int file = (int)syscall(SYS_memfd_create, "aiospawn:lease", MFD_CLOEXEC); /* the function is younger than glibc 2.17 */
   if (file == -1) return -errno;
   int error = descriptor_lift(&file, 3);
   if (error == 0 && ftruncate(file, PAGE) == -1) error = -errno;
