@@ -35,6 +35,11 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_extensions"]
 nitpicky = True
+nitpick_ignore = [("py:class", "resource.struct_rusage")]  # Python documents it without a name
+nitpick_ignore_regex = [
+    (r"py:.*", r"aiospawn\._.*"),  # private aliases in annotations
+    (r"py:.*", r".*\s.*"),  # words in a docstring where a type may stand
+]
 
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
 myst_heading_anchors = 4
@@ -47,6 +52,7 @@ autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True
 napoleon_custom_sections = [("Keywords", "params_style")]
 
 html_theme = "furo"

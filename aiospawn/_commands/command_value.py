@@ -32,8 +32,7 @@ class Command:
         args: As `run` takes them.
         tag: Anything; results have it as `tag`. The default is None.
         **options: Those of a launch (docs/options.md) but `pty`, and `input`, `stdin`, `stdout`, `stderr`, `shell`,
-        `timeout`,
-            `grace`, `pipe_grace`, `max_output` as `run` has them. One that is not given is the function's.
+            `timeout`, `grace`, `pipe_grace`, `max_output` as `run` has them. One that is not given is the function's.
 
     Raises:
         TypeError: An unknown option, or what is no command. The values of the other options are checked when it is used.

@@ -159,5 +159,5 @@ def test_in_a_browser(site: pathlib.Path) -> None:
         copied = page.evaluate("navigator.clipboard.readText()")
         context.close()
     assert wrong == []
-    assert copied.splitlines() == ["pip install aiospawn", "aiospawn doctor"]
+    assert copied.splitlines() == ["pip install 'aiospawn[cli]'", "aiospawn doctor"]
     assert len(names) > 25
