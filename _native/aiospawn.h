@@ -106,7 +106,7 @@ enum aiospawn_request_flag {
   AIOSPAWN_MAY_SHARE_TABLE = 16, /* the child needs no descriptor but its ends and the inherited streams (parent/fd_block.h) */
   AIOSPAWN_FORKED = 32,          /* for aiospawn_fork_prepare(), not for aiospawn_launch() */
   AIOSPAWN_COLLECTED = 64,       /* one reader has all of the pipes: their ends may come with the data, in any order */
-  AIOSPAWN_INIT = 128,           /* with VIA_LAUNCHER: the launcher stays as the program's init, and kills who is left behind it */
+  AIOSPAWN_INIT = 128,           /* with VIA_LAUNCHER: the launcher stays as the program's init, and kills what it leaves behind */
   AIOSPAWN_INIT_WAIT = 256,      /* with INIT: or waits for them, */
   AIOSPAWN_INIT_LEAVE = 512,     /* or leaves them */
   AIOSPAWN_INIT_NAMESPACE = 1024,/* with INIT: init is process 1 of a PID namespace of its own */
@@ -204,7 +204,7 @@ enum aiospawn_feature {
   AIOSPAWN_HAS_PIDFD_INFO = 32,  /* PIDFD_GET_INFO has the exit code of a child that was reaped elsewhere */
   AIOSPAWN_UNDER_VALGRIND = 64,
   AIOSPAWN_SHORTAGE = 128,       /* no child could be made to try: that may pass */
-  AIOSPAWN_HAS_PROC_CHILDREN = 256 /* /proc tells a thread's children, CONFIG_PROC_CHILDREN */
+  AIOSPAWN_HAS_PROC_CHILDREN = 256 /* /proc lists a thread's children, CONFIG_PROC_CHILDREN */
 };
 
 /* Changes in the child of a fork. */
@@ -282,12 +282,12 @@ int aiospawn_release(struct aiospawn_reactor *reactor, uint64_t token);
 /* group: the child's process group, which it leads; as long as the group has members on Linux 6.9, before that as long as
  * the child is not reaped. */
 int aiospawn_signal(struct aiospawn_reactor *reactor, uint64_t token, int signal, int group);
-/* Of a child with INIT, whose pid is init's: everybody below init gets the signal, and from now on init waits for those who are
+/* Of a child with INIT, whose pid is init's: every process below init gets the signal, and from now on init waits for those that are
  * left. Of SIGKILL, here and above: everybody is killed, until nobody is left. */
 int aiospawn_signal_tree(struct aiospawn_reactor *reactor, uint64_t token, int signal);
 /* Of all children that have a lease: this process goes on. A launch does that too. */
 int aiospawn_renew_lease(struct aiospawn_reactor *reactor);
-/* 1 if init, told to kill, has said that whoever is left may not be signalled. */
+/* 1 if init, which is to kill, has reported that it may not signal the processes that are left. */
 int aiospawn_tree_refuses(struct aiospawn_reactor *reactor, uint64_t token);
 /* 1 and the status (as in EXITED) if the child has exited, 0 if not; it is not reaped by this call, but may be already. */
 int aiospawn_peek(struct aiospawn_reactor *reactor, uint64_t token, int *status);

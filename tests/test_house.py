@@ -239,3 +239,46 @@ def test_native_functions_are_short() -> None:
     functions = [(path.name, *each) for path in NATIVE.glob("**/*.c") for each in _c_functions(path.read_text()).items()]
     assert len(functions) > 300
     assert {f"{file}: {name}" for file, name, lines in functions if lines > _LONGEST_FUNCTION} == set()
+
+
+# ---- words ------------------------------------------------------------------------------------------------------------
+
+_PHRASES = {
+    r"\btold\b": "reported, called, printed, shown",
+    r"\btells?\b": "reports, shows, says",
+    r"\bwho(m)?ever\b": "a process that, a caller that",
+    r"\bwhom\b": "which processes",
+    r"\bhears?\b": "gets, is called with",
+    r"\brooms?\b": "module; space, memory",
+    r"\blanding\b|\bin flight\b": "reserved descriptors; launches that are not over",
+    r"\bstretch\b": "pre-exec section",
+    r"\bkin\b": "and the like, or the names",
+    r"\bcrew\b": "workers",
+    r"\bwhat (became|becomes) of\b": "the result of, what happens to",
+    r"\bcomes by here\b": "passes through this process",
+    r"\bwants a\b": "needs a",
+    r"\b(go|goes) its way\b|\bby itself by\b": "another sentence",
+    r"\bpatien(ce|t)\b": "the longest wait, in units",
+}
+"""Words of our own, each with what a reader expects: the field's term, or a sentence with one reading."""
+
+
+def _read_by_people() -> dict[str, str]:
+    """What is read: documents, code with its comments, messages and help; not tests."""
+    root = NATIVE.parent
+    paths = [*root.glob("*.md"), *(root / "docs").glob("*.md"), *_PACKAGE.glob("**/*.py"), *NATIVE.glob("**/*.[ch]")]
+    return {str(path.relative_to(root)): path.read_text() for path in paths}
+
+
+def test_plain_words() -> None:
+    """No word of our own comes back. A name, in code or quoted, is no word."""
+    found = []
+    for name, text in _read_by_people().items():
+        for number, line in enumerate(re.sub(r"`[^`\n]*`", "``", text).splitlines(), 1):
+            found += [
+                f"{name}:{number}: {match[0]!r}: {better}"
+                for phrase, better in _PHRASES.items()
+                for match in [re.search(phrase, line)]
+                if match
+            ]
+    assert found == []

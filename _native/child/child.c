@@ -157,8 +157,8 @@ static long map_id(const char *file, uint32_t id) {
   return write_file(AT_FDCWD, file, text, end - text);
 }
 
-/* Before the launcher's execve, which takes the rights in the new namespace away from who is not root there. Whoever may not
- * set groups outside has to give that up (user_namespaces(7)). */
+/* Before the launcher's execve, which takes the rights in the new namespace away from a process that is not root there. One
+ * that may not set groups outside has to give that up inside as well (user_namespaces(7)). */
 static void map_ids(const struct launch *launch) {
   long result = write_file(AT_FDCWD, "/proc/self/setgroups", "deny", 4);
   if (result >= 0) result = map_id("/proc/self/gid_map", launch->group);

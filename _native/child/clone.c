@@ -11,7 +11,7 @@
 #define CLONE_CLEAR_SIGHAND 0x100000000ULL
 #endif
 
-/* struct clone_args of <linux/sched.h> as of Linux 5.3: the size tells the kernel which version it is given. */
+/* struct clone_args of <linux/sched.h> as of Linux 5.3: from the size the kernel knows which version it is given. */
 struct clone_args_v0 {
   uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
 };

@@ -6,7 +6,7 @@
 
 enum { SIGNALS = 64 };
 
-/* libc's headers do not tell whether a processor's kernel has the restorer (SA_RESTORER of <asm/signal.h>). */
+/* libc's headers do not say whether a processor's kernel has the restorer (SA_RESTORER of <asm/signal.h>). */
 #if defined(__riscv) || defined(__loongarch__) || defined(__mips__)
 #define HAS_RESTORER 0
 #else
@@ -87,7 +87,7 @@ void signal_guard(void) {
 }
 
 /* The kernel dumps memory, not a process: of a child that shares its parent's memory it would show the parent's secrets, and
- * before Linux 5.16 it ended everybody who shares them. A copy has a "dumpable" flag of its own, which the execve sets anew. */
+ * before Linux 5.16 it ended every process that shares them. A copy has a "dumpable" flag of its own, which the execve sets anew. */
 void core_forbid(struct step_context *context) {
   enum { SET_DUMPABLE = 4 };
   if (context->no_core) return;

@@ -10,7 +10,7 @@
 #include "orphans.h"
 #include "state_lock.h"
 
-enum { PATIENCE_NS = 1000000000 }; /* with children on their way, when a loop is closed */
+enum { LONGEST_WAIT_NS = 1000000000 }; /* with children on their way, when a loop is closed */
 
 static int grow(struct children *children) {
   uint32_t capacity = children->capacity ? 2 * children->capacity : 16;
@@ -125,7 +125,7 @@ static void await_departure(const struct child *child, int64_t deadline) {
 
 /* While the table has them: a fork meanwhile closes what it finds there. */
 void children_close(struct children *children) {
-  int64_t deadline = monotonic_ns() + PATIENCE_NS;
+  int64_t deadline = monotonic_ns() + LONGEST_WAIT_NS;
   for (uint32_t place = 0; place < children->capacity; place++) {
     struct child *child = children->entries[place];
     if (!child) continue;

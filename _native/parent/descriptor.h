@@ -9,7 +9,7 @@
 int descriptor_lift(int *fd, int lowest);
 /* The same with an end of the child's: to a number that none of its steps writes to. */
 int descriptor_lift_end(int32_t *end, const struct launch *launch);
-/* Has anybody a POSIX lock on its file? A question for a lock of the open file description (fcntl(2), Linux 3.15) is answered
+/* Has any process a POSIX lock on its file? A question for a lock of the open file description (fcntl(2), Linux 3.15) is answered
  * with this process's own, too. */
 int descriptor_is_locked(int fd);
 

@@ -24,7 +24,7 @@
  *  - a table that must grow while it is shared makes the parent wait for an RCU grace period, 16 ms: it is grown before.
  *
  * Ownership. The numbers and everything on them belong to the block; a launch that takes a segment fills it and gives it back. What
- * is duplicated onto it stays the caller's, who closes his own descriptor. All functions may be called from any thread.
+ * is duplicated onto it stays the caller's, which closes its own descriptor. All functions may be called from any thread.
  */
 #ifndef AIOSPAWN_PARENT_FD_BLOCK_H
 #define AIOSPAWN_PARENT_FD_BLOCK_H

@@ -65,7 +65,7 @@ int aiospawn_fork_prepare(struct aiospawn_reactor *reactor, const unsigned char 
   int result = request_read(request, size, &layout);
   if (result < 0) return result;
   if (!(layout.head.flags & AIOSPAWN_FORKED)) return -EINVAL;
-  aiospawn_fork_withdraw(reactor); /* of a caller who was interrupted twice */
+  aiospawn_fork_withdraw(reactor); /* of a caller that was interrupted twice */
   reactor->prepared = child_enter(&reactor->children, reactor->epoll);
   if (!reactor->prepared) return -ENOMEM;
   reactor->forker = pthread_self();

@@ -85,8 +85,8 @@ long init_client_signal_tree(const struct child *child, int signal) {
 
 /* ---- reports --------------------------------------------------------------------------------------------------------- */
 
-/* What init has told so far. 1: the tree has ended; that report is left there for whoever asks next. */
-static int hear(struct child *child, struct init_report *report) {
+/* What init has reported so far. 1: the tree has ended; that report is left there for the next call. */
+static int last_report(struct child *child, struct init_report *report) {
   int fd = child->watched[WATCHED_INIT].fd;
   while (fd >= 0 && recv(fd, report, sizeof *report, MSG_DONTWAIT | MSG_PEEK) == (ssize_t)sizeof *report) {
     if (report->kind == INIT_REPORT_ENDED) return 1;
@@ -99,7 +99,7 @@ static int hear(struct child *child, struct init_report *report) {
 
 int init_client_end(struct child *child, int *status, struct usage *usage) {
   struct init_report report;
-  if (!hear(child, &report)) return 0;
+  if (!last_report(child, &report)) return 0;
   *status = report.status;
   if (usage) memcpy(usage, report.usage, sizeof *usage);
   return 1;
@@ -107,6 +107,6 @@ int init_client_end(struct child *child, int *status, struct usage *usage) {
 
 int init_client_refuses(struct child *child) {
   struct init_report report;
-  hear(child, &report);
+  last_report(child, &report);
   return child->tree_refuses;
 }

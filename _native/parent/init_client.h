@@ -13,9 +13,9 @@ int init_client_open(struct child *child, struct iovec *parts, int count, int fi
 long init_client_signal(struct child *child, int signal, int group);
 /* With the state lock held: as aiospawn_signal_tree(). */
 long init_client_signal_tree(const struct child *child, int signal);
-/* Has init said that whoever is left may not be signalled? */
+/* Has init reported that it may not signal the processes that are left? */
 int init_client_refuses(struct child *child);
-/* What init has told of the end: the command's status, and the resource use of the tree (NULL: not asked for). 0 where it could not,
+/* What init has reported of the end: the command's status, and the resource use of the tree (NULL: not asked for). 0 where it could not,
  * for it was killed. With the state lock held. */
 int init_client_end(struct child *child, int *status, struct usage *usage);
 

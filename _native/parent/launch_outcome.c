@@ -113,7 +113,7 @@ void launch_outcome_read(struct wakeup *wakeup, struct child *child, int ended) 
 
 /* Has it executed the program, as far as that can be found out without the status pipe? */
 static int has_executed(const struct child *child) {
-  if (child->has_init) return 0; /* nothing here tells of init's child */
+  if (child->has_init) return 0; /* nothing here reports init's child */
   if (child->via_launcher) return child->launcher_alive && before_exec(child) == 0;
   if (child->private_memory) return before_exec(child) == 0;
   return !__atomic_load_n(&child->stack->launch.alive, __ATOMIC_ACQUIRE);

@@ -1,4 +1,4 @@
-/* The lease of a reactor's trees: a page that says when this process has last been heard of, for every init to read.
+/* The lease of a reactor's trees: a page that says when this process was last seen running, for every init to read.
  *
  * It is renewed by one write, however many there are. Nobody renews it where the process is stopped, or its loop hangs. */
 #ifndef AIOSPAWN_PARENT_LEASE_H

@@ -95,7 +95,7 @@ static void let_wait(struct watched_fd *ended) {
   }
 }
 
-/* Somebody else may have read what is waited for: who asked for the pipe itself. */
+/* What is waited for may have been read elsewhere: by the program, which asked for the pipe itself. */
 static int is_due(const struct watched_fd *ended) {
   for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) {
     const struct watched_fd *other = &ended->child->watched[stream];
@@ -114,7 +114,7 @@ static void report_end(struct wakeup *wakeup, struct watched_fd *watched, int er
   }
 }
 
-/* Behind all data of the batch: first all ends are known, then who has to wait for whom. */
+/* Behind all data of the batch: first all ends are known, then which of them has to wait for another. */
 void pipe_report_ends(struct wakeup *wakeup) {
   uint8_t is_new[BATCH];
   for (uint32_t i = 0; i < wakeup->ended_count; i++) {

@@ -32,7 +32,7 @@ struct aiospawn_reactor {
   struct children children;
   struct lease lease;
   struct child *prepared;          /* to be forked and adopted (forked_child.c), or NULL */
-  pthread_t forker;                /* who forks it */
+  pthread_t forker;                /* the thread that forks */
   int32_t gate[2];                 /* the pipe at which the child waits for that, its end first; -1: closed */
   int32_t epoll;
   uint8_t suspend;

@@ -22,11 +22,11 @@ struct collected {
 
 /* Another thread or process is reaping it. Its pidfd stays ready, so it is looked at in each wake-up until that is done. */
 static int is_patient(struct child *child) {
-  enum { PATIENCE = 1 };
+  enum { LONGEST_WAIT_S = 1 };
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   if (!child->taken_since) child->taken_since = now.tv_sec;
-  return now.tv_sec - child->taken_since <= PATIENCE;
+  return now.tv_sec - child->taken_since <= LONGEST_WAIT_S;
 }
 
 /* Init knows, also where somebody else has reaped it; unless it was killed. Process 1 of a PID namespace cannot end by a signal of

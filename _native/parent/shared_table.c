@@ -11,7 +11,7 @@
 #include "fd_block.h"
 #include "monotonic.h"
 
-/* How the child comes by an inherited stream in a shared table. */
+/* How the child gets an inherited stream in a shared table. */
 enum inheritance { CLOSED_HERE, DUPLICATED, AS_IT_IS, NOT_INHERITED };
 
 /* Closing a duplicate of a file would drop the process's locks on it: the child takes it as it is. A lock on a device, a terminal
@@ -93,11 +93,11 @@ void shared_table_list_siblings(struct launch *launch) {
 }
 
 /* A redirection of a stream after the launch must not be the child's. The kernel wakes a waiter for the word that it clears,
- * but not for a private one. Whoever forbids the child to wake us delays us. */
+ * but not for a private one. A filter that forbids the child to wake us delays us. */
 int shared_table_await(struct launch *launch) {
-  enum { PATIENCE_NS = 1000000000 };
+  enum { LONGEST_WAIT_NS = 1000000000 };
   static const struct timespec moment = {.tv_nsec = 10000000};
-  int64_t deadline = monotonic_ns() + PATIENCE_NS;
+  int64_t deadline = monotonic_ns() + LONGEST_WAIT_NS;
   while (__atomic_load_n(&launch->alive, __ATOMIC_ACQUIRE) == ALIVE_IN_TABLE) {
     int32_t still = ALIVE_IN_TABLE;
     if (monotonic_ns() > deadline)

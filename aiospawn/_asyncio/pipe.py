@@ -41,7 +41,7 @@ class Owner(Protocol):
     def get_protocol(self) -> asyncio.BaseProtocol: ...
 
     resumed: Resumed | None
-    """asyncio's own streams, where it is those that hear of it."""
+    """asyncio's own streams, where they are what is called."""
 
     def pipe_lost(self, stream: int) -> None: ...
     def soon(self, callback: Callable[[], None]) -> None: ...
@@ -60,7 +60,7 @@ class _PipeFile(io.FileIO):
 
 
 class _StreamProtocol(asyncio.Protocol):
-    """What a pipe's own protocol hears, passed on to the process's protocol with the stream's number."""
+    """The calls of a pipe's own protocol, passed on to the process's protocol with the stream's number."""
 
     __slots__ = ("_owner", "_stream")
 
@@ -191,7 +191,7 @@ class Pipe(asyncio.BaseTransport):
             done()
 
     def _resumed(self) -> Resumed | None:
-        """asyncio's own streams, where it is those that hear of this pipe."""
+        """asyncio's own streams, where they are called for this pipe."""
         return self._owner.resumed if self._is_passed_on() else None
 
     def _is_passed_on(self) -> bool:

@@ -10,7 +10,7 @@ reads and reaps what is ready into a batch of events, and one `call_soon` for ea
    returns.
  - Callbacks run in the context in which the child was created, and in no other: the reader is added in an empty context, and
    each event is posted from a copy of the creator's.
- - A callback that raises is the loop's exception handler's business, and hurts no other child.
+ - A callback that raises is reported to the loop's exception handler, and affects no other child.
  - A target that only collects, or feeds asyncio's own streams, is called at once, without a callback of the loop.
  - Launches are counted, not entries of the epoll set: on a loop that is not ours, the reactor comes with the first
    launch and goes when the last child's `connection_lost` was delivered, so that a loop at rest holds no descriptor of ours.
@@ -200,7 +200,7 @@ class Reactor:
             self.close()
 
     def close(self) -> None:
-        """Closes every descriptor; children live on. Their targets hear nothing any more."""
+        """Closes every descriptor; children live on. Their targets get no more events."""
         loop = self._loop()
         if loop is not None and getattr(loop, _ATTRIBUTE, None) is self:
             delattr(loop, _ATTRIBUTE)

@@ -1,4 +1,4 @@
-"""The running event loop, and what is said where there is none."""
+"""The running event loop, and the error where there is none."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ class _EndedInput:
         if self._terminal.has_unread_input():
             return
         runs = self._terminal.foreground_runs()
-        settings = self._terminal.settings()  # after that: who waits, and still is out of canonical mode, waits for input
+        settings = self._terminal.settings()  # after that: out of canonical mode, it waits for input
         if settings.end_of_file is None:
             return
         if settings.canonical:

@@ -70,7 +70,7 @@ class WritePipe(Pipe, asyncio.WriteTransport):
         except BaseException as exc:
             if self._protocol_paused is not paused:  # a signal's handler raised before the protocol was called
                 raise
-            # The loop's handler hears of it, the caller of write() does not.
+            # It is reported to the loop's handler, and not raised by write(), as in asyncio.
             self._owner.loop.call_exception_handler(
                 {
                     "message": f"protocol.{what}() failed",

@@ -197,7 +197,7 @@ class Native:
         _check(lib.aiospawn_renew_lease(self._reactor))
 
     def tree_refuses(self, token: int) -> bool:
-        """May nobody who is left of a killed tree be signalled?"""
+        """Is what is left of a killed tree only what may not be signalled?"""
         return bool(lib.aiospawn_tree_refuses(self._reactor, token) == 1)
 
     def take_pidfd(self, token: int, numbers: list[int]) -> None:

@@ -4,7 +4,7 @@ How such a child ends:
 
  - Its future is done when it is reaped and every pipe has ended, or when its launch has failed.
  - A pipe that somebody else holds is given up `pipe_grace` seconds after the exit.
- - Whoever loses patience earlier (a timeout, too much output, a cancellation) calls `stop`, which ends its tree.
+ - Where it is not to be waited for so long (a timeout, too much output, a cancellation), `stop` ends its tree.
 """
 
 from __future__ import annotations
@@ -50,17 +50,17 @@ class Ending(enum.Enum):
 
 
 class Capture:
-    """One child, whoever launched it: what came of it so far, and how to stop it."""
+    """One child, natively launched or not: what came of it so far, and how to stop it."""
 
     __slots__ = (
         "_collected",
         "_failure",
         "_input",
-        "_is_let_go",
+        "_left",
         "_observer",
         "_pipe_grace",
         "_pipes",
-        "_room",
+        "_releases_at_exit",
         "_stopping",
         "_timers",
         "began",
@@ -104,13 +104,13 @@ class Capture:
         self.elapsed = 0.0
         self._input = Input(loop, data, has_more=has_more) if data or has_more else None
         self.output_queue = output_queue
-        self._room = limit
+        self._left = limit  # bytes that it may still write
         self._pipes = 0  # that are open: bit n for stream n
         self._pipe_grace = pipe_grace
         self._observer = observer
         self._timers: list[asyncio.TimerHandle] = []
         self._stopping: Stopping | None = None
-        self._is_let_go = False  # to be released when it is reaped
+        self._releases_at_exit = False  # to be released when it is reaped
         self._failure: Exception | None = None
 
     def output(self, stream: int) -> bytes:
@@ -136,13 +136,13 @@ class Capture:
             if self.output_queue is not None:
                 self.output_queue.came(self)
             return
-        room = self._room
-        if room is not None:
-            if len(data) > room:
-                data = data[:room]
+        left = self._left
+        if left is not None:
+            if len(data) > left:
+                data = data[:left]
                 self.interrupt(Ending.TOO_MUCH)
-            room -= len(data)
-        taken = mark(self, "_room", room), mark(self, "_collected", number)
+            left -= len(data)
+        taken = mark(self, "_left", left), mark(self, "_collected", number)
         if self.output_queue is None:
             in_one(*taken, functools.partial(self.chunks[stream].append, data))
         else:
@@ -172,7 +172,7 @@ class Capture:
         if self._pipes and self._pipe_grace is not None:
             self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up))
         self._settle(Ending.COMPLETE)
-        if self._is_let_go:
+        if self._releases_at_exit:
             self._release()
 
     def _failed(self, error: Exception) -> None:
@@ -190,7 +190,7 @@ class Capture:
         elif not self.over.done():  # else `stop` or `abandon` releases it
             self._failure = error
             self.over.set_result(Ending.FAILED)
-        if self._is_let_go or (self._stopping is None and self.ending is Ending.FAILED):
+        if self._releases_at_exit or (self._stopping is None and self.ending is Ending.FAILED):
             self._release()
 
     @property
@@ -203,7 +203,7 @@ class Capture:
         return self.ending not in (Ending.COMPLETE, Ending.CUT, Ending.FAILED)
 
     def failure(self) -> Exception:
-        """What the launch failed with. It is let go of: the traceback of whoever raises it refers to the child."""
+        """What the launch failed with. It is not kept: once it is raised, its traceback refers to the child."""
         failure, self._failure = self._failure, None
         assert failure is not None
         return failure
@@ -264,7 +264,7 @@ class Capture:
     # ---- its end ------------------------------------------------------------------------------------------------------
 
     async def stop(self, grace: float, *, read_out: bool = False) -> None:
-        """Ends the child and its tree (`terminate`). A program that may not be signalled goes on; `noted` tells.
+        """Ends the child and its tree (`terminate`). A program that may not be signalled keeps running, which `noted` notes.
 
         `read_out`: also what it wrote before its end is collected, which the pipes still hold when it is reaped.
         """
@@ -281,13 +281,13 @@ class Capture:
             self._release_at_exit()
 
     def noted(self, exception: _E) -> _E:
-        """The exception, which tells what was not stopped."""
+        """The exception, with a note of what was not stopped."""
         if self._stopping is not None and self._stopping.refusal is not None:
             note(exception, self._stopping.refusal)
         return exception
 
     def abandon(self) -> None:
-        """Kills it at once and waits for nothing: for a coroutine that is thrown away, as with a loop closed under it."""
+        """Kills it at once and waits for nothing: for a coroutine that is closed, as with its loop."""
         if self.loop.is_closed():
             return
         self.over.cancel()
@@ -295,12 +295,12 @@ class Capture:
         self._release_at_exit()
 
     def _release_at_exit(self) -> None:
-        self._is_let_go = True
+        self._releases_at_exit = True
         if self.returncode is not None:
             self._release()
 
     def _release(self) -> None:
-        """Lets go of what it holds. The second time nothing happens."""
+        """Releases what it holds. The second time nothing happens."""
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()

@@ -1,4 +1,4 @@
-"""What an observer is told of a child: small events, for logs, metrics and traces."""
+"""What is reported of a child to an observer: small events, for logs, metrics and traces."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ class Observer:
             in_one(reported, functools.partial(self._callback, event))
         except (SystemExit, KeyboardInterrupt):
             raise
-        except BaseException as exc:  # noqa: BLE001 - CancelledError too: the observed is not to suffer from its observer
+        except BaseException as exc:  # noqa: BLE001 - CancelledError too: an observer does not affect the launch
             asyncio.get_running_loop().call_exception_handler({"message": f"on_event failed at {event!r}", "exception": exc})
 
 

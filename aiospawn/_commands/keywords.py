@@ -1,4 +1,4 @@
-"""What `run` and its kin take by name besides the options of a launch (PEP 692).
+"""What `run`, `pipeline`, `lines` and the others take by name besides the options of a launch (PEP 692).
 
 Annotations are not strings here, as in `_options.keywords`, and for the same reason.
 """

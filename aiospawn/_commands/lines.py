@@ -132,7 +132,7 @@ def lines(
 class _Lines(AsyncGenerator[Any, None]):
     """An asynchronous generator over blocks of lines, line by line: most lines wait for nothing, and cost little.
 
-    Whoever drops it drops the generator, which the event loop closes then.
+    Where it is dropped, so is the generator, which the event loop then closes.
     """
 
     __slots__ = ("_block", "_blocks")

@@ -50,7 +50,7 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
             raise
 
     def connection_made(self, transport: Any) -> None:
-        """The child runs. Its exit may be told before `launch` goes on."""
+        """The child runs. Its exit may be reported before `launch` continues."""
         self._transport = transport
         self.pid = transport.get_pid()
         if self._observer is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OutputFiles"]
 
-_LOOK = 0.05  # seconds between looks at the sizes: nothing tells that a file grows
+_LOOK = 0.05  # seconds between looks at the sizes: the kernel does not report that a file grows
 _MOST = 1 << 30  # bytes of one read: the kernel's limit is just below 2 GiB
 
 

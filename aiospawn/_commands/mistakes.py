@@ -1,7 +1,7 @@
 """What is wrong with a command that could not be compiled: the argument, variable or stream, by its name and value.
 
-The exceptions of `create_subprocess_exec` are the stdlib's, which name neither. Here nobody expects those, and whoever reads
-the text was not there when the command was put together. Looked at when a launch has failed, so that none costs more.
+The exceptions of `create_subprocess_exec` are the stdlib's, which name neither. Here no code expects those, and the person
+who reads the text has not put the command together. It is searched for only when a launch has failed.
 """
 
 from __future__ import annotations

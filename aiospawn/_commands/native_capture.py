@@ -67,7 +67,7 @@ class NativeCapture(Capture):
             raise
 
     def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
-        """One event of the reactor, in the context of whoever launched the child if there is an observer."""
+        """One event of the reactor, in the context of the launching call if there is an observer."""
         if number <= self._number:
             return
         if kind == Event.DATA:

@@ -1,4 +1,4 @@
-"""A Process of a checked command, whose launch an observer is told of."""
+"""A Process of a checked command, whose launch is reported to an observer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["observed"]
 
 
 async def observed(watcher: Observer | None, command: CheckedCommand, **keywords: Any) -> Process:
-    """Launches it. The exit is the caller's to tell. Raises what `create_subprocess_exec` raises."""
+    """Launches it. The exit is for the caller to report. Raises what `create_subprocess_exec` raises."""
     options = command.keywords
     if command.options is None:
         options = understood(options, asyncio.get_running_loop())

@@ -1,4 +1,4 @@
-"""`pipeline`: commands joined by pipes of the kernel's; nothing that goes through them comes by here."""
+"""`pipeline`: commands joined by the kernel's pipes; the data does not pass through this process."""
 
 from __future__ import annotations
 

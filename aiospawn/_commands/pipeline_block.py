@@ -144,7 +144,7 @@ class Block:
         await self._reported()
 
     async def _reported(self) -> None:
-        """Observers have been told of all exits."""
+        """Waits until all exits were reported to the observers."""
         for following in self._following:
             await following
 

@@ -17,7 +17,7 @@ __all__ = ["Stage", "checked_stages", "failed_stage", "launch_all"]
 
 
 class Stage(NamedTuple):
-    """One command of a pipeline; its streams are what was asked for, a pipe to a neighbour is None."""
+    """One command of a pipeline; its streams are what was asked for, the pipe between two commands is None."""
 
     shown: Any
     tag: Any

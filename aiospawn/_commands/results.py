@@ -1,4 +1,4 @@
-"""What `run` and its kin give back, and raise."""
+"""What `run` and the like return, and raise."""
 
 from __future__ import annotations
 

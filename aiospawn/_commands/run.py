@@ -161,7 +161,7 @@ async def run(
     collecting = {"data": data, "pipe_grace": pipe_grace, "observer": watcher, "has_more": source is not None}
     if capture_output == _FILE:
         if sink is not None:
-            raise ValueError('capture_output="file": nothing tells what comes, as on_output, on_line and tee need it')
+            raise ValueError('capture_output="file": on_output, on_line and tee need pipes')
         with OutputFiles(limit) as files:
             child = await launched(command, (stdin, *files.streams), **collecting)
             files.watch(child)
@@ -224,13 +224,13 @@ def completed(
 ) -> CompletedProcess[Any]:
     """The result of a child that has ended. Raises CalledProcessError, UnicodeDecodeError."""
     assert child.returncode is not None
-    told: list[Any] = [part if mode is None or part is None else mode.decoded(part) for part in output]
+    shown: list[Any] = [part if mode is None or part is None else mode.decoded(part) for part in output]
     if check and child.returncode:
-        raise CalledProcessError(child.returncode, args, *told, limit=child.limit)
+        raise CalledProcessError(child.returncode, args, *shown, limit=child.limit)
     return CompletedProcess(
         args,
         child.returncode,
-        *told,
+        *shown,
         pid=child.pid,
         elapsed=child.elapsed,
         usage=child.usage,
@@ -241,7 +241,7 @@ def completed(
 
 
 async def launched(command: CheckedCommand, streams: tuple[Any, Any, Any], **collecting: Any) -> Capture:
-    """The child, launched; whether its program could be run is told later. Raises OSError, ValueError for a bad stream.
+    """The child, launched; whether its program could be run is known later. Raises OSError, ValueError for a bad stream.
 
     `collecting` is for `Capture`.
     """
@@ -272,7 +272,7 @@ async def concluded(child: Capture, timeout: float | None, grace: float) -> Endi
             await child.stop(grace)
         child.noted(exc)
         raise
-    except BaseException:  # thrown away; or a signal's handler raised
+    except BaseException:  # the coroutine is closed; or a signal's handler raised
         child.abandon()
         raise
     if ending is Ending.FAILED:

@@ -22,7 +22,7 @@ __all__ = ["Sink", "sink_of"]
 _OUTPUTS = (1, 2)
 _ALWAYS_TAKEN = select.PIPE_BUF  # bytes: as many a pipe takes without waiting, if it is writable (poll(2), pipe(7))
 
-Told: TypeAlias = Callable[[str, Any], Any]
+Function: TypeAlias = Callable[[str, Any], Any]
 
 
 def sink_of(on_output: Any, on_line: Any, tee: Any, mode: Text | None) -> Sink | None:
@@ -40,7 +40,7 @@ def sink_of(on_output: Any, on_line: Any, tee: Any, mode: Text | None) -> Sink |
 class Sink:
     """What takes a child's output, piece by piece, each stream's own text and lines."""
 
-    def __init__(self, on_output: Told | None, on_line: Told | None, mode: Text | None, *, tee: bool) -> None:
+    def __init__(self, on_output: Function | None, on_line: Function | None, mode: Text | None, *, tee: bool) -> None:
         self._on_output = on_output
         self._on_line = on_line
         self._tee = tee
@@ -53,17 +53,17 @@ class Sink:
             if self._tee:
                 await _written(stream, data)
             if self._on_output is not None and (part := self._decoders[stream].decoded(data)):
-                await _told(self._on_output, STREAMS[stream], [part])
+                await _called(self._on_output, STREAMS[stream], [part])
             if self._on_line is not None:
-                await _told(self._on_line, STREAMS[stream], self._splitters[stream].lines(data))
+                await _called(self._on_line, STREAMS[stream], self._splitters[stream].lines(data))
 
     async def end(self) -> None:
         """Nothing more comes. Raises as `take`."""
         for stream in _OUTPUTS:
             if self._on_output is not None and (part := self._decoders[stream].decoded(b"", final=True)):
-                await _told(self._on_output, STREAMS[stream], [part])
+                await _called(self._on_output, STREAMS[stream], [part])
             if self._on_line is not None:
-                await _told(self._on_line, STREAMS[stream], self._splitters[stream].rest())
+                await _called(self._on_line, STREAMS[stream], self._splitters[stream].rest())
 
     def tolerate(self) -> None:
         """From now on bytes that are none in the encoding do not raise."""
@@ -72,7 +72,7 @@ class Sink:
             self._splitters[stream].tolerate()
 
 
-async def _told(function: Told, name: str, parts: list[Any]) -> None:
+async def _called(function: Function, name: str, parts: list[Any]) -> None:
     for part in parts:
         answer = function(name, part)
         if answer is not None and hasattr(answer, "__await__"):
@@ -82,7 +82,7 @@ async def _told(function: Told, name: str, parts: list[Any]) -> None:
 async def _written(stream: int, data: bytes) -> None:
     """To this process's own stream of that number, whose descriptor stays as it is: others share the file.
 
-    So the loop does not wait for its reader, but for room, and writes as much as fits.
+    So the loop does not wait for its reader, but until something fits, and writes as much.
     """
     left = memoryview(data)
     poll = select.poll()
@@ -91,10 +91,10 @@ async def _written(stream: int, data: bytes) -> None:
         if poll.poll(0):
             left = left[os.write(stream, left[:_ALWAYS_TAKEN]) :]
         else:
-            await _room(stream)
+            await _writable(stream)
 
 
-async def _room(stream: int) -> None:
+async def _writable(stream: int) -> None:
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
     number = os.dup(stream)  # the program may watch the original

@@ -1,4 +1,4 @@
-"""Many commands, a few at a time: `map`, an async iterator over what became of each.
+"""Many commands, a few at a time: `map`, an async iterator over their results.
 
 The workers never know the `Map` that the caller holds: when nobody holds it any more, as after a plain `break`,
 it is collected at once, and the workers are cancelled.
@@ -257,7 +257,7 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
         raise TypeError(f"input must be bytes or a str, the same for each command, not {get('input')!r}")
     written(get("input"), get("stdin"), mode)
     if "on_output" in options:
-        raise TypeError("map() has on_line, which is told whose the line is, and no on_output")
+        raise TypeError("map() has no on_output; it has on_line, which is called with the number of the command")
     sink_of(None, None, get("tee", False), mode)
     check_capture(get("capture_output", False))
     captured(get("stdout"), get("stderr"), bool(get("capture_output")))

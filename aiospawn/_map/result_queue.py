@@ -24,7 +24,7 @@ class Counted(Protocol):
 
 
 class ResultQueue:
-    """The results of the commands of a `Source`, which hears of each that the caller has got, or that has none."""
+    """The results of the commands of a `Source`, which counts those that the caller has got, or that have none."""
 
     __slots__ = ("_caller", "_due", "_early", "_ended", "_fault", "_ordered", "_ready", "_source")
 

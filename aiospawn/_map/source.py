@@ -27,7 +27,7 @@ class Source:
         self._commands = commands
         self._window = window
         self._turn = asyncio.Lock()  # at an asynchronous iterator
-        self._puller: asyncio.Task[None] | None = None  # who waits for it
+        self._puller: asyncio.Task[None] | None = None  # the task that waits for it
         self._waiting: collections.deque[asyncio.Future[None]] = collections.deque()  # workers, at the bound
         self._handed = 0
         self.taken = 0
@@ -78,7 +78,7 @@ class Source:
                 return
 
     def stop(self) -> None:
-        """Gives no more commands, and wakes who waits for one."""
+        """Gives no more commands, and wakes the workers that wait for one."""
         self.stopped = True
         for waiter in self._waiting:
             wake(waiter)

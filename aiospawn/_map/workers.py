@@ -1,4 +1,4 @@
-"""The workers of a map: tasks that take commands from its source and put what became of them into its queue of results.
+"""The workers of a map: tasks that take commands from its source and put their results into its queue.
 
 There is a fixed number of them, and each takes the next command when it is free: there is no task for a command, and the
 source is read no faster than commands end. What was taken and not yet handed to the caller is at most twice the number of
@@ -134,7 +134,7 @@ class Workers:
         self._closed = self._source.stopped = True
         self._results.drop()
         if self._loop is not None and self._loop.is_closed():
-            return  # thrown away, and the workers with it
+            return  # and the workers were with it
         self._cancel_all()
         self._results.end()
         cancelled = await outlasted([*self._tasks], self._hurry_all)

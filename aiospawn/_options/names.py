@@ -1,4 +1,4 @@
-"""Names of options: what is said of one that does not exist."""
+"""Names of options: the error for one that does not exist."""
 
 from __future__ import annotations
 

@@ -71,9 +71,9 @@ def _limits(sandbox: Sandbox) -> Iterator[str]:
         yield "may take as much memory, time, processes and space as it gets"
         return
     of_all = {"memory": "bytes of memory", "processes": "processes", "cpu_seconds": "s of processor time", "wall": "s"}
-    told = [f"{getattr(limits, name)} {unit}" for name, unit in of_all.items() if getattr(limits, name) is not None]
-    if told:
-        yield f"is killed, with all that it started, at more than: {', '.join(told)}"
+    limited = [f"{getattr(limits, name)} {unit}" for name, unit in of_all.items() if getattr(limits, name) is not None]
+    if limited:
+        yield f"is killed, with all that it started, at more than: {', '.join(limited)}"
     if limits.file_size is not None:
         yield f"writes no file of more than {limits.file_size} bytes"
     if limits.open_files is not None:

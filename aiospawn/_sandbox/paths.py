@@ -99,8 +99,8 @@ def opened(name: str, paths: Iterable[str | IfExists]) -> Iterator[Opened]:
         except OSError as error:
             if isinstance(path, IfExists) and isinstance(error, (FileNotFoundError, NotADirectoryError)):
                 continue
-            told = OSError(error.errno, f"{os.strerror(error.errno or 0)} (sandbox {name})", text)
-            told.step = "sandbox"  # type: ignore[attr-defined]
-            raise told from None
+            named = OSError(error.errno, f"{os.strerror(error.errno or 0)} (sandbox {name})", text)
+            named.step = "sandbox"  # type: ignore[attr-defined]
+            raise named from None
         mode = os.fstat(descriptor).st_mode
         yield Opened(descriptor, stat.S_ISDIR(mode), stat.S_ISCHR(mode) or stat.S_ISBLK(mode))

@@ -38,7 +38,7 @@ class Sandbox(Confinement):
     """What a command may do, as a value for `sandbox=` of every launch. By default: run, compute, and write to its pipes.
 
     A command in the default sandbox reads and executes what is installed (`/usr`, `/bin`, `/lib`, ...) and `/dev/null` and
-    its kin. It writes no file, has no network, no capability and no way to gain privileges, and cannot signal a process
+    the like. It writes no file, has no network, no capability and no way to gain privileges, and cannot signal a process
     outside, trace one, or make namespaces. By Landlock (landlock(7)) and a filter of seccomp (seccomp(2)), for any user.
 
     Args:

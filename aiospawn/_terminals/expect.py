@@ -16,7 +16,7 @@ class ExpectTimeout(TimeoutError):  # noqa: N818 - what pexpect's TIMEOUT is
     """What was expected of a terminal has not come in time. As a pattern, this class stands for the time-out."""
 
 
-class EndOfOutput(EOFError):  # noqa: N818 - as EOFError's kin
+class EndOfOutput(EOFError):  # noqa: N818 - as EOFError
     """The output of a terminal has ended without what was expected. As a pattern, this class stands for the end."""
 
 

@@ -145,7 +145,7 @@ class _RawTerminal:
                 return
 
     def _continued(self) -> None:
-        """Whoever stopped this process, as a shell, has had the terminal in its own mode, and perhaps of another size."""
+        """A shell, which stopped this process, has set the terminal's mode for itself, and the size may be another."""
         if self._before is not None:
             with contextlib.suppress(termios.error):
                 self._make_raw()

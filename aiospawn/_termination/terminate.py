@@ -5,7 +5,7 @@ It is the same for all:
  - SIGTERM goes to the tree. All of it has `grace` seconds: a shell ends at once, its children may need the time.
  - Then SIGKILL goes to what is left, and to the cgroup. It is over when the child is reaped.
  - The kernel does not report that a group whose leader is gone has become empty: it is polled, at growing intervals. Zombies
-   keep the group where no process reaps orphans, as in many containers; only /proc tells them from running processes.
+   keep the group where no process reaps orphans, as in many containers; only /proc shows that they are dead.
  - A cancellation meanwhile ends the grace: the tree is killed and reaped, and the cancellation propagates. That of a
    scope of anyio's that was cancelled before does not count (`_termination.cancel_scopes`).
  - When the coroutine is closed meanwhile (GeneratorExit) nothing can be awaited: the tree is killed at once. If its
@@ -69,14 +69,14 @@ async def _gone_within(tree: Tree, exited: asyncio.Future[Any], grace: float) ->
     deadline = loop.time() + grace
     if not exited.done():
         await asyncio.wait([exited], timeout=grace)
-    pause, patience, began = _FIRST_LOOK, _LAST_LOOK, loop.time()
+    pause, until_look, began = _FIRST_LOOK, _LAST_LOOK, loop.time()
     while tree.group_lives() and (left := deadline - loop.time()) > 0:
         await asyncio.sleep(min(pause, left))
         pause = min(2 * pause, _LAST_LOOK)
-        if loop.time() - began > patience:
+        if loop.time() - began > until_look:
             if await tree.only_dead_are_left():
                 return
-            patience *= 2
+            until_look *= 2
 
 
 async def _killed(tree: Tree, exited: asyncio.Future[Any]) -> asyncio.CancelledError | None:

@@ -1,7 +1,7 @@
 """A child's tree, as far as signals reach: the process group that the child leads, else the child alone; and its cgroup.
 
 - Who leaves the group (`setsid`) has left the tree, but not the cgroup.
-- A signal to a group succeeds where it reaches anybody (kill(2)): its leader may be another user's all the same.
+- A signal to a group succeeds where it reaches any process (kill(2)), though its leader may be another user's.
 - Before the child has made its group there is none: it is signalled alone, and cannot have descendants.
 """
 
@@ -102,7 +102,7 @@ class Tree:
 
 
 def _lives_in(group: int, pid: str) -> bool | None:
-    """None for who is not of the group. One whose first thread alone has ended looks dead, but has others."""
+    """None for a process that is not of the group. One whose first thread alone has ended looks dead, but has others."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
             state, _, its_group, *others = stat.read().rpartition(b")")[2].split()

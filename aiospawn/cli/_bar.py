@@ -124,7 +124,7 @@ class _Bar:
 
 
 class _Lines:
-    """For a file, or whoever reads on."""
+    """For a file, or another program that reads it."""
 
     def __init__(self, total: int | None) -> None:
         self._total = total

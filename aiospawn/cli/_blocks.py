@@ -24,7 +24,7 @@ _MOST_READ = 1024 * 1024
 
 
 class Records(NamedTuple):
-    """How records are told from each other."""
+    """How records are separated."""
 
     start: bytes
     end: bytes
@@ -38,7 +38,7 @@ class Records(NamedTuple):
         return re.compile(b"(?:%s)(?=%s)" % (end, start) if start else b"(?:%s)" % end, re.DOTALL)
 
     def ends(self, data: bytearray, limit: int) -> Iterator[int]:
-        """The places where records end, but for that at the end of the data that only more of it would tell."""
+        """The places where records end, but for one at the end of the data that only more data would show."""
         if not self.start and not self.end:
             return iter(range(1, limit + 1))
         return (place for match in self._pattern().finditer(data, 0, limit) if (place := match.end()))
@@ -116,7 +116,7 @@ class Blocks:
                 try:
                     yield ()
                 finally:
-                    if self._block >= 0:  # whoever was to take it is gone
+                    if self._block >= 0:  # the job that was to take it has ended
                         os.close(self.take())
 
     def take(self) -> int:

@@ -35,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser, *, short: bool = True) -> None:
     add("--new-session", action="store_true", help="it leads a session of its own, without a terminal")
     # Each is an option string, for the next word is the command.
     add("--init", "--init=kill", dest="init", action="store_const", const="kill",
-        help="nothing that it starts outlives it, its stop, or this program; who is left is killed")  # fmt: skip
+        help="nothing that it starts outlives it, its stop, or this program; what is left is killed")  # fmt: skip
     add("--init=wait", dest="init", action="store_const", const="wait", help="the same, but they are waited for")
     add("--init=leave", dest="init", action="store_const", const="leave", help="the same, but they are left")
     add("--init-namespace=pid", dest="init_namespace", action="store_const", const="pid",

@@ -26,7 +26,7 @@ class Interrupts:
     """A context manager, in the main thread, round the loop."""
 
     def __init__(self, grace: float = 5.0) -> None:
-        """`grace`: seconds that jobs have when they are stopped, to tell of."""
+        """`grace`: seconds that jobs have when they are stopped, for the message."""
         self._grace = grace
         self.status: int | None = None
         """128 and the signal that asks for an early end, once there was one."""

@@ -28,7 +28,7 @@ class LineBuffer:
         self._received: dict[int, int] = {}
         self._errors: dict[int, collections.deque[bytes]] = {}
 
-    def told(self, line: aiospawn.MapLine, tag: bytes) -> None:
+    def take(self, line: aiospawn.MapLine, tag: bytes) -> None:
         """Raises OSError, BrokenPipeError where the reader has gone."""
         descriptor = _DESCRIPTORS[line.stream]
         if descriptor == 1:
@@ -41,7 +41,7 @@ class LineBuffer:
             self._printer.write(descriptor, tag, line.line)
 
     def ended(self, number: int) -> tuple[int, bytes]:
-        """A job, those before which have ended where jobs are ordered. Raises as `told`.
+        """A job, those before which have ended where jobs are ordered. Raises as `take`.
 
         How many bytes of output it had, and its last lines of standard error.
         """

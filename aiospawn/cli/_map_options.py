@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     _add_strings(parser.add_argument_group("what is replaced in the command"))
     _add_running(parser.add_argument_group("how jobs are run"))
     _add_output(parser.add_argument_group("what is written"))
-    _add_progress(parser.add_argument_group("what is said of the progress, on standard error"))
+    _add_progress(parser.add_argument_group("progress, on standard error"))
     _child.add_options(parser, short=False)
     _parallel.add_refused(parser)
 

@@ -49,7 +49,7 @@ WORDS = (
     Word("--block-timeout --bt", "not", "a block is given to a job when it is full"),
     Word("--cat", "not", "with --pipe, /dev/stdin is the name of a file in memory"),
     Word("--cleanup", "not", _REMOTE),
-    Word("--color", "not", "--tag tells the jobs apart"),
+    Word("--color", "not", "--tag distinguishes the jobs"),
     Word("--color-failed --cf", "not", "failed jobs are in --joblog FILE"),
     Word("--colsep -C", "different", "a Python regular expression"),
     Word("--compress", "not", "output is kept in memory"),
@@ -207,7 +207,7 @@ class _Refused(argparse.Action):
 
 
 def add_refused(parser: argparse.ArgumentParser) -> None:
-    """Makes the parser tell what is to be done instead of each."""
+    """Makes the parser say what to use instead of each."""
     for word in WORDS:
         if word.here == "not":
             parser.add_argument(*word.options, action=_Refused, dest=argparse.SUPPRESS, text=word.text)

@@ -94,7 +94,7 @@ def _signal(text: str) -> int:
 
 
 class Kept(NamedTuple):
-    """What became of the command in the end."""
+    """The last result of the command."""
 
     started: float
     """Seconds since the epoch."""

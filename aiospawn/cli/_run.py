@@ -90,7 +90,7 @@ def _opened(path: str, stack: ExitStack) -> IO[str]:
 
 
 class Outcome(NamedTuple):
-    """What became of the command."""
+    """The result of the command."""
 
     started: float
     """Seconds since the epoch."""

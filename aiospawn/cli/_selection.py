@@ -1,4 +1,4 @@
-"""What becomes of a source's arguments before they are combined, and of the records before they are jobs."""
+"""What is done to a source's arguments before they are combined, and to the records before they are jobs."""
 
 from __future__ import annotations
 

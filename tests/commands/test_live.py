@@ -322,7 +322,7 @@ async def test_bad_arguments_of_run() -> None:
         ({"on_line": 5}, TypeError, "on_line must be callable or None, got 5"),
         ({"on_output": "x"}, TypeError, "on_output must be callable or None, got 'x'"),
         ({"tee": 1}, TypeError, "tee must be a bool, got 1"),
-        ({"tee": True, "capture_output": "file"}, ValueError, 'capture_output="file": nothing tells'),
+        ({"tee": True, "capture_output": "file"}, ValueError, 'capture_output="file": on_output, on_line'),
     ):
         with pytest.raises(error, match=message):
             await aiospawn.run(["true"], **keywords)  # type: ignore[arg-type]

@@ -171,12 +171,12 @@ def _measure(groups: Sequence[Group], rounds: int, results: Results) -> None:
     with progress if screen.is_terminal else nullcontext():
         bar = progress.add_task("", total=rounds * sum(len(group.cases) for group in groups))
 
-        def tell(group: Group, case: Case) -> None:
+        def announce(group: Group, case: Case) -> None:
             parameters = " ".join(f"{value}" for value in group.parameters.values())
             text = f"{group.benchmark} {parameters}: {case.method}"
             progress.update(bar, description=text, completed=len(results.measurements), refresh=True)
 
-        results.measurements.extend(_rounds.measured(groups, rounds, tell))
+        results.measurements.extend(_rounds.measured(groups, rounds, announce))
 
 
 def _measure_strictly(programs: Programs, results: Results) -> None:

@@ -30,7 +30,7 @@ class Case(NamedTuple):
 
 
 class Group(NamedTuple):
-    """What is measured in turn. `parameters` tell the groups of a benchmark apart."""
+    """What is measured in turn. `parameters` distinguish the groups of a benchmark."""
 
     benchmark: str
     parameters: dict[str, int | str]

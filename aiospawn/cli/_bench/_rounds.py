@@ -36,8 +36,8 @@ class Measurement(NamedTuple):
     figures: dict[str, Any]
 
 
-def measured(groups: Sequence[Group], rounds: int, tell: Callable[[Group, Case], None]) -> Iterator[Measurement]:
-    """All rounds of all groups. `tell` is called before each measurement.
+def measured(groups: Sequence[Group], rounds: int, announce: Callable[[Group, Case], None]) -> Iterator[Measurement]:
+    """All rounds of all groups. `announce` is called before each measurement.
 
     Raises OSError where a measurement fails and its failure is not its result.
     """
@@ -45,7 +45,7 @@ def measured(groups: Sequence[Group], rounds: int, tell: Callable[[Group, Case],
         for group in groups:
             start = number % len(group.cases)
             for case in group.cases[start:] + group.cases[:start]:
-                tell(group, case)
+                announce(group, case)
                 yield _measured(group, case, number)
 
 

@@ -61,9 +61,9 @@ def _sides(*columns: tuple[str, dict[str, Any], str]) -> Callable[[Scale], list[
 
 def _loop_cpu(scale: Scale) -> list[Column]:
     return [
-        Column(f"{program}, {told}", {"program": program, "capture": capture, "window": busiest(scale)}, "loop_cpu_us")
+        Column(f"{program}, {words}", {"program": program, "capture": capture, "window": busiest(scale)}, "loop_cpu_us")
         for program in ("true", "noop")
-        for capture, told in (("none", "no pipe"), ("pipe", "piped"))
+        for capture, words in (("none", "no pipe"), ("pipe", "piped"))
     ]
 
 
@@ -100,8 +100,8 @@ def _live(scale: Scale) -> list[Column]:
 def _pipes(figure: str) -> Callable[[Scale], list[Column]]:
     return _sides(
         *(
-            (f"{told}, {through}", {"direction": direction, "through": through}, figure)
-            for direction, told in (("read", "from the child"), ("write", "to the child"))
+            (f"{words}, {through}", {"direction": direction, "through": through}, figure)
+            for direction, words in (("read", "from the child"), ("write", "to the child"))
             for through in ("streams", "transport")
         )
     )
@@ -150,11 +150,11 @@ TABLES = (
           _sides(("true", {"program": "true"}, "mean_us"), ("noop", {"program": "noop"}, "mean_us")),
           yardstick="C posix_spawn"),
     Table("stalls", "loop", "How late a timer of the kernel is answered that is due every 0.37 ms", "ms",
-          _sides(*((f"{heading}, {told}", {"situation": situation}, figure)
+          _sides(*((f"{heading}, {words}", {"situation": situation}, figure)
                    for situation, heading in (("idle", "idle"), ("paced", "paced"), ("opening", "opening"),
                                               ("delayed", "execve + 1 s"))
-                   for told, figure in (("p99", "stall_p99_ms"), ("worst", "stall_worst_ms"))
-                   if (situation, told) != ("delayed", "p99"))), yardstick=""),
+                   for words, figure in (("p99", "stall_p99_ms"), ("worst", "stall_worst_ms"))
+                   if (situation, words) != ("delayed", "p99"))), yardstick=""),
     Table("live", "live", "Many children alive", "", _live, yardstick=""),
     *(Table(f"calls-{name}", "calls", title, "", _counted(figure), yardstick="asyncio") for name, figure, title in (
         ("python", "python_calls", "Python functions that one launch calls"),

@@ -110,9 +110,9 @@ def _flatness(results: Results) -> Iterator[_Target]:
             yield "synchronous slice of a create, us", slices[0][_OURS], 40, False
         for size, slice_, rate in list(zip(sizes, slices, rates, strict=True))[1:]:
             if benchmark == "descriptors" or size >= 1024:
-                told = f"{size:,} {'MiB in use' if benchmark == 'memory' else 'descriptors'}"
-                yield f"slice with {told}, times without", slice_.ratio(_OURS, _OURS, slices[0]), 1.15, False
-                yield f"children/s with {told}, times without", rate.ratio(_OURS, _OURS, rates[0]), share, True
+                load = f"{size:,} {'MiB in use' if benchmark == 'memory' else 'descriptors'}"
+                yield f"slice with {load}, times without", slice_.ratio(_OURS, _OURS, slices[0]), 1.15, False
+                yield f"children/s with {load}, times without", rate.ratio(_OURS, _OURS, rates[0]), share, True
             if benchmark == "memory" and size == 1024:
                 yield "children/s with 1,024 MiB in use, times uvloop", rate.ratio(_OURS, "uvloop"), 100, True
             if benchmark == "descriptors" and size == 15_000:
@@ -134,8 +134,8 @@ def _live(results: Results) -> Iterator[_Target]:
 
 
 def _pipes(results: Results) -> Iterator[_Target]:
-    for direction, told in (("read", "from a child"), ("write", "to a child")):
+    for direction, way in (("read", "from a child"), ("write", "to a child")):
         for through in ("streams", "transport"):
             rate = _Of(results, "pipes", "mib_per_s", direction=direction, through=through)
-            yield f"MiB/s {told}, {through}, times asyncio", rate.ratio(_OURS, "asyncio"), 1.0, True
-            yield f"MiB/s {told}, {through}, on uvloop, times uvloop", rate.ratio(_OURS_ON_UVLOOP, "uvloop"), 1.0, True
+            yield f"MiB/s {way}, {through}, times asyncio", rate.ratio(_OURS, "asyncio"), 1.0, True
+            yield f"MiB/s {way}, {through}, on uvloop, times uvloop", rate.ratio(_OURS_ON_UVLOOP, "uvloop"), 1.0, True

@@ -292,7 +292,7 @@ static struct crowd assembled(void) {
   gates[0] = (char *)gate;
   int input[2];
   if (pipe2(input, O_CLOEXEC)) die("pipe2");
-  /* A stack is free when its child has executed; there is one for each, since nobody tells when that is. */
+  /* A stack is free when its child has executed; there is one for each, since nothing reports when that is. */
   for (int each = 0; each < live; each++) prepare(&crowd.members[each]);
   double before = clock_of(CLOCK_MONOTONIC), resident = resident_kib();
   for (int each = 0; each < live; each++) {

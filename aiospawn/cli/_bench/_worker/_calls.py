@@ -198,8 +198,8 @@ def _instructions(spec: Spec) -> float | None:
     """Of the process, in which launches wait for their `execve`."""
 
     def made(total: int) -> int | None:
-        told = _run(["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"], spec, total)
-        return _number(r"I +refs: +([\d,]+)", told)
+        report = _run(["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"], spec, total)
+        return _number(r"I +refs: +([\d,]+)", report)
 
     return _difference(made)
 
@@ -218,7 +218,7 @@ def _difference(made: Callable[[int], int | None]) -> float | None:
 
 
 def _run(tool: list[str], spec: Spec, total: int) -> str:
-    """What it told; empty where the tool is not there or may not do it."""
+    """What it printed; empty where the tool is not there or may not do it."""
     if shutil.which(tool[0]) is None:
         return ""
     fields = spec._asdict() | {"kind": "repeated", "total": total}

@@ -100,7 +100,7 @@ async def delayed(spec: Spec) -> dict[str, Any]:
 
 
 def hold(program: str) -> None:
-    """Whoever opens the program waits until its write lease is given back (fcntl(2), F_SETLEASE)."""
+    """A process that opens the program waits until its write lease is given back (fcntl(2), F_SETLEASE)."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})
     with open(program, "rb") as file:
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
