@@ -21,7 +21,7 @@ class ClusterError(RuntimeError):
 
 
 class WorkerLost(subprocess.SubprocessError):
-    """A command was given up, since so many workers were lost while they had it; what became of it there is not known.
+    """A command was given up, since so many workers were lost while they had it; its results there are not known.
 
     Attributes:
         cmd: The command.

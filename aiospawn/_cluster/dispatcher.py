@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Dispatcher", "Listener", "Transport"]
 
 _HORIZON = 1.0  # seconds of work that an agent has in hand
-_QUESTIONS = 4  # in an agent's lease: at least so often it hears from the map
+_QUESTIONS = 4  # in an agent's lease: the map writes to it at least so often
 _INTERVAL_EACH, _SHORTEST, _LONGEST = 0.002, 0.05, 0.4  # seconds between two reports: the more agents the longer
 
 
@@ -43,7 +43,7 @@ class Transport(Protocol):
 
 
 class Listener(Protocol):
-    """Who is told what becomes of commands."""
+    """What the results of commands are reported to."""
 
     def ended(self, job: Job, link: Link, outcome: Any) -> None:
         """A command has come to its end."""

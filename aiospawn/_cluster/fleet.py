@@ -178,7 +178,7 @@ class Fleet:
         self._changed()
 
     def forget(self, link: Link) -> None:
-        """For the dispatcher. An agent that leaves in order is told; one that is lost has ended by itself."""
+        """For the dispatcher. An agent that leaves in order gets a message; one that is lost has ended by itself."""
         current = asyncio.current_task()
         for task in self._calls.pop(link.name, set()):
             if task is not current:

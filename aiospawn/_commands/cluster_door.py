@@ -19,7 +19,7 @@ def opened() -> Any:
 async def elsewhere(given: dict[str, Any]) -> CompletedProcess[Any]:
     """`run` with the parameters that it was given, on their `cluster`. Raises as it does, and ClusterError."""
     if given.pop("on_output") is not None:
-        raise ValueError("on_output with cluster: what a command writes is told line by line, by on_line")
+        raise ValueError("on_output with cluster: what a command writes comes line by line, to on_line")
     args, cluster, options = given.pop("args"), given.pop("cluster"), given.pop("options")
     result: CompletedProcess[Any] = await opened().run(args, cluster, **given, **options)
     return result
