@@ -261,7 +261,7 @@ _PHRASES = {
 
 
 def _prose(path: pathlib.Path) -> list[tuple[int, str]]:
-    """What of a file is read as sentences, with the lines: all of a document; of code the comments, docstrings and messages."""
+    """What is read as sentences, with the lines: all of a document, and the comments and strings of code."""
     text = re.sub(r"`[^`\n]*`", "``", path.read_text())
     if path.suffix == ".md":
         return [*enumerate(text.splitlines(), 1)]

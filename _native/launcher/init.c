@@ -1,18 +1,18 @@
 /* Init. Compiled like child.c, and a part of the launcher only: raw system calls, and all signals stay blocked.
  *
  * Facts and rules:
- *  - a child subreaper is given every orphan of its tree (prctl(2)). So whoever is left is a child of init, and when waitid says
- *    that there is none the tree has ended, whoever made a session of its own or forked twice.
+ *  - a child subreaper is given every orphan of its tree (prctl(2)). So each process that is left is a child of init, and when waitid says
+ *    that there is none the tree has ended, also where a process made a session of its own or forked twice.
  *  - its process group is its own: what is sent to the launching process's group, SIGKILL among it, does not reach it. The command
  *    is put back into that group, and made the steps' own business from there on.
  *  - it has no descriptor of the command's: pipes end with the tree.
  *  - signals that the kernel sends by itself, a terminal's, reach the command where they should; what is sent to init by somebody
  *    is passed on.
  *  - a tree is stopped from the top before it is killed: a shell whose child is killed would go on with the next command, and what
- *    forks without end would fill the places that the killed leave. Whoever is stopped keeps its place and its children.
+ *    forks without end would fill the places that the killed leave. A stopped process keeps its place and its children.
  *  - then everybody is killed, again and again, until waitid says that nobody is left: orphans come to init.
  *  - as process 1 of a PID namespace it is what orphans come to anyway, one kill(-1) reaches everybody, and its own end ends the
- *    namespace (pid_namespaces(7)). No signal ends it there, its own neither: how the command ended is told in the report. */
+ *    namespace (pid_namespaces(7)). No signal ends it there, its own neither: how the command ended is in the report. */
 #include "init.h"
 
 #include <errno.h>
@@ -50,7 +50,7 @@ struct init {
   int is_ending;                   /* everybody is killed */
   int has_children;
   int is_behind;                   /* there may be more to reap */
-  int has_refused;                 /* told once */
+  int has_refused;                 /* reported once */
   uint32_t reaped, expected;       /* children since the last round of killing, and how many were killed in it */
   uint32_t rounds;                 /* of killing; the tree is frozen before those whose number is a power of two */
   int rest_ms;                     /* to the next one */
@@ -70,7 +70,7 @@ static void tell(struct init *init, enum init_report_kind kind) {
 
 /* ---- the tree's end -------------------------------------------------------------------------------------------------- */
 
-/* Ended by the same signal, so that whoever waits for init sees what came of the command; process 1 exits with 128 and its
+/* Ended by the same signal, so that a process that waits for init sees how the command ended; process 1 exits with 128 and its
  * number, as a shell does. No core: it has been dumped. */
 __attribute__((noreturn)) static void end_by(int number) {
   uint64_t none = 0;
@@ -160,7 +160,7 @@ static void go_on_ending(struct init *init, int nothing_happened) {
   kill_round(init);
 }
 
-/* ---- what it is told ------------------------------------------------------------------------------------------------- */
+/* ---- its orders ------------------------------------------------------------------------------------------------------ */
 
 /* The command's number is its own until it is reaped; a group's as long as it has members. */
 static void pass_on(struct init *init, int number, int to_group) {
@@ -211,7 +211,7 @@ static void pass_on_by_somebody(struct init *init, int number) {
   pass_on(init, number, stops || number == SIGCONT);
 }
 
-/* Whoever floods it with signals must not keep it from its orders. */
+/* A process that floods it with signals must not keep it from its orders. */
 static void read_signals(struct init *init) {
   struct signalfd_siginfo info = {0};
   for (int most = MOST_SIGNALS; most-- && sys3(SYS_read, init->signals, (long)&info, sizeof info) == sizeof info;)
@@ -369,7 +369,7 @@ void init_run(struct launch *launch, const struct init_plan *plan) {
   if (result == 0 && plan->has_cgroup) cgroup_take(&init, launch);
   if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INIT, 0);
   leave_if_told(plan->socket);
-  /* Ignored, the kernel would reap the tree by itself and tell nothing. */
+  /* Ignored, the kernel would reap the tree by itself and report nothing. */
   int ignores = signal_is_ignored(SIGCHLD);
   if (ignores) signal_set(SIGCHLD, SIG_DFL);
   int group = (int)sys1(SYS_getpgid, 0);

@@ -1,7 +1,7 @@
 /* Init: the launcher stays as the parent of the command, a child subreaper, and ends with the last of the command's tree.
  *
- * It is told what to do through a socket whose other end only the launching process has: by orders, and by its end, which means
- * that this process is gone. All that it has to say goes back the same way, in one report before its exit. */
+ * Its orders come through a socket whose other end only the launching process has; the end of that means that this process is
+ * gone. What it reports goes back the same way, at the latest before its exit. */
 #ifndef AIOSPAWN_LAUNCHER_INIT_H
 #define AIOSPAWN_LAUNCHER_INIT_H
 
@@ -9,12 +9,12 @@
 
 #include "child/child.h"
 
-/* struct launcher_request.init: what becomes of those who are left when the command has ended. */
+/* struct launcher_request.init: what happens to the processes that are left when the command has ended. */
 enum init_mode { INIT_NONE, INIT_KILL, INIT_WAIT, INIT_LEAVE, INIT_MODES };
 
 #define INIT_NAME "aiospawn:init"
 
-/* What init is told. */
+/* The orders that init gets. */
 enum init_order_kind {
   INIT_ORDER_SIGNAL = 1,           /* the command gets the signal */
   INIT_ORDER_GROUP,                /* the process group that the command leads does */
@@ -26,11 +26,11 @@ struct init_order {
   int32_t signal;
 };
 
-/* What init tells. */
+/* What init reports. */
 enum init_report_kind {
   INIT_REPORT_ENDED = 1,           /* the tree has ended: `usage` is that of all of it */
   INIT_REPORT_LIMIT,               /* it is ended for a limit: `pid` is an enum aiospawn_limit */
-  INIT_REPORT_REFUSED              /* it is to be killed, and whoever is left may not be signalled, process `pid` for one */
+  INIT_REPORT_REFUSED              /* it is to kill, and may not signal the processes that are left, process `pid` for one */
 };
 struct init_report {
   int32_t kind;                    /* enum init_report_kind */
@@ -42,7 +42,7 @@ struct init_report {
 /* The first message of the socket: the request, or its head where it is longer. The files that came with it, or -1: that of the
  * lease, if there is one, then that of the whole request, if it is longer. The message's length, or a negated errno. */
 enum { INIT_FILES = 2 };
-long launcher_receive(int socket, void *room, uint64_t size, int files[INIT_FILES]);
+long launcher_receive(int socket, void *memory, uint64_t size, int files[INIT_FILES]);
 
 /* What init needs to know. */
 struct init_plan {
@@ -50,7 +50,7 @@ struct init_plan {
   enum init_mode mode;
   int has_namespace;               /* is init process 1 of a PID namespace of its own? */
   int has_cgroup;                  /* is the cgroup that a step joins the tree's own? */
-  int lists_children;              /* does /proc tell a thread's children? */
+  int lists_children;              /* does /proc list a thread's children? */
   uint32_t lease_ms;               /* 0: there is no lease */
   int lease;                       /* its file: a page with the time when it was renewed, ns of CLOCK_MONOTONIC */
 };

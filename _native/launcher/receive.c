@@ -6,7 +6,7 @@
 #include "init.h"
 #include "child/sys.h"
 
-long launcher_receive(int socket, void *room, uint64_t size, int files[INIT_FILES]) {
+long launcher_receive(int socket, void *memory, uint64_t size, int files[INIT_FILES]) {
   union {
     struct cmsghdr header;
     unsigned char bytes[CMSG_SPACE(INIT_FILES * sizeof *files)];
@@ -14,7 +14,7 @@ long launcher_receive(int socket, void *room, uint64_t size, int files[INIT_FILE
   struct {
     void *base;
     uint64_t size;
-  } part = {room, size};
+  } part = {memory, size};
   struct msghdr message = {
       .msg_iov = (void *)&part, .msg_iovlen = 1, .msg_control = &passed, .msg_controllen = sizeof passed};
   enum { INTERRUPTED = -4 /* EINTR */ };

@@ -1,6 +1,6 @@
-/* Who is below init. Compiled like child.c: raw system calls only.
+/* The processes below init. Compiled like child.c: raw system calls only.
  *
- * A process that nobody but init can reap keeps its number, so its children are signalled by theirs. Whoever is further down may
+ * A process that nobody but init can reap keeps its number, so its children are signalled by theirs. A process that is further down may
  * be reaped by its parent, and its number become a stranger's, between a look and a signal: it is held by a pidfd first, then
  * looked at once more. */
 #include "tree.h"
@@ -175,7 +175,7 @@ static void sent(const struct sending *sending, int pid, long result) {
   found->hash += (uint64_t)pid * 0x9E3779B97F4A7C15u;
 }
 
-/* Is the number still that of whom it was seen to be, or of somebody else below init? Who lost the parent is init's child now. */
+/* Is the number still that of the process that was seen, or another's below init? One that lost its parent is init's child now. */
 static int is_below(const struct tree *tree, int pid, int parent) {
   int now = parent_of(tree, pid);
   return now == parent || now == tree->self;
