@@ -4,7 +4,7 @@
  *  - a child subreaper is given every orphan of its tree (prctl(2)). So each process that is left is a child of init, and when waitid says
  *    that there is none the tree has ended, also where a process made a session of its own or forked twice.
  *  - its process group is its own: what is sent to the launching process's group, SIGKILL among it, does not reach it. The command
- *    is put back into that group, and made the steps' own business from there on.
+ *    is put back into that group, and the steps decide from there on.
  *  - it has no descriptor of the command's: pipes end with the tree.
  *  - signals that the kernel sends by itself, a terminal's, reach the command where they should; what is sent to init by somebody
  *    is passed on.

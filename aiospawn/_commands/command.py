@@ -1,4 +1,4 @@
-"""A command as it is given to `run` and its kin: checked, and ready to be launched in either way."""
+"""A command as it is given to `run` and the like: checked, and ready to be launched in either way."""
 
 from __future__ import annotations
 
@@ -100,9 +100,9 @@ def arguments(args: Any, *, shell: bool, executable: Any) -> list[Any]:
 
 
 def refuse_terminal(keywords: Mapping[str, object]) -> None:
-    """Raises ValueError for `pty` where nobody converses with the child."""
+    """Raises ValueError for `pty` where nothing would use the terminal's other side."""
     if keywords.get("pty"):
-        raise ValueError(f"pty={keywords['pty']!r} is for create_subprocess_exec: a terminal wants a partner")
+        raise ValueError(f"pty={keywords['pty']!r} is for create_subprocess_exec, ProcessGroup and TerminalSession")
 
 
 def repeatable(keywords: Mapping[str, Any]) -> dict[str, Any]:

@@ -215,7 +215,7 @@ class Session:
     def _told(self, line: aiospawn.MapLine) -> None:
         assert self._lines is not None
         self._make_way(line.stream == "stderr")
-        self._lines.told(line, self._running[line.number].tag)
+        self._lines.take(line, self._running[line.number].tag)
 
     def _write(self, descriptor: int, tag: bytes, output: bytes) -> None:
         self._make_way(descriptor == 2)
@@ -225,10 +225,10 @@ class Session:
         if self._progress is not None:
             self._progress.make_way(2 if is_error else 1)
 
-    # ---- what became of it --------------------------------------------------------------------------------------------
+    # ---- the results --------------------------------------------------------------------------------------------------
 
     def _ended(self, result: aiospawn.MapResult[Any], *, halts: bool) -> None:
-        """Output first: a job that is logged as done has been told of. `halts`: by `--halt` it is the last one."""
+        """Output first: a job that is logged as done has been written. `halts`: by `--halt` it is the last one."""
         task = self._running.pop(result.number)
         sent = 0
         if task.block is not None:
