@@ -84,8 +84,22 @@ enum aiospawn_step_kind {
   AIOSPAWN_STEP_HOOK,            /* data: function and argument pointers */
   AIOSPAWN_STEP_PREEXEC_FN,      /* Python code, once and with AIOSPAWN_FORKED only; in an error record: it raised */
   AIOSPAWN_STEP_LIMIT,           /* no more than value of enum aiospawn_limit fd, for the whole tree; with AIOSPAWN_INIT only */
+  AIOSPAWN_STEP_LANDLOCK_RULES,  /* data: struct landlock_ruleset_attr, 8 bytes each; then rules: the access (8 bytes), and a path, or
+                                  * a colon and a TCP port, terminated. A path that is not there has no rule */
+  AIOSPAWN_STEP_VIEW,            /* enum aiospawn_view fd; with AIOSPAWN_INIT_NAMESPACE, in the prelude */
   AIOSPAWN_STEP_INIT,            /* no step of a request: where an error record says that init could not be made */
   AIOSPAWN_STEP_KINDS
+};
+
+/* A file system of its own (child/step_view.c). The value is flags of mounts, MOUNT_ATTR_*. */
+enum aiospawn_view {
+  AIOSPAWN_VIEW_BEGIN,           /* the namespaces value, CLONE_NEW*; an empty root if that of mounts is among them */
+  AIOSPAWN_VIEW_BIND,            /* data: minor and major of the device (4 bytes each), inode (8), path. Inode 0: whatever is there, if any */
+  AIOSPAWN_VIEW_TMPFS,           /* data: its size in bytes as text, or nothing; path */
+  AIOSPAWN_VIEW_PROC,            /* data: path */
+  AIOSPAWN_VIEW_LINK,            /* data: what the symbolic link leads to, its directory, its name */
+  AIOSPAWN_VIEW_END,             /* what was put there becomes the root */
+  AIOSPAWN_VIEWS
 };
 
 /* What init ends the tree for. */
@@ -302,6 +316,8 @@ int aiospawn_landlock_allow_path(int ruleset, int fd, uint64_t access);
 int aiospawn_landlock_allow_port(int ruleset, uint64_t port, uint64_t access);
 /* Does this kernel take seccomp filters that answer with an error? */
 int aiospawn_seccomp_filters(void);
+/* Can a child be given a view of its own: namespaces, mounts, /proc? Tried once in a child, unless there is a shortage. */
+int aiospawn_views(void);
 /* Has the calling thread CAP_SETPCAP in effect? */
 int aiospawn_may_drop_bounding(void);
 /* cffi */

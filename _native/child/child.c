@@ -74,6 +74,8 @@ static step_function *const steps[AIOSPAWN_STEP_KINDS] = {
     [AIOSPAWN_STEP_LANDLOCK] = step_landlock,
     [AIOSPAWN_STEP_SECCOMP] = step_seccomp,
     [AIOSPAWN_STEP_LIMIT] = step_limit,
+    [AIOSPAWN_STEP_VIEW] = step_view,
+    [AIOSPAWN_STEP_LANDLOCK_RULES] = step_landlock_rules,
 };
 
 __attribute__((noreturn)) static void quit(void) {
@@ -192,6 +194,7 @@ void child_run(void *argument) {
   struct launch *launch = argument;
   context.launch = launch;
   context.no_core = 0;
+  context.view = -1;
   if (launch->segment >= 0) leave_table(launch);
   else close_siblings(launch);
   if (launch->clear_handlers) signal_clear_handlers();

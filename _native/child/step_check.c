@@ -21,6 +21,15 @@ static int strings_in(const struct bounds *bounds, const struct aiospawn_step *s
   return count;
 }
 
+static int view_is_valid(const struct bounds *bounds, const struct aiospawn_step *step) {
+  enum { IDENTITY = 16 };
+  if (step->fd < 0 || step->fd >= AIOSPAWN_VIEWS) return 0;
+  if (step->fd == AIOSPAWN_VIEW_BEGIN || step->fd == AIOSPAWN_VIEW_END) return 1;
+  if (step->fd == AIOSPAWN_VIEW_BIND && step->size <= IDENTITY) return 0;
+  if (step->fd == AIOSPAWN_VIEW_LINK) return strings_in(bounds, step) >= 3;
+  return strings_in(bounds, step) >= (step->fd == AIOSPAWN_VIEW_TMPFS ? 2 : 1);
+}
+
 /* The descriptor number that a step writes to, or -1. */
 static int64_t written(const struct aiospawn_step *step) {
   switch (step->kind) {
@@ -65,6 +74,10 @@ int step_is_valid(struct bounds *bounds, const struct aiospawn_step *step) {
       return step->fd >= 0 && step->fd <= bounds->top && strings_in(bounds, step);
     case AIOSPAWN_STEP_CLOSE:
       return step->fd >= 0 && step->value >= 0 && step->value <= INT32_MAX;
+    case AIOSPAWN_STEP_LANDLOCK_RULES:
+      return step->size >= 24 && (step->size == 24 || strings_in(bounds, step));
+    case AIOSPAWN_STEP_VIEW:
+      return view_is_valid(bounds, step);
     case AIOSPAWN_STEP_CHROOT:
     case AIOSPAWN_STEP_CHDIR:
       return strings_in(bounds, step);

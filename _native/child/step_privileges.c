@@ -12,6 +12,8 @@ enum {
   /* <sys/prctl.h> would drag libc's prctl in */
   SET_KEEPCAPS = 8, DROP_BOUNDING = 24, AMBIENT = 47, AMBIENT_RAISE = 2,
   SECCOMP_FILTER = 1,
+  LANDLOCK_CREATE = 444, LANDLOCK_ADD_RULE = 445, LANDLOCK_PATH = 1, LANDLOCK_PORT = 2, /* the same on every processor */
+  NOT_THERE = -2 /* ENOENT */, BAD_RULES = -22 /* EINVAL */,
   CAPABILITIES = 64,
   NO_SUCH_CAPABILITY = -22 /* EINVAL */
 };
@@ -112,6 +114,52 @@ long step_prctl(struct step_context *context, const struct aiospawn_step *step) 
 
 long step_landlock(struct step_context *context, const struct aiospawn_step *step) {
   return sys2(SYS_landlock_restrict_self, operand(context, step->fd), 0);
+}
+
+static uint64_t eight_bytes(const unsigned char *at) {
+  uint64_t value;
+  for (unsigned i = 0; i < sizeof value; i++) ((unsigned char *)&value)[i] = at[i];
+  return value;
+}
+
+static long add_port(long ruleset, uint64_t access, const unsigned char *digits) {
+  struct {
+    uint64_t access, port;
+  } rule = {access, 0};
+  for (; *digits; digits++) rule.port = rule.port * 10 + (*digits - '0');
+  return sys4(LANDLOCK_ADD_RULE, ruleset, LANDLOCK_PORT, (long)&rule, 0);
+}
+
+static long add_path(long ruleset, uint64_t access, const unsigned char *path) {
+  struct {
+    uint64_t access;
+    int32_t fd;
+  } __attribute__((packed)) rule = {access, -1};
+  long fd = sys4(SYS_openat, AT_FDCWD, (long)path, O_PATH | O_CLOEXEC, 0);
+  if (fd == NOT_THERE) return 0;
+  if (fd < 0) return fd;
+  rule.fd = (int32_t)fd;
+  long result = sys4(LANDLOCK_ADD_RULE, ruleset, LANDLOCK_PATH, (long)&rule, 0);
+  sys1(SYS_close, fd);
+  return result;
+}
+
+/* Of paths as they are here: a view of its own has files that nobody outside can open. */
+long step_landlock_rules(struct step_context *context, const struct aiospawn_step *step) {
+  const unsigned char *data = data_of(context, step);
+  uint64_t handled[3] = {eight_bytes(data), eight_bytes(data + 8), eight_bytes(data + 16)};
+  long ruleset = sys3(LANDLOCK_CREATE, (long)handled, sizeof handled, 0), result = ruleset;
+  for (uint32_t at = sizeof handled; result >= 0 && at < step->size; at++) {
+    if (step->size - at <= sizeof *handled) return BAD_RULES;
+    uint64_t access = eight_bytes(data + at);
+    const unsigned char *place = data + at + sizeof *handled;
+    result = *place == ':' ? add_port(ruleset, access, place + 1) : add_path(ruleset, access, place);
+    for (at += sizeof *handled; data[at]; at++) {
+    }
+  }
+  if (result >= 0) result = sys2(SYS_landlock_restrict_self, ruleset, 0);
+  if (ruleset >= 0) sys1(SYS_close, ruleset);
+  return result;
 }
 
 /* What a filter kills dies by a SIGSYS that no handler catches. Behind it prctl may be forbidden. */

@@ -12,6 +12,7 @@ struct step_context {
   const struct launch *launch;
   int saved[AIOSPAWN_MAX_SAVED];   /* descriptors set aside */
   int no_core;                     /* core_forbid() was called */
+  int view;                        /* the root of a view that is being made, or -1 */
 };
 
 typedef long step_function(struct step_context *context, const struct aiospawn_step *step);
@@ -49,6 +50,10 @@ step_function step_chdir, step_fchdir, step_chroot, step_umask, step_setsid, ste
 step_function step_sigdefault, step_sigignore;
 /* step_privileges.c */
 step_function step_setgroups, step_setgid, step_setuid, step_bounding, step_keepcaps, step_capset, step_ambient,
-    step_prctl, step_seccomp, step_landlock, step_unshare, step_setns;
+    step_prctl, step_seccomp, step_landlock, step_landlock_rules, step_unshare, step_setns;
+/* step_view.c */
+step_function step_view;
+/* In a child in a new PID namespace: can it make a view? */
+int view_try(void);
 
 #endif

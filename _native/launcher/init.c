@@ -378,9 +378,11 @@ void init_run(struct launch *launch, const struct init_plan *plan) {
   launch->keeper = (int)sys0(SYS_getpid);
   limits_begin(&init.limits, launch);
   if (init.limits.needs_looks && init.tree.proc < 0) child_fail(launch->status, -ENOENT, AIOSPAWN_STEP_INIT, 0);
+  if (plan->has_namespace) control(SET_DUMPABLE, 0); /* the command is of the same user, and must not write to its memory */
   result = sys5(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INIT, 0);
   if (result == 0) {
+    if (plan->has_namespace) control(SET_DUMPABLE, 1);
     if (leads && group) sys2(SYS_setpgid, 0, group); /* 0: it is that of another PID namespace */
     if (ignores) signal_set(SIGCHLD, SIG_IGN);
     child_run(launch);

@@ -46,7 +46,7 @@ static void try_launcher(void *argument) {
 /* A noexec mount, a lost bit, a seccomp filter: tried, in a suspended child as in probe.c. -1: it could not be. */
 static int answers(void) {
   int pidfd, status = -1;
-  long pid = run_suspended(try_launcher, &program, (features_found() & AIOSPAWN_HAS_CLONE3) != 0, &pidfd);
+  long pid = run_suspended(try_launcher, &program, 0, (features_found() & AIOSPAWN_HAS_CLONE3) != 0, &pidfd);
   if (pid < 0) return is_shortage(pid) ? -1 : 0;
   if (exit_status_of(pidfd, WEXITED, &status, NULL) == -ECHILD) exit_status_await(pidfd, &status);
   close(pidfd);

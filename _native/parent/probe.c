@@ -54,14 +54,14 @@ static int epoll_takes(int fd, int ready) {
   return taken;
 }
 
-long run_suspended(void (*run)(void *), void *argument, int use_clone3, int *pidfd) {
+long run_suspended(void (*run)(void *), void *argument, uint64_t namespaces, int use_clone3, int *pidfd) {
   enum { STACK = 64 * 1024 };
   int32_t alive = 0;
   unsigned char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (stack == MAP_FAILED) return -errno;
   *pidfd = -1;
   struct clone_plan plan = {
-      .flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
+      .flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | namespaces,
       .use_clone3 = use_clone3,
       .stack = stack,
       .stack_size = STACK,
@@ -152,10 +152,10 @@ static uint32_t probe(uint32_t without) {
   struct trial trial = {0};
   int pidfd = -1;
   int use_clone3 = AIOSPAWN_STUB && !(without & AIOSPAWN_HAS_CLONE3);
-  long pid = run_suspended(try_in_child, &trial, use_clone3, &pidfd);
+  long pid = run_suspended(try_in_child, &trial, 0, use_clone3, &pidfd);
   if (pid >= 0 && use_clone3) found |= AIOSPAWN_HAS_CLONE3;
   /* ENOSYS, EPERM by a seccomp filter, EINVAL for a flag: the older call may be there. */
-  if (pid < 0 && use_clone3) pid = run_suspended(try_in_child, &trial, 0, &pidfd);
+  if (pid < 0 && use_clone3) pid = run_suspended(try_in_child, &trial, 0, 0, &pidfd);
   if (pid >= 0) found |= examine((int)pid, pidfd, &trial, (found & AIOSPAWN_UNDER_VALGRIND) != 0);
   if (is_shortage(pid)) found |= AIOSPAWN_SHORTAGE;
   return found & ~without;

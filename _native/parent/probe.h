@@ -13,8 +13,9 @@ int is_shortage(long error);
  * for trying. */
 int child_would_be_first(void);
 
-/* Runs a function in a child that shares this memory, until it has left it: for finding out what a child can do. The pid,
+/* Runs a function in a child that shares this memory, until it has left it: for finding out what a child can do. `namespaces`: flags
+ * CLONE_NEW* for it. The pid,
  * its pidfd in *pidfd, or a negated errno. The function is under the contract of child/child.c. */
-long run_suspended(void (*run)(void *), void *argument, int use_clone3, int *pidfd);
+long run_suspended(void (*run)(void *), void *argument, uint64_t namespaces, int use_clone3, int *pidfd);
 
 #endif

@@ -1,11 +1,18 @@
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/sched.h>
 #include <stdint.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "aiospawn.h"
+#include "child/steps.h"
 #include "child/sys.h"
+#include "exit_status.h"
+#include "features.h"
+#include "privileges.h"
+#include "probe.h"
 
 /* The numbers are the same on every processor (landlock(7)), and newer than some C libraries. */
 enum { CREATE_RULESET = 444, ADD_RULE = 445 };
@@ -43,6 +50,29 @@ int aiospawn_landlock_allow_port(int ruleset, uint64_t port, uint64_t access) {
 int aiospawn_seccomp_filters(void) {
   uint32_t action = 0x00050000; /* SECCOMP_RET_ERRNO */
   return sys3(SYS_seccomp, ACTION_AVAILABLE, 0, (long)&action) == 0;
+}
+
+static void try_view(void *argument) {
+  (void)argument;
+  for (;;) sys1(SYS_exit_group, !view_try());
+}
+
+int aiospawn_views(void) {
+  static int answer = -1;
+  int status = 1, pidfd;
+  int known = __atomic_load_n(&answer, __ATOMIC_ACQUIRE);
+  if (known >= 0) return known;
+  if (child_would_be_first()) return 0;
+  uint64_t namespaces = CLONE_NEWPID | (privileges_make_namespaces() ? 0 : CLONE_NEWUSER);
+  long pid = run_suspended(try_view, NULL, namespaces, (features_found() & AIOSPAWN_HAS_CLONE3) != 0, &pidfd);
+  if (is_shortage(pid)) return 0;
+  if (pid >= 0) {
+    if (exit_status_of(pidfd, WEXITED, &status, NULL) == -ECHILD) exit_status_await(pidfd, &status);
+    close(pidfd);
+  }
+  known = pid >= 0 && status == 0;
+  __atomic_store_n(&answer, known, __ATOMIC_RELEASE);
+  return known;
 }
 
 int aiospawn_may_drop_bounding(void) {

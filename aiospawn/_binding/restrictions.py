@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from .library import lib
+from .support import support
 
 __all__ = [
     "allow_path",
@@ -13,6 +14,7 @@ __all__ = [
     "may_drop_bounding",
     "ruleset",
     "seccomp_filters",
+    "views",
 ]
 
 
@@ -29,6 +31,11 @@ def landlock_abi() -> int:
 
 def seccomp_filters() -> bool:
     return lib is not None and bool(lib.aiospawn_seccomp_filters())
+
+
+def views() -> bool:
+    """Can a child be given namespaces, a file system and a /proc of its own? Tried once, in a child."""
+    return bool(support()) and bool(lib.aiospawn_views())
 
 
 def may_drop_bounding() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from .options import Options
 
@@ -34,6 +34,14 @@ class Confinement:
 
     def process_limits(self) -> Mapping[int, int]:
         """Resource limits, soft and hard."""
+        raise NotImplementedError
+
+    def view(self) -> Iterable[tuple[int, int, int, bytes]]:
+        """The steps before the launcher's execve, in namespaces that init is in."""
+        raise NotImplementedError
+
+    def rules(self) -> bytes:
+        """Landlock's, where they are made in the child: as the step has them."""
         raise NotImplementedError
 
     def limit_of(self, number: int, returncode: int) -> str | None:

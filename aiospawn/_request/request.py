@@ -180,6 +180,7 @@ def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -
     before: list[StepTuple] = []
     if via_launcher:
         before, first = prelude(options, plan)
+        before += options.sandbox.view() if options.sandbox is not None else ()
         steps = [*before, *first, *steps]
     packed, data = _packed(steps)
     inherited = [stream for stream in range(3) if stream not in plan.kept]

@@ -108,6 +108,8 @@ _NAMED: dict[int, tuple[str, Callable[[StepTuple], str]]] = {
     Step.AMBIENT: ("cap_ambient", _mask),
     Step.LANDLOCK: ("landlock_restrict_self", _fd),
     Step.SECCOMP: ("seccomp", lambda step: f"{len(step[3]) // 8} instructions"),
+    Step.LANDLOCK_RULES: ("landlock_restrict_self", _nothing),
+    Step.VIEW: ("hide", lambda step: os.fsdecode(step[3][16 if step[1] == 1 else 0 :].rstrip(b"\0").rpartition(b"\0")[2])),
     Step.LIMIT: ("limits", _two),
     Step.HOOK: ("hook", lambda step: "{:#x}, {:#x}".format(*struct.unpack("=QQ", step[3]))),
 }

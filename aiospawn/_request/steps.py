@@ -183,6 +183,12 @@ def _limits(value: Any, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
         yield Step.LIMIT, number, most, b""
 
 
+def _rules(value: Any, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
+    rules = value.rules()
+    if rules:
+        yield Step.LANDLOCK_RULES, 0, 0, rules
+
+
 def _scheduler(value: tuple[int, int], _options: Options, _plan: Plan) -> Iterator[StepTuple]:
     yield Step.SCHEDULER, 0, value[0] | value[1] << 32, b""
 
@@ -278,6 +284,7 @@ _TABLE: tuple[tuple[str, Callable[[Any, Options, Plan], Iterator[StepTuple]]], .
     _prctl("mdwe"),
     _prctl("thp_disable"),
     ("landlock", _on_descriptor(Step.LANDLOCK)),
+    ("sandbox", _rules),
     ("hook", _hook),
     ("close_fds", _close),
     ("seccomp", _seccomp),

@@ -51,7 +51,13 @@ def _files(sandbox: Sandbox) -> Iterator[str]:
         yield "may change mode, owner, times and attributes of every file that its user may"
     else:
         yield "writes no other file, and changes no file's mode, owner, times or attributes"
-    yield "sees of other files whether they exist, their size, owner and times"
+    if not sandbox.hide:
+        yield "sees of other files whether they exist, their size, owner and times"
+        return
+    yield "sees no other file and no other process; its own /proc; it has a host name, IPC and process numbers of its own"
+    for path, size in (("/tmp", sandbox.tmp), ("/home/user", sandbox.home)):  # noqa: S108
+        if size is not False:
+            yield f"writes to {path}, which is empty at first and gone afterwards"
 
 
 def _network(sandbox: Sandbox) -> Iterator[str]:
@@ -60,6 +66,8 @@ def _network(sandbox: Sandbox) -> Iterator[str]:
         yield f"connects by TCP to ports: {', '.join(map(str, network.connect)) or 'none'}"
         yield f"listens by TCP on ports: {', '.join(map(str, network.bind)) or 'none'}"
         yield f"has {'UDP, to everywhere' if network.udp else 'no UDP'}"
+    elif network == "loopback":
+        yield "has a network of its own, with the loopback interface alone"
     else:
         yield "has the network" if network else "has no network"
     yield f"{'connects' if sandbox.unix_sockets else 'does not connect'} to Unix sockets of the file system"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, final
+from typing import Any, Literal, final
 
 from aiospawn._options.values import flag, number
 
@@ -68,7 +68,9 @@ def _network(connect: tuple[int, ...], bind: tuple[int, ...], udp: bool) -> Netw
     return Network(connect=connect, bind=bind, udp=udp)
 
 
-def checked_network(value: Any) -> bool | Network:
+def checked_network(value: Any) -> bool | Network | Literal["loopback"]:
+    if value == "loopback":
+        return "loopback"
     if not isinstance(value, (bool, Network)):
-        raise TypeError(f"network must be a bool or a Network, not {value!r}")
+        raise TypeError(f"network must be a bool, a Network or 'loopback', not {value!r}")
     return value

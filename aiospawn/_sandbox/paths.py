@@ -85,6 +85,7 @@ def _absolute(name: str, value: Any) -> str:
 class Opened(NamedTuple):
     """A path, opened with O_PATH, the caller's to close."""
 
+    path: str
     descriptor: int
     is_directory: bool
     is_device: bool
@@ -103,4 +104,4 @@ def opened(name: str, paths: Iterable[str | IfExists]) -> Iterator[Opened]:
             named.step = "sandbox"  # type: ignore[attr-defined]
             raise named from None
         mode = os.fstat(descriptor).st_mode
-        yield Opened(descriptor, stat.S_ISDIR(mode), stat.S_ISCHR(mode) or stat.S_ISBLK(mode))
+        yield Opened(text, descriptor, stat.S_ISDIR(mode), stat.S_ISCHR(mode) or stat.S_ISBLK(mode))

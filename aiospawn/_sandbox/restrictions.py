@@ -16,6 +16,8 @@ class Kernel(NamedTuple):
     landlock: int
     """The ABI, 0 for none."""
     filters: bool
+    views: bool = True
+    """Namespaces of users (or the rights to do without), PIDs, mounts, networks; `mount_setattr`."""
 
 
 class Restriction(NamedTuple):
@@ -43,6 +45,7 @@ class _Row(NamedTuple):
     linux: str
 
 
+_VIEW: Final = -1
 # Linux versions: landlock(7) and the kernel's Documentation/userspace-api/landlock.rst.
 _ROWS: Final = (
     _Row("files", "opening, making, removing, renaming and executing files that are not named", 1, "5.13"),
@@ -51,13 +54,15 @@ _ROWS: Final = (
     _Row("device_ioctls", "ioctl on devices that are not named", 5, "6.10"),
     _Row("abstract_sockets", "connections to abstract Unix sockets of others", 6, "6.12"),
     _Row("signals", "signals to processes outside", 6, "6.12"),
+    _Row("view", "with `hide`: seeing what is not named, and other processes", _VIEW, "5.12"),
+    _Row("network_alone", 'with `network="loopback"`: every network but that of its own', _VIEW, "5.12"),
     _Row("system_calls", "dangerous system calls, sockets of other families", 0, "3.17"),
 )
 _NAMES: Final = tuple(row.name for row in _ROWS)
 
 
 def found() -> Kernel:
-    return Kernel(kernel.landlock_abi(), kernel.seccomp_filters())
+    return Kernel(kernel.landlock_abi(), kernel.seccomp_filters(), kernel.views())
 
 
 def table(have: Kernel) -> tuple[Restriction, ...]:
@@ -65,6 +70,9 @@ def table(have: Kernel) -> tuple[Restriction, ...]:
 
 
 def _judged(row: _Row, have: Kernel) -> Restriction:
+    if row.abi == _VIEW:
+        need = f"user namespaces or CAP_SYS_ADMIN, a /proc that nothing covers (Linux {row.linux})"
+        return Restriction(row.name, row.stops, need, "them" if have.views else "not all of them", have.views)
     if row.abi:
         shown = f"Landlock ABI {have.landlock}" if have.landlock else "no Landlock"
         return Restriction(

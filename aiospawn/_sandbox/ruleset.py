@@ -12,18 +12,18 @@ from . import paths
 from .network import Network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from .paths import IfExists
 
-__all__ = ["EXECUTE", "READ", "WRITE", "Ruleset"]
+__all__ = ["DEVICE_IOCTL", "EXECUTE", "OF_FILES", "READ", "WRITE", "Ruleset", "handled_by", "ports"]
 
 # <linux/landlock.h>
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIRECTORY = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _REMOVE_DIRECTORY, _REMOVE_FILE = 1 << 4, 1 << 5
 _MAKE_DIRECTORY, _MAKE_FILE, _MAKE_SOCKET, _MAKE_FIFO, _MAKE_LINK = 1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 12
-_REFER, _TRUNCATE, _DEVICE_IOCTL = 1 << 13, 1 << 14, 1 << 15
-_OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _DEVICE_IOCTL
+_REFER, _TRUNCATE, DEVICE_IOCTL = 1 << 13, 1 << 14, 1 << 15
+OF_FILES: Final = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | DEVICE_IOCTL
 _HANDLED: Final = {1: 0x1FFF, 2: 0x3FFF, 3: 0x7FFF, 4: 0x7FFF, 5: 0xFFFF}  # by ABI; nothing new from there on
 _BIND, _CONNECT = 1 << 0, 1 << 1
 _ABSTRACT_SOCKETS, _SIGNALS = 1 << 0, 1 << 1
@@ -35,28 +35,38 @@ WRITE: Final = READ | _WRITE_FILE | _TRUNCATE | _REMOVE_DIRECTORY | _REMOVE_FILE
 _DEVICE: Final = _READ_FILE | _WRITE_FILE | _TRUNCATE
 
 
+def handled_by(abi: int, network: bool | Network) -> tuple[int, int, int]:
+    """What is refused unless a rule allows it: of files, of ports; and what never is allowed."""
+    of_ports = _BIND | _CONNECT if abi >= 4 and network is not True else 0
+    return _HANDLED[min(abi, max(_HANDLED))], of_ports, _ABSTRACT_SOCKETS | _SIGNALS if abi >= 6 else 0
+
+
+def ports(abi: int, network: bool | Network) -> Iterator[tuple[int, int]]:
+    """Ports, each with the access to it."""
+    if abi >= 4 and isinstance(network, Network):
+        yield from ((port, _CONNECT) for port in network.connect)
+        yield from ((port, _BIND) for port in network.bind)
+
+
 class Ruleset:
     """Its descriptor is closed with the object."""
 
     __slots__ = ("__weakref__", "_handled", "descriptor")
 
     def __init__(self, abi: int, network: bool | Network) -> None:
-        self._handled = _HANDLED[min(abi, max(_HANDLED))]
-        ports = _BIND | _CONNECT if abi >= 4 and network is not True else 0
-        self.descriptor = kernel.ruleset(self._handled, ports, _ABSTRACT_SOCKETS | _SIGNALS if abi >= 6 else 0)
+        handled = handled_by(abi, network)
+        self._handled = handled[0]
+        self.descriptor = kernel.ruleset(*handled)
         weakref.finalize(self, os.close, self.descriptor)
-        if ports and isinstance(network, Network):
-            for port in network.connect:
-                kernel.allow_port(self.descriptor, port, _CONNECT)
-            for port in network.bind:
-                kernel.allow_port(self.descriptor, port, _BIND)
+        for port, access in ports(abi, network):
+            kernel.allow_port(self.descriptor, port, access)
 
     def allow(self, name: str, places: Iterable[str | IfExists], access: int) -> None:
         """Allows the access below these paths. A device that is itself named in `write` may be controlled by ioctl."""
         for place in paths.opened(name, places):
-            wanted = access if place.is_directory else access & _OF_FILES
+            wanted = access if place.is_directory else access & OF_FILES
             if place.is_device and name == "write":
-                wanted |= _DEVICE_IOCTL
+                wanted |= DEVICE_IOCTL
             try:
                 kernel.allow_path(self.descriptor, place.descriptor, wanted & self._handled)
             finally:

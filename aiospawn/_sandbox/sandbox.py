@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Collection, Iterable, Mapping  # noqa: TC003 - typing.get_type_hints looks for it here, and for those below
-from typing import Any, NamedTuple, final
+from typing import Any, Final, Literal, NamedTuple, final
 
 from aiospawn._binding import restrictions as kernel
 from aiospawn._options.confinement import Confinement
 from aiospawn._options.options import Options  # noqa: TC001
 from aiospawn._options.types import StrOrBytesPath  # noqa: TC001
-from aiospawn._options.values import flag
+from aiospawn._options.values import flag, number
 
 from . import restrictions
 from .calls import SystemCalls, checked_calls
@@ -19,15 +20,43 @@ from .limits import Limits, checked_limits
 from .network import Network, checked_network
 from .paths import IfExists, checked_paths
 from .policy import compiled_filter, has_numbers
-from .restrictions import Restriction  # noqa: TC001
+from .restrictions import Kernel, Restriction  # noqa: TC001
 from .ruleset import EXECUTE, READ, WRITE, Ruleset
+from .view import View, network_alone
 
 __all__ = ["Sandbox"]
 
-_FIELDS = ("read", "write", "execute", "network", "unix_sockets", "system", "limits", "syscalls", "at_least")
+_FIELDS = (
+    "read",
+    "write",
+    "execute",
+    "network",
+    "unix_sockets",
+    "system",
+    "hide",
+    "tmp",
+    "home",
+    "limits",
+    "syscalls",
+    "at_least",
+)
+
+_TMP, _SHARED, _HOME = "/tmp", "/dev/shm", "/home/user"  # noqa: S108 - in a file system of its own
+_DEFAULT_SIZE: Final = 256 * 2**20
+_OF_ANOTHER_VIEW: Final = ("chroot", "setns", "unshare", "oom_score_adj", "cgroup")  # what they name is not there
+
+
+def _size(name: str, value: Any, *, hidden: bool) -> bool | int:
+    size = value if isinstance(value, bool) else number(name, value, 4096, 2**62)
+    if size is not False and not hidden:
+        raise ValueError(f"{name}={value!r} needs hide=True: it is a file system of the sandbox's own")
+    return size
 
 
 class _Compiled(NamedTuple):
+    view: tuple[tuple[int, int, int, bytes], ...]
+    seen: View | None
+    rules: bytes
     ruleset: Ruleset | None
     filter: bytes | None
     programs: dict[Any, Any]
@@ -47,10 +76,16 @@ class Sandbox(Confinement):
         write: Paths that may also be written: files made, changed, removed and renamed below them. A device that is named
             itself may be controlled by ioctl.
         execute: Paths that may be read and executed.
-        network: False, True, or a `Network` with TCP ports.
+        network: False, True, a `Network` with TCP ports, or "loopback": a network of its own, with 127.0.0.1 and ::1.
         unix_sockets: Whether it may connect to Unix sockets that have a path, and make some. Those of daemons
             (`/run/docker.sock`, D-Bus) do things on behalf of the command that it could not do itself.
         system: Whether the system's programs and libraries may be read and executed.
+        hide: Whether it has a view of its own: namespaces of mounts, processes, IPC, host name, and network unless it has
+            one, in which there is nothing but what is named here. Its init is process 1. For any user who may make user
+            namespaces. A path that leads to another file than at the sandbox's first use is refused (ESTALE).
+        tmp: With `hide`: whether it has a /tmp and a /dev/shm of its own, in memory, gone afterwards; or the size of each
+            in bytes, instead of 256 MiB. `TMPDIR` leads to /tmp.
+        home: The same for a home directory, /home/user. `HOME` leads there.
         limits: A `Limits`: how much it may take.
         syscalls: Which system calls are refused: a policy by name, "default" or "compute", or a `SystemCalls`.
         at_least: Names of restrictions that this kernel must enforce; the others may be missing. By default all that this
@@ -71,9 +106,12 @@ class Sandbox(Confinement):
     read: tuple[str | IfExists, ...]
     write: tuple[str | IfExists, ...]
     execute: tuple[str | IfExists, ...]
-    network: bool | Network
+    network: bool | Network | Literal["loopback"]
     unix_sockets: bool
     system: bool
+    hide: bool
+    tmp: bool | int
+    home: bool | int
     limits: Limits | None
     syscalls: SystemCalls
     at_least: frozenset[str] | None
@@ -86,9 +124,12 @@ class Sandbox(Confinement):
         read: Iterable[StrOrBytesPath | IfExists] = (),
         write: Iterable[StrOrBytesPath | IfExists] = (),
         execute: Iterable[StrOrBytesPath | IfExists] = (),
-        network: bool | Network = False,
+        network: bool | Network | Literal["loopback"] = False,
         unix_sockets: bool = False,
         system: bool = True,
+        hide: bool = False,
+        tmp: bool | int = False,
+        home: bool | int = False,
         limits: Limits | None = None,
         syscalls: str | SystemCalls = "default",
         at_least: Collection[str] | None = None,
@@ -99,6 +140,9 @@ class Sandbox(Confinement):
         set_field(self, "network", checked_network(network))
         set_field(self, "unix_sockets", flag("unix_sockets")(unix_sockets))
         set_field(self, "system", flag("system")(system))
+        set_field(self, "hide", flag("hide")(hide))
+        set_field(self, "tmp", _size("tmp", tmp, hidden=self.hide))
+        set_field(self, "home", _size("home", home, hidden=self.hide))
         set_field(self, "limits", checked_limits(limits))
         given = checked_calls(
             syscalls,
@@ -143,10 +187,12 @@ class Sandbox(Confinement):
 
     def _asked(self) -> set[str]:
         """The restrictions that this sandbox needs: what the filter refuses altogether needs no rule of Landlock."""
-        asked = {"files", "truncate", "device_ioctls", "signals", "system_calls"}
+        asked = {"signals", "system_calls", *(("view",) if self.hide else ("files", "truncate", "device_ioctls"))}
+        if self.network == "loopback":
+            asked.add("network_alone")
         if isinstance(self.network, Network):
             asked.add("tcp_ports")
-        if self.unix_sockets:
+        if self.unix_sockets and not (self.hide and self._has_own_network()):
             asked.add("abstract_sockets")
         return asked
 
@@ -167,6 +213,8 @@ class Sandbox(Confinement):
         compiled = self._compile()
         if self.limits is not None:
             options = self._limited(options)
+        if compiled.view:
+            options = self._hidden(options, compiled)
         bounding = -1 if kernel.may_drop_bounding() else 0  # without new privileges no execve gives it back either
         return options._replace(
             no_new_privs=True,
@@ -177,9 +225,9 @@ class Sandbox(Confinement):
 
     def _limited(self, options: Options) -> Options:
         """With the init that keeps the limits of a tree."""
-        for number in self.process_limits():
-            if number in (options.rlimits or ()):
-                raise ValueError(f"rlimits[{number}] and the sandbox's {self.limits!r} are both given")
+        for limit in self.process_limits():
+            if limit in (options.rlimits or ()):
+                raise ValueError(f"rlimits[{limit}] and the sandbox's {self.limits!r} are both given")
         if not self.tree_limits() or options.init is not None:
             return options
         for name in ("hook", "pdeathsig", *(["preexec_fn"] if options.forks else [])):
@@ -188,6 +236,38 @@ class Sandbox(Confinement):
                     f"{name}={getattr(options, name)!r} and the sandbox's {self.limits!r} are both given: init keeps them"
                 )
         return options._replace(init="kill")
+
+    def _hidden(self, options: Options, compiled: _Compiled) -> Options:
+        """With an init in a PID namespace, a directory that is there, and the variables that say where it may write."""
+        for name in ("preexec_fn", "hook", "pdeathsig", *(_OF_ANOTHER_VIEW if self.hide else ())):
+            if getattr(options, name) is not None and (name != "preexec_fn" or options.forks):
+                reason = "hide=True" if self.hide else 'network="loopback"'
+                raise ValueError(f"{name}={getattr(options, name)!r} cannot be combined with the sandbox's {reason}")
+        if options.init == "leave":
+            raise ValueError('init="leave" cannot be combined with a sandbox in a PID namespace, which nobody outlives')
+        options = options._replace(init=options.init or "kill", init_namespace="pid")
+        if compiled.seen is None:
+            return options
+        if options.cwd is None or isinstance(options.cwd, (str, bytes, os.PathLike)):
+            here = os.getcwd()
+            given = here if options.cwd is None else os.path.join(here, os.fsdecode(options.cwd))
+            options = options._replace(cwd=given if options.cwd is not None or compiled.seen.contains(given) else "/")
+        places = {"TMPDIR": _TMP if self.tmp else None, "HOME": _HOME if self.home else None}
+        added = {name: value for name, value in places.items() if value is not None}
+        if not added:
+            return options
+        return options._replace(env={**(os.environ if options.env is None else options.env), **added})
+
+    def view(self) -> tuple[tuple[int, int, int, bytes], ...]:
+        """The steps that make its view."""
+        return self._compile().view
+
+    def rules(self) -> bytes:
+        """Landlock's rules of its view, made in the child."""
+        return self._compile().rules
+
+    def _has_own_network(self) -> bool:
+        return self.network in (False, "loopback")
 
     def tree_limits(self) -> Mapping[int, int]:
         """What init is to keep, by number."""
@@ -229,14 +309,34 @@ class Sandbox(Confinement):
         asked = self._asked()
         for lack in restrictions.missing(asked if self.at_least is None else self.at_least, have):
             raise NotImplementedError(f"sandbox: {lack.name} needs {lack.need}, this kernel has {lack.have}")
-        ruleset = self._ruleset(have.landlock) if have.landlock else None
-        policy = compiled_filter(self.network, self.syscalls, unix_sockets=self.unix_sockets, metadata=bool(self.write))
-        return _Compiled(ruleset, policy if have.filters else None, {})
+        seen = self._seen(executes_anything=have.landlock > 0) if self.hide and have.views else None
+        network: bool | Network = have.views if self.network == "loopback" else self.network  # its own, or none
+        rules = b"" if seen is None or not have.landlock else seen.rules(have.landlock, network)
+        ruleset = self._ruleset(have.landlock, network) if have.landlock and seen is None else None
+        policy = compiled_filter(network, self.syscalls, unix_sockets=self.unix_sockets, metadata=bool(self.write))
+        return _Compiled(self._view(have, seen), seen, rules, ruleset, policy if have.filters else None, {})
 
-    def _ruleset(self, abi: int) -> Ruleset:
-        ruleset = Ruleset(abi, self.network)
+    def _view(self, have: Kernel, seen: View | None) -> tuple[tuple[int, int, int, bytes], ...]:
+        if seen is not None:
+            return tuple(seen.steps(network=not self._has_own_network()))
+        return tuple(network_alone()) if self.network == "loopback" and have.views else ()
+
+    def _seen(self, *, executes_anything: bool) -> View:
+        view = View(executes_anything=executes_anything)
         if self.system:
-            ruleset.allow_system(network=self.network is not False, executes=self.syscalls.policy != "compute")
+            view.show_system(network=not self._has_own_network(), executable=self.syscalls.policy != "compute")
+        view.show("read", self.read)
+        view.show("write", self.write, writable=True)
+        view.show("execute", self.execute, executable=True)
+        for path, size in ((_TMP, self.tmp), (_SHARED, self.tmp), (_HOME, self.home)):
+            if size is not False:
+                view.add_tmpfs(path, _DEFAULT_SIZE if size is True else size)
+        return view
+
+    def _ruleset(self, abi: int, network: bool | Network) -> Ruleset:
+        ruleset = Ruleset(abi, network)
+        if self.system:
+            ruleset.allow_system(network=not self._has_own_network(), executes=self.syscalls.policy != "compute")
         for name, access in (("read", READ), ("write", WRITE), ("execute", EXECUTE)):
             ruleset.allow(name, getattr(self, name), access)
         return ruleset

@@ -51,6 +51,10 @@ def add_options(parser: argparse.ArgumentParser, *, short: bool = True) -> None:
 
 
 _OF_SANDBOX = (
+    "hide",
+    "tmp",
+    "home",
+    "loopback",
     "read",
     "write",
     "execute",
@@ -96,6 +100,13 @@ def _add_sandbox(parser: argparse.ArgumentParser) -> None:
         "--sandbox-answer", metavar="ERROR", help="what a refused system call gets: kill, or an error as ENOSYS"
     )
     group.add_argument("--sandbox-network", action="store_true", help="it has the network")
+    group.add_argument("--sandbox-loopback", action="store_true", help="it has a network of its own, with 127.0.0.1 alone")
+    group.add_argument("--sandbox-hide", action="store_true",
+        help="it has a file system, processes and a network of its own; what is not named is not there")  # fmt: skip
+    group.add_argument(
+        "--sandbox-tmp", action="store_true", help="with --sandbox-hide: it has an empty /tmp, gone afterwards"
+    )
+    group.add_argument("--sandbox-home", action="store_true", help="with --sandbox-hide: the same as its home directory")
     group.add_argument("--sandbox-udp", action="store_true", help="it may use UDP, as for looking up names")
     group.add_argument("--sandbox-unix-sockets", action="store_true", help="it may connect to Unix sockets")
 
@@ -105,11 +116,15 @@ def _sandbox(options: argparse.Namespace) -> aiospawn.Sandbox | None:
     if not options.sandbox and not any(given.values()):
         return None
     tcp = {name: given.pop(name) for name in ("connect", "bind", "udp")}
+    loopback = given.pop("loopback")
+    if loopback and (any(tcp.values()) or given["network"]):
+        raise UsageError("--sandbox-loopback is a network of its own: not with options of another")
     if any(tcp.values()) and given["network"]:
         raise UsageError("--sandbox-network is the whole network: not with --sandbox-connect, --sandbox-bind, --sandbox-udp")
     try:
         if any(tcp.values()):
             given["network"] = aiospawn.Network(**tcp)
+        given["network"] = "loopback" if loopback else given["network"]
         limits = given.pop("limit")
         given["limits"] = aiospawn.Limits(**dict(limits)) if limits else None
         calls = {name: value for name in ("allow", "deny", "answer") if (value := given.pop(name))}

@@ -52,6 +52,8 @@ def test_map(tmp_path: Path) -> None:
         (["--sandbox-bind", "http"], "--sandbox-bind"),
         (["--sandbox-network", "--sandbox-udp"], "--sandbox-network is the whole network"),
         (["--sandbox-at-least", "file"], "unknown restriction 'file'"),
+        (["--sandbox-tmp"], "tmp=True needs hide=True"),
+        (["--sandbox-loopback", "--sandbox-connect", "443"], "--sandbox-loopback is a network of its own"),
         (["--sandbox-deny", "execve"], "a launch needs 'execve'"),
         (["--sandbox-syscalls", "none"], "--sandbox-syscalls"),
         (["--sandbox-read", "/nonexistent/path"], "/nonexistent/path"),
@@ -92,3 +94,13 @@ def test_system_calls() -> None:
     assert aiospawn("run", "--sandbox-deny", "getcwd", "--sandbox-allow", "keyctl", "--", "/bin/pwd").returncode == 1
     compute = ("--sandbox-syscalls", "compute", "--sandbox-execute", "/bin/dash")
     assert "fork" in aiospawn("run", *compute, "--", "/bin/dash", "-c", "(:)").stderr
+
+
+@enforced
+def test_view(tmp_path: Path) -> None:
+    """What is named, with places of its own."""
+    if not next(row for row in package.Sandbox.restrictions() if row.name == "view").enforced:
+        pytest.skip("needs namespaces")
+    given = ("--sandbox-hide", "--sandbox-tmp", "--sandbox-home", "--sandbox-loopback", "--sandbox-read", str(tmp_path))
+    result = aiospawn("run", *given, "--", "sh", "-c", f"ls -A {tmp_path.parent}; ls -A /tmp ~; echo $$")
+    assert result.stdout.split() == [tmp_path.name, "/home/user:", "/tmp:", tmp_path.parts[2], "2"]

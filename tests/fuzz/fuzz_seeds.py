@@ -22,8 +22,9 @@ _HEADER = library.ffi.sizeof("struct aiospawn_request")
 _STEP = library.ffi.sizeof("struct aiospawn_step")
 _LAUNCHER = struct.Struct("=8IiiI2H2IQ")  # struct launcher_request
 _VERSION = 6
-_DATA = b"/\0/\0" + bytes(12)
+_DATA = b"/\0/\0" + bytes(20)
 _SIZES = {Step.RLIMIT: 16, Step.SETGROUPS: 8, Step.SECCOMP: 16, Step.AFFINITY: 8, Step.CGROUP: 2, Step.OOM_SCORE_ADJ: 1}
+_SIZES |= {Step.LANDLOCK_RULES: 24}
 _STRINGS = {Step.OPEN: 2, Step.CHROOT: 2, Step.CHDIR: 2, Step.UNSHARE: 4}
 
 

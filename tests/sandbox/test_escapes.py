@@ -21,6 +21,7 @@ import pytest
 from paths import SUPPORT
 
 import aiospawn
+from aiospawn._sandbox import restrictions
 from aiospawn._sandbox.system_calls import ARCHITECTURES, NUMBERS
 
 if TYPE_CHECKING:
@@ -92,13 +93,13 @@ def _scene(user: int) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-async def _outcomes(user: int, *, sandboxed: bool) -> dict[str, int]:
+async def _outcomes(user: int, *, sandboxed: bool, **keywords: Any) -> dict[str, int]:
     ids: dict[str, Any] = {} if user == os.getuid() else {"user": user, "group": user, "extra_groups": []}
     interpreter = _interpreter(user)
     with _scene(user) as scene:
         readable = os.path.join(scene["place"], "readable")
         sandbox = aiospawn.Sandbox(
-            read=[readable], execute=[sys.prefix, sys.base_prefix] if interpreter == sys.executable else []
+            read=[readable], execute=[sys.prefix, sys.base_prefix] if interpreter == sys.executable else [], **keywords
         )
         async with await aiospawn.create_subprocess_exec("sleep", "1000", process_group=0, **ids) as victim:
             setting = json.dumps(scene | {"victim": victim.pid, "sandboxed": sandboxed})
@@ -115,8 +116,8 @@ async def _outcomes(user: int, *, sandboxed: bool) -> dict[str, int]:
 
 @pytest.mark.loops("one")
 @pytest.mark.parametrize("user", [0, _ORDINARY], ids=["root", "ordinary"])
-async def test_escapes(user: int) -> None:
-    """What works without the sandbox is stopped by it."""
+async def test_escapes(user: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What works without the sandbox is stopped by it: by Landlock, by namespaces, and by both."""
     if os.getuid() != 0:
         if user == 0:
             pytest.skip("needs root")
@@ -125,10 +126,31 @@ async def test_escapes(user: int) -> None:
         pytest.skip(f"needs {lacks}")
     tried = {name for name, (root, _) in escapes.ATTEMPTS.items() if user == 0 or not root}
     free = await _outcomes(user, sandboxed=False)
-    fenced = await _outcomes(user, sandboxed=True)
-    assert free.keys() == fenced.keys() == tried
     assert {name: code for name, code in free.items() if code not in (0, errno.ENOSYS)} == {}  # a kernel may lack a call
-    assert {name: code for name, code in fenced.items() if code in (0, escapes._BROKEN)} == {}
+    for keywords, allowed in _fences():
+        fenced = await _outcomes(user, sandboxed=True, **keywords)
+        assert free.keys() == fenced.keys() == tried
+        assert {name for name, code in fenced.items() if code in (0, escapes._BROKEN)} == allowed & tried, keywords
+    if restrictions.found().views:
+        have = restrictions.found()._replace(landlock=0)
+        monkeypatch.setattr(restrictions, "found", lambda: have)
+        fenced = await _outcomes(user, sandboxed=True, hide=True, at_least=["view", "system_calls"])
+        assert {name for name, code in fenced.items() if code in (0, escapes._BROKEN)} == (_ITS_OWN | _ITS_INPUT) & tried
+
+
+_ITS_OWN = {"list the root", "list processes"}  # those of the view
+# A mount namespace has no say in what is open already: its mount is that of outside.
+_ITS_INPUT = {"read what standard input has, anew", "read by /dev/fd", "write what standard input may only read"}
+
+
+def _fences() -> Iterator[tuple[dict[str, Any], set[str]]]:
+    yield {}, set()
+    if restrictions.found().views:
+        yield {"hide": True}, _ITS_OWN
+        yield {"hide": True, "network": "loopback"}, _ITS_OWN | _OF_ITS_NETWORK
+
+
+_OF_ITS_NETWORK = {"listen by TCP", *(f"a socket: {kind}" for kind in ("TCP", "TCP by IPv6", "UDP", "netlink"))}
 
 
 def test_there_are_many() -> None:

@@ -1,0 +1,160 @@
+"""The private view of a sandbox: namespaces, and a file system in which there is only what was named, as steps of a launch.
+
+Mounts are made anew for each launch, by paths, for the kernel binds mounts of its own namespace alone (open_tree(2)). What a
+path of the user's led to when the sandbox was compiled is remembered by device and inode: a launch fails with ESTALE where
+something else is there. Where places overlap, one that is below another also has what that one allows.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+import struct
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from aiospawn._binding.library import Step
+
+from . import paths, ruleset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .network import Network
+    from .paths import IfExists
+
+__all__ = ["NEW_NETWORK", "View", "network_alone"]
+
+_BEGIN, _BIND, _TMPFS, _PROC, _LINK, _END = range(6)  # enum aiospawn_view
+_NEW_MOUNTS, _NEW_UTS, _NEW_IPC, NEW_NETWORK = 0x00020000, 0x04000000, 0x08000000, 0x40000000  # <linux/sched.h>
+_STREAMS: Final = (b"stdin", b"stdout", b"stderr")
+_READ_ONLY, _NO_PRIVILEGES, _NO_DEVICES, _NO_PROGRAMS = 1, 2, 4, 8  # MOUNT_ATTR_*, mount_setattr(2)
+
+_LINKS: Final = {b"fd": b"/proc/self/fd", **{name: b"/proc/self/fd/%d" % fd for fd, name in enumerate(_STREAMS)}}
+
+
+class _Place(NamedTuple):
+    identity: tuple[int, int, int]
+    """Minor and major number of the device, inode; three times 0: whatever is there."""
+    is_writable: bool
+    is_executable: bool
+    is_device: bool
+    is_directory: bool
+    has_ioctl: bool
+
+    def joined(self, other: _Place) -> _Place:
+        """One that allows what either does."""
+        return self._replace(
+            identity=self.identity if any(self.identity) else other.identity,
+            is_writable=self.is_writable or other.is_writable,
+            is_executable=self.is_executable or other.is_executable,
+            has_ioctl=self.has_ioctl or other.has_ioctl,
+        )
+
+
+class View:
+    """What is to be seen, place by place."""
+
+    __slots__ = ("_executes_anything", "_places", "_tmpfs")
+
+    def __init__(self, *, executes_anything: bool) -> None:
+        """`executes_anything`: something else says what may be executed, so that mounts need not."""
+        self._places: dict[str, _Place] = {}
+        self._executes_anything = executes_anything
+        self._tmpfs: list[tuple[str, str]] = []
+
+    def show(
+        self,
+        name: str,
+        places: Iterable[str | IfExists],
+        *,
+        writable: bool = False,
+        executable: bool = False,
+        known: bool = True,
+    ) -> None:
+        """These paths and what is below them. `known`: they have to lead to the same files at each launch.
+
+        Raises the OSError of a path that is not there, with the option's name.
+        """
+        for place in paths.opened(name, places):
+            try:
+                found = os.stat(place.descriptor)
+            finally:
+                os.close(place.descriptor)
+            identity = (os.minor(found.st_dev), os.major(found.st_dev), found.st_ino) if known else (0, 0, 0)
+            is_directory = stat.S_ISDIR(found.st_mode)
+            is_device = stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)
+            at = _target(place.path)
+            if at == "/":
+                raise ValueError(f"sandbox {name}: with hide=True the whole file system cannot be named, got {place.path!r}")
+            shown = _Place(identity, writable, executable, is_device, is_directory, name == "write")
+            before = self._places.get(at)
+            self._places[at] = shown if before is None else shown.joined(before)
+
+    def show_system(self, *, network: bool, executable: bool) -> None:
+        """Programs and libraries, and the devices that every program takes for granted."""
+        self.show("system", map(paths.IfExists, paths.SYSTEM), executable=executable, known=False)
+        files = (*paths.SYSTEM_FILES, *(paths.NETWORK_FILES if network else ()))
+        self.show("system", map(paths.IfExists, files), known=False)
+        self.show("system", map(paths.IfExists, paths.DEVICES), writable=True, known=False)
+
+    def add_tmpfs(self, path: str, size: int | None) -> None:
+        self._tmpfs.append((path, "" if size is None else str(size)))
+
+    def contains(self, path: str) -> bool:
+        """Is there anything under this path, or above it?"""
+        return any(_is_below(path, place) for place in (*self._places, *(place for place, _ in self._tmpfs)))
+
+    def steps(self, *, network: bool) -> Iterator[tuple[int, int, int, bytes]]:
+        """`network`: it has the network of this process."""
+        yield Step.VIEW, _BEGIN, _NEW_MOUNTS | _NEW_UTS | _NEW_IPC | (0 if network else NEW_NETWORK), b""
+        for path, size in self._tmpfs:
+            attributes = _NO_PRIVILEGES | _NO_DEVICES | self._no_programs(executable=False)
+            yield Step.VIEW, _TMPFS, attributes, b"\0".join([size.encode(), os.fsencode(path), b""])
+        private = _READ_ONLY | _NO_PRIVILEGES | _NO_DEVICES | _NO_PROGRAMS
+        yield Step.VIEW, _PROC, private, b"/proc\0"
+        for path in sorted(self._places, key=lambda path: path.count("/") if path != "/" else 0):
+            place = self._places[path]
+            yield Step.VIEW, _BIND, self._attributes(path), struct.pack("=IIQ", *place.identity) + os.fsencode(path) + b"\0"
+        for name, leads_to in _LINKS.items():
+            yield Step.VIEW, _LINK, 0, b"\0".join([leads_to, b"/dev", name, b""])
+        yield Step.VIEW, _END, private, b""
+
+    def rules(self, abi: int, network: bool | Network) -> bytes:
+        """Landlock's for what is in it: a second fence, which also holds where a descriptor leads out of the view."""
+        handled, *others = ruleset.handled_by(abi, network)
+        rules = [("/", ruleset.READ), *((path, ruleset.WRITE) for path, _ in self._tmpfs)]
+        for path, place in self._places.items():
+            access = (ruleset.EXECUTE if place.is_executable else 0) | (ruleset.WRITE if place.is_writable else 0)
+            access |= ruleset.READ
+            if place.is_device and place.has_ioctl:
+                access |= ruleset.DEVICE_IOCTL
+            rules.append((path, access if place.is_directory else access & ruleset.OF_FILES))
+        named = [(os.fsencode(path), access & handled) for path, access in rules]
+        named += [(b":%d" % port, access) for port, access in ruleset.ports(abi, network)]
+        head = struct.pack("=QQQ", handled, *others)
+        return head + b"".join(struct.pack("=Q", access) + place + b"\0" for place, access in named if access)
+
+    def _attributes(self, path: str) -> int:
+        allowing = [place for above, place in self._places.items() if _is_below(path, above)]
+        attributes = _NO_PRIVILEGES | self._no_programs(executable=any(place.is_executable for place in allowing))
+        if not any(place.is_writable for place in allowing):
+            attributes |= _READ_ONLY
+        return attributes if self._places[path].is_device else attributes | _NO_DEVICES
+
+    def _no_programs(self, *, executable: bool) -> int:
+        return 0 if executable or self._executes_anything else _NO_PROGRAMS
+
+
+def network_alone() -> Iterator[tuple[int, int, int, bytes]]:
+    """A network namespace whose loopback interface is up, and the file system as it is."""
+    yield Step.VIEW, _BEGIN, NEW_NETWORK, b""
+
+
+def _target(path: str) -> str:
+    """Where it is seen: under the name that it was given, or its real one if that leads upwards."""
+    return os.path.realpath(path) if ".." in path.split("/") else "/" + posixpath.normpath(path).lstrip("/")
+
+
+def _is_below(path: str, above: str) -> bool:
+    return path == above or path.startswith(above.rstrip("/") + "/")
