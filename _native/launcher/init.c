@@ -194,7 +194,7 @@ static void read_orders(struct init *init) {
   struct init_order order = {0};
   for (;;) {
     long length = sys6(SYS_recvfrom, init->socket, (long)&order, sizeof order, MSG_DONTWAIT, 0, 0);
-    if (length == -EAGAIN || length == -EINTR) return;
+    if (length == -EAGAIN || length == -EINTR || length == -ENOMEM) return; /* neither a message nor its end */
     if (length != sizeof order) break;
     obey(init, &order);
   }
@@ -281,8 +281,7 @@ __attribute__((noreturn)) static void keep(struct init *init) {
 static void leave_if_told(int socket) {
   struct init_order order = {0};
   long length = sys6(SYS_recvfrom, socket, (long)&order, sizeof order, MSG_DONTWAIT | MSG_PEEK, 0, 0);
-  if (length == -EAGAIN || (length == sizeof order && order.kind != INIT_ORDER_KILL)) return;
-  end_by(SIGKILL);
+  if (length == 0 || length == -ECONNRESET || (length == sizeof order && order.kind == INIT_ORDER_KILL)) end_by(SIGKILL);
 }
 
 /* The page is shared by all that this process launches. */
@@ -307,7 +306,10 @@ static void close_others(const struct init *init, const struct launch *launch) {
   kept.status = -1;
   kept.program = AIOSPAWN_NO_FD;
   context.launch = &kept;
-  step_close(&context, &all);
+  if (step_close(&context, &all) >= 0) return;
+  /* At least the pipes: their ends would tell nothing before init's own. */
+  for (int end = 0; end < AIOSPAWN_ENDS; end++)
+    if (launch->ends[end] >= 0 && launch->ends[end] != init->socket) sys1(SYS_close, launch->ends[end]);
 }
 
 static long prepare(struct init *init) {

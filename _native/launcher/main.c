@@ -60,6 +60,7 @@ __attribute__((noreturn, used)) static void start(long *stack) {
   int files[INIT_FILES] = {-1, -1};
   long size = stays ? launcher_receive(socket, &buffer, sizeof buffer, files)
                     : sys3(SYS_read, reader, (long)&buffer, sizeof buffer);
+  if (stays && size < 0) child_fail(status, size, AIOSPAWN_STEP_LAUNCHER, 0);
   if (size < (long)sizeof buffer.request) sys1(SYS_exit_group, LAUNCHER_NO_REQUEST);
   struct launcher_request request = buffer.request;
   sys3(SYS_fcntl, status, F_SETFD, FD_CLOEXEC);

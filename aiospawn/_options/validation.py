@@ -141,6 +141,14 @@ def _bounds_of_trees(options: Options) -> None:
             raise ValueError(f'init="leave" cannot be combined with {name}={getattr(options, name)!r}: that ends with init')
 
 
+def _namespaces(options: Options) -> None:
+    if options.init_namespace is not None and options.process_group is not None and options.process_group > 0:
+        raise ValueError(
+            f"init_namespace={options.init_namespace!r} cannot be combined with process_group={options.process_group}: "
+            "that group is none of the new namespace"
+        )
+
+
 def _signal_plans(options: Options) -> None:
     both = (options.sigdefault or 0) & (options.sigignore or 0)
     if both:
@@ -161,4 +169,16 @@ def _sandboxes(options: Options) -> None:
             raise ValueError(f"sandbox and {name} are both given: a sandbox sets {name} itself")
 
 
-_CONTRADICTIONS = (_twice, _maps, _sessions, _hooks, _forks, _keepers, _bounds_of_trees, _signal_plans, _death, _sandboxes)
+_CONTRADICTIONS = (
+    _twice,
+    _maps,
+    _sessions,
+    _hooks,
+    _forks,
+    _keepers,
+    _bounds_of_trees,
+    _namespaces,
+    _signal_plans,
+    _death,
+    _sandboxes,
+)

@@ -202,6 +202,7 @@ async def test_limits_of_a_sandbox() -> None:
     [
         ({"init_namespace": "pid"}, "init_namespace='pid' needs init"),
         ({"init": True, "init_namespace": "net"}, "init_namespace must be None or \"pid\", got 'net'"),
+        ({"init": True, "init_namespace": "pid", "process_group": 7}, "cannot be combined with process_group=7"),
         ({"init": "leave", "init_namespace": "pid"}, "init=\"leave\" cannot be combined with init_namespace='pid'"),
     ],
 )
