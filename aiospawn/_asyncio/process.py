@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.subprocess
+import sys
 from signal import SIGTERM
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -15,6 +16,7 @@ from aiospawn._termination.terminate import ended, is_thrown_away, joined, note,
 from aiospawn._termination.tree import LoopTree
 
 from . import launch
+from .communication import Communication
 from .running_loop import running_loop
 from .stream_protocol import StreamProtocol
 from .terminal import Terminal
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Process", "create_subprocess_exec", "create_subprocess_shell"]
 
 _LIMIT = 64 * 1024  # asyncio.streams' default
+_ENDS_EMPTY_INPUT = sys.version_info >= (3, 12)  # before, `communicate()` leaves a pipe open that it writes nothing to
 
 
 class Process(asyncio.subprocess.Process):
@@ -92,6 +95,29 @@ class Process(asyncio.subprocess.Process):
             self._transport.signal_group(signal)
         else:
             raise NotImplementedError("group=True needs a child that was launched natively")
+
+    async def communicate(self, input: bytes | bytearray | memoryview | None = None) -> tuple[bytes, bytes]:
+        """asyncio's. Cancelled meanwhile, it leaves what was read in the streams, where it can be read."""
+        transport = self._transport
+        readers = [reader for reader in (self.stdout, self.stderr) if reader is not None]
+        if not self._reads_by_itself(readers):
+            return await super().communicate(input)
+        with Communication(transport.resumed, readers) as communication:
+            if input is not None or (self.stdin is not None and _ENDS_EMPTY_INPUT):
+                await self._feed_stdin(input)  # type: ignore[attr-defined]
+            await communication.ended(self._loop)
+            return communication.output(self.stdout), communication.output(self.stderr)
+
+    def _reads_by_itself(self, readers: list[Any]) -> bool:
+        """Are the streams those of a child of ours, and nothing is to be logged in between?"""
+        transport, protocol = self._transport, self._protocol
+        return (
+            isinstance(transport, SubprocessTransport)
+            and (self.stdout, self.stderr) == (protocol.stdout, protocol.stderr)
+            and (self.returncode is not None or transport.resumed is not None)
+            and Communication.is_possible(transport.resumed, readers)
+            and not self._loop.get_debug()
+        )
 
     def resize(self, rows: int, columns: int) -> None:
         """Sets the size of the terminal of a child launched with `pty` (TIOCSWINSZ); its foreground group gets SIGWINCH.

@@ -54,10 +54,12 @@ class Resumed:
     Only asyncio's private attributes say what each has done before.
     """
 
-    __slots__ = ("_protocol",)
+    __slots__ = ("_protocol", "communication")
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
+        self.communication: asyncio.Future[None] | None = None
+        """Done when the process has exited and its outputs have ended, or reading one of them has failed."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It makes new streams, before anything is fed. Its last is stdin, and another would close the first as garbage."""
@@ -83,10 +85,22 @@ class Resumed:
             protocol._stdin_closed._log_traceback = False
         elif protocol._transport is not None:
             protocol.pipe_connection_lost(stream, exc)
+            if self.communication is not None and (exc is not None or self.is_read_out()):
+                self._conclude_communication()
 
     def process_exited(self) -> None:
         if self._protocol._transport is not None or isinstance(self._protocol, StreamProtocol):
             self._protocol.process_exited()
+        if self.communication is not None and self.is_read_out():
+            self._conclude_communication()
+
+    def is_read_out(self) -> bool:
+        """Has the process exited, and have its outputs ended?"""
+        return self._protocol._process_exited and not self._protocol._pipe_fds
+
+    def _conclude_communication(self) -> None:
+        if self.communication is not None and not self.communication.done():
+            self.communication.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._protocol.connection_lost(exc)
