@@ -23,7 +23,7 @@ from .terminal_input import TerminalInput
 from .write_pipe import WritePipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from aiospawn._options.confinement import Confinement
     from aiospawn._request.request import Request
@@ -38,8 +38,11 @@ logger = asyncio.log.logger  # type: ignore[attr-defined]
 ENDED = (State.EXITED, State.FINISHED, State.FAILED)
 _OF_A_PIPE = (Event.DATA, Event.EOF, Event.WRITABLE, Event.READER_GONE)
 _LOST = 255
-_PROCESS_EXITED = operator.methodcaller("process_exited")
-_CONNECTION_LOST = operator.methodcaller("connection_lost", None)
+_NO_PIPES = (NO_PIPE, NO_PIPE, NO_PIPE)
+_CALLERS: dict[Call, Callable[[Any], object]] = {
+    Call.PROCESS_EXITED: operator.methodcaller("process_exited"),
+    Call.CONNECTION_LOST: operator.methodcaller("connection_lost", None),
+}
 
 
 class Child(asyncio.SubprocessTransport):
@@ -54,7 +57,7 @@ class Child(asyncio.SubprocessTransport):
     def __init__(
         self, reactor: Reactor, loop: asyncio.AbstractEventLoop, protocol: asyncio.BaseProtocol, arguments: Any
     ) -> None:
-        super().__init__()
+        self._extra: dict[str, Any] = {}  # as asyncio.BaseTransport has it
         self.loop = loop
         self.native = reactor.native
         self.context = contextvars.copy_context()
@@ -77,7 +80,7 @@ class Child(asyncio.SubprocessTransport):
         self._open_pipes = 0  # bit n: stream n
         self._loss_noted = self._is_done = False
         self._exit_waiters: list[asyncio.Future[int]] | None = None
-        self._launch: PendingLaunch | None = None
+        self.launch: PendingLaunch | None = None
         self._tree: NativeTree | None = None  # where it is more than the child
         self._cgroup: TreeCgroup | None = None  # its own
         self._arguments = arguments  # as Popen.args: a list, or a shell's command
@@ -88,14 +91,13 @@ class Child(asyncio.SubprocessTransport):
 
     # ---- the launch ---------------------------------------------------------------------------------------------------
 
-    async def start(self, request: Request) -> None:
+    def start(self, request: Request) -> Awaitable[None]:
         """Makes the child and waits until its program runs. Cancelled meanwhile: kills and reaps it first."""
-        self._make_pipes(request.program.plan.pipes)
-        self._launch = PendingLaunch(self, request, self.loop)
-        try:
-            await self._launch.concluded(self._make_child)
-        finally:
-            self._launch = None  # it refers to this transport
+        pipes = request.program.plan.pipes
+        if pipes != _NO_PIPES:
+            self._make_pipes(pipes)
+        self.launch = PendingLaunch(self, request, self.loop)
+        return self.launch.concluded(self._make_child)
 
     def _make_pipes(self, pipes: tuple[int, int, int]) -> None:
         if pipes[0] == PTY:
@@ -112,12 +114,12 @@ class Child(asyncio.SubprocessTransport):
         _, self._pid, self._pidfd = self._reactor.launch(request, self)
         self._closed = False
         self._sandbox = request.options.sandbox
-        self._tree = self._tree_of(request)
+        options = request.options
+        if request.program.leads_group or options.cgroup is not None or options.init is not None:
+            self._tree = self._tree_of(request)
 
-    def _tree_of(self, request: Request) -> NativeTree | None:
+    def _tree_of(self, request: Request) -> NativeTree:
         options, leads_group = request.options, request.program.leads_group
-        if not leads_group and options.cgroup is None and options.init is None:
-            return None
         assert self._pid is not None
         return native_tree(
             self.native,
@@ -160,7 +162,7 @@ class Child(asyncio.SubprocessTransport):
                 self.limit = self._sandbox.limit_of(extra >> 8, value)
             self._exited(value, payload, lost=bool(extra & 2))
         elif kind == Event.FAILED:
-            request = None if self._launch is None else self._launch.request  # None once the failure was reported
+            request = None if self.launch is None else self.launch.request  # None once the failure was reported
             self._failed(None if request is None else request.failure(value, extra, payload))
         else:
             self._failed(_errors.child_died(value))
@@ -171,8 +173,8 @@ class Child(asyncio.SubprocessTransport):
             self._happened(Happening.STARTED)
         finally:
             state, calls = self._standing
-            if state is not State.LAUNCHING and not calls:  # else it was interrupted
-                self._conclude_launch(None)
+            if state is not State.LAUNCHING and not calls and self.launch is not None:  # else it was interrupted
+                self.launch.over(None)
         if not self._open_pipes:
             self._happened(Happening.UNPIPED)
 
@@ -185,8 +187,8 @@ class Child(asyncio.SubprocessTransport):
         self._tree = None
         self._end_cgroup()
         self._happened(Happening.FAILED)
-        if error is not None:
-            self._conclude_launch(error)
+        if error is not None and self.launch is not None:
+            self.launch.over(error)
         self._wake_waiters(_LOST)
         self._reactor.done(self.token)
 
@@ -200,20 +202,22 @@ class Child(asyncio.SubprocessTransport):
         self._process_exited(returncode)
 
     def _process_exited(self, returncode: int) -> None:
-        state = self._state
+        state = self._standing[0]
         if state is State.FAILED:
             return
         if self._returncode is None:
             self._returncode = returncode
-        if state not in ENDED and self.loop.get_debug():
+        if state not in ENDED and not self.immediate and self.loop.get_debug():
             logger.info("%r exited with return code %r", self, returncode)
         self._pidfd = None
         try:
             self._happened(Happening.EXITED)
         finally:
             # The waiting tasks continue after this callback: after connection_lost, where that was due.
-            self._wake_waiters(self._returncode)
-            self._finish()
+            if self._exit_waiters is not None:
+                self._wake_waiters(self._returncode)
+            if self._standing[0] is State.FINISHED:
+                self._finish()
 
     def pipe_lost(self, stream: int) -> None:
         """A pipe has reported its end. The second time nothing happens."""
@@ -222,46 +226,51 @@ class Child(asyncio.SubprocessTransport):
             try:
                 self._happened(Happening.UNPIPED)
             finally:
-                self._finish()
+                if self._standing[0] is State.FINISHED:
+                    self._finish()
 
     def soon(self, callback: Callable[[], None]) -> None:
         """For its pipes: makes a resumable callback soon, again until it returns."""
         self._reactor.soon(callback, self.context)
 
     def _happened(self, happening: Happening) -> None:
-        self._make_due_calls()  # of what happened before
+        if self._standing[1]:
+            self._make_due_calls()  # of what happened before
         transition = lifecycle.TRANSITIONS.get((self._standing[0], happening))
         if transition is None:  # reported twice: after an interruption, or by a program that calls _process_exited itself
             return
         self._standing = transition
-        self._make_due_calls()
+        if transition[1]:
+            self._make_due_calls()
 
     def _make_due_calls(self) -> None:
         """The protocol's calls, each in turn even if one raises, and once."""
-        state, calls = self._standing
-        if not calls:
-            return
-        made = mark(self, "_standing", (state, calls[1:]))
+        state, (call, *rest) = self._standing
+        made, resumed = (state, (*rest,)), self.resumed
         try:
-            if calls[0] is Call.CONNECTION_MADE:
-                if self.loop.get_debug():
-                    logger.debug("process %r created: pid %s", self._program, self._pid)
-                self._tell(made, operator.methodcaller("connection_made", self))
+            if resumed is None:
+                in_one(mark(self, "_standing", made), functools.partial(self._caller(call), self._protocol))
+            elif call is Call.CONNECTION_MADE:
+                if not self.immediate:
+                    self._log_start()
+                resumed.connection_made(self)
+                self._standing = made
             else:
-                self._tell(made, _PROCESS_EXITED if calls[0] is Call.PROCESS_EXITED else _CONNECTION_LOST)
+                _CALLERS[call](resumed)
+                self._standing = made
         finally:
-            self._make_due_calls()
+            if self._standing[1]:
+                self._make_due_calls()
 
-    def _tell(self, made: Callable[[], None], call: Callable[[Any], object]) -> None:
-        if self.resumed is None:
-            in_one(made, functools.partial(call, self._protocol))
-        else:
-            call(self.resumed)
-            made()
+    def _caller(self, call: Call) -> Callable[[Any], object]:
+        if call is not Call.CONNECTION_MADE:
+            return _CALLERS[call]
+        self._log_start()
+        return operator.methodcaller("connection_made", self)
 
-    def _conclude_launch(self, error: Exception | None) -> None:
-        if self._launch is not None:
-            self._launch.over(error)
+    def _log_start(self) -> None:
+        if self.loop.get_debug():
+            logger.debug("process %r created: pid %s", self._program, self._pid)
 
     def _wake_waiters(self, returncode: int) -> None:
         for waiter in self._exit_waiters or ():

@@ -29,7 +29,7 @@ def _spawning(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     async def method(self: asyncio.AbstractEventLoop, *args: Any, **keywords: Any) -> Any:
-        return await launched(functools.partial(original, self), self, *args, **keywords)
+        return await launched(original, self, *args, **keywords)
 
     setattr(method, _OURS, original)
     return method

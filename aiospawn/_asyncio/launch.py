@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiospawn import _errors
 from aiospawn._binding.support import support
+from aiospawn._options.options import DEFAULTS
 from aiospawn._options.validation import only_native, refuse_text, validated, with_added_environment
 from aiospawn._request.request import requested
 
@@ -28,7 +29,7 @@ _logger = asyncio.log.logger  # type: ignore[attr-defined]
 _PIPE = asyncio.subprocess.PIPE
 
 
-async def subprocess_exec(
+def subprocess_exec(
     hand_over: HandOver,
     loop: asyncio.AbstractEventLoop,
     protocol_factory: ProtocolFactory,
@@ -45,15 +46,16 @@ async def subprocess_exec(
     errors: Any = None,
     text: Any = None,
     **options: Any,
-) -> tuple[Any, Any]:
+) -> Awaitable[tuple[Any, Any]]:
     """asyncio's `loop.subprocess_exec`. `hand_over` is the loop's own, for what is not launched natively."""
     if shell:
         raise ValueError("shell must be False")
-    refuse_text(universal_newlines, bufsize, encoding, errors, text)
-    return await _launched(hand_over, loop, protocol_factory, (program, *args), None, (stdin, stdout, stderr), options)
+    if universal_newlines or bufsize != 0 or text or encoding is not None or errors is not None:
+        refuse_text(universal_newlines, bufsize, encoding, errors, text)
+    return _launched(hand_over, loop, protocol_factory, (program, *args), None, (stdin, stdout, stderr), options)
 
 
-async def subprocess_shell(
+def subprocess_shell(
     hand_over: HandOver,
     loop: asyncio.AbstractEventLoop,
     protocol_factory: ProtocolFactory,
@@ -70,22 +72,23 @@ async def subprocess_shell(
     errors: Any = None,
     text: Any = None,
     **options: Any,
-) -> tuple[Any, Any]:
+) -> Awaitable[tuple[Any, Any]]:
     """asyncio's `loop.subprocess_shell`: `/bin/sh -c cmd`."""
     if not isinstance(cmd, (bytes, str)):
         raise ValueError("cmd must be a string")
     if not shell:
         raise ValueError("shell must be True")
-    refuse_text(universal_newlines, bufsize, encoding, errors, text)
+    if universal_newlines or bufsize != 0 or text or encoding is not None or errors is not None:
+        refuse_text(universal_newlines, bufsize, encoding, errors, text)
     shell_program = options.get("executable")
     arguments = ["/bin/sh" if shell_program is None else shell_program, "-c", cmd]
-    return await _launched(hand_over, loop, protocol_factory, arguments, cmd, (stdin, stdout, stderr), options)
+    return _launched(hand_over, loop, protocol_factory, arguments, cmd, (stdin, stdout, stderr), options)
 
 
 def must_hand_over(options: dict[str, Any]) -> bool:
     """Is this launch one for the loop's own implementation? Raises what an option that only the native one has needs."""
     native = support()
-    if native:
+    if not native.reasons:
         return False
     for name in only_native(options):
         raise _errors.unsupported(name, native.reasons)
@@ -106,9 +109,9 @@ async def _launched(
     if must_hand_over(keywords):
         own = arguments if shell_command is None else (shell_command,)
         stdin, stdout, stderr = streams
-        return await hand_over(protocol_factory, *own, stdin=stdin, stdout=stdout, stderr=stderr, **keywords)
-    options = validated(keywords)
-    request = requested(arguments, streams, options, caller=4)
+        return await hand_over(loop, protocol_factory, *own, stdin=stdin, stdout=stdout, stderr=stderr, **keywords)
+    options = validated(keywords) if keywords else DEFAULTS
+    request = requested(arguments, streams, options, caller=3)
     protocol = protocol_factory()
     if loop.get_debug():
         if shell_command is None:

@@ -18,6 +18,8 @@ __all__ = ["PendingLaunch"]
 class _Child(Protocol):
     """The transport of the child, as its launch knows it."""
 
+    launch: PendingLaunch | None
+
     def is_made(self) -> bool: ...
     def has_ended(self) -> bool: ...
     def kill_tree(self) -> None: ...
@@ -60,7 +62,7 @@ class PendingLaunch:
                 await self._abandon()
             raise
         finally:
-            self._waiter = None
+            self._waiter = self._child.launch = None  # which refers to the child
             del waiter  # its exception has this frame in its traceback
 
     async def _abandon(self) -> None:

@@ -101,7 +101,7 @@ class Pipe(asyncio.BaseTransport):
     _over = False  # and the process
 
     def __init__(self, owner: Owner, stream: int) -> None:
-        super().__init__()
+        self._extra: dict[str, Any] = {}  # as asyncio.BaseTransport has it
         self._owner = owner
         self._stream = stream
         self._protocol: Any = _StreamProtocol(owner, stream)  # None at the end, as in asyncio

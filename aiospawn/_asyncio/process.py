@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Process", "create_subprocess_exec", "create_subprocess_shell"]
 
 _LIMIT = 64 * 1024  # asyncio.streams' default
-_ENDS_EMPTY_INPUT = sys.version_info >= (3, 12)  # before, `communicate()` leaves a pipe open that it writes nothing to
+_LOOKS_AT_STDIN = sys.version_info >= (3, 12)  # asyncio's, when it decides what to write and close; before, at the input
 
 
 class Process(asyncio.subprocess.Process):
@@ -103,7 +103,7 @@ class Process(asyncio.subprocess.Process):
         if not self._reads_by_itself(readers):
             return await super().communicate(input)
         with Communication(transport.resumed, readers) as communication:
-            if input is not None or (self.stdin is not None and _ENDS_EMPTY_INPUT):
+            if self.stdin is not None if _LOOKS_AT_STDIN else input is not None:
                 await self._feed_stdin(input)  # type: ignore[attr-defined]
             await communication.ended(self._loop)
             return communication.output(self.stdout), communication.output(self.stderr)
@@ -283,7 +283,7 @@ async def create_subprocess_exec(
     loop = running_loop()
     try:
         transport, protocol = await launch.subprocess_exec(
-            _handing_over(loop.subprocess_exec, loop), loop, _stream_protocol(loop, limit), program, *args,
+            _exec_by_loop, loop, _stream_protocol(loop, limit), program, *args,
             stdin=stdin, stdout=stdout, stderr=stderr, **options,
         )  # fmt: skip
     except TypeError as error:
@@ -322,7 +322,7 @@ async def create_subprocess_shell(
     loop = running_loop()
     try:
         transport, protocol = await launch.subprocess_shell(
-            _handing_over(loop.subprocess_shell, loop), loop, _stream_protocol(loop, limit), cmd,
+            _shell_by_loop, loop, _stream_protocol(loop, limit), cmd,
             stdin=stdin, stdout=stdout, stderr=stderr, **options,
         )  # fmt: skip
     except TypeError as error:
@@ -334,11 +334,19 @@ def _unexpected(function: Callable[..., Any], error: TypeError) -> TypeError:
     return renamed(error, function.__name__, (*of_function(function), *DEFAULTS._fields))
 
 
-def _handing_over(launch: Any, loop: asyncio.AbstractEventLoop) -> Any:
+def _exec_by_loop(loop: asyncio.AbstractEventLoop, *args: Any, **keywords: Any) -> Any:
+    return _unhurt(loop.subprocess_exec(*args, **keywords), loop)
+
+
+def _shell_by_loop(loop: asyncio.AbstractEventLoop, *args: Any, **keywords: Any) -> Any:
+    return _unhurt(loop.subprocess_shell(*args, **keywords), loop)
+
+
+def _unhurt(launching: Any, loop: asyncio.AbstractEventLoop) -> Any:
     def owned(launched: tuple[Any, Any]) -> Process:
         return Process(*launched, loop)
 
-    return lambda *args, **keywords: unhurt(launch(*args, **keywords), owned)
+    return unhurt(launching, owned)
 
 
 def _stream_protocol(loop: asyncio.AbstractEventLoop, limit: int) -> Any:

@@ -115,10 +115,12 @@ class Reactor:
             "__weakref__",
             "_batches",
             "_callbacks",
+            "_is_delivered",
             "_launching",
             "_lease",
             "_loop",
             "_mailboxes",
+            "_newest",
             "_permanent",
             "_targets",
             "native",
@@ -133,7 +135,9 @@ class Reactor:
         self._mailboxes: dict[int, _Mailbox] = {}
         self._callbacks: dict[Callable[[], None], contextvars.Context] = {}
         self._launching = False
+        self._newest = 0  # the last child whose launch has returned
         self._batches = 0
+        self._is_delivered = True  # the last of them
         self.native = Native()
         self._lease = Lease(self._loop, self.native)
         try:
@@ -151,24 +155,25 @@ class Reactor:
 
         Raises OSError; then nothing was created. After an interruption the target's token says whether there is a child.
         """
-        newest = self.native.newest
         try:
             self._launching = True  # else the reactor might close under the launch
-            launched = forked(self.native, request) if request.options.forks else self.native.launch(request.data)
-            target.token = launched.token
-            self._targets[launched.token] = target
+            launched = forked(self.native, request) if request.program.forks else self.native.launch(request.data)
+            target.token = token = launched[0]
+            self._targets[token] = target
             if request.options.init_lease is not None:
-                self._lease.keep(launched.token, request.options.init_lease)
+                self._lease.keep(token, request.options.init_lease)
+            self._newest = token
             self._launching = False
         except BaseException as exc:
             self._launching = False
             target.token = 0
             if request.cgroup is not None:
                 request.cgroup.remove()
-            if self.native.newest == newest:
+            if self.native.newest == self._newest:
                 self.close_if_unused()
             else:  # it was made, and a signal's handler that was due raised
-                self._kill_unheld(self.native.newest)
+                self._newest = self.native.newest
+                self._kill_unheld(self._newest)
             if isinstance(exc, OSError) and request.options.init is not None:
                 raise _errors.no_init(exc, namespace=request.options.init_namespace is not None) from None
             raise
@@ -188,9 +193,9 @@ class Reactor:
         if token not in self._targets:
             return
         self._lease.drop(token)
-        if not self.native.dead:
-            self.native.release(token)
-        self.close_if_unused(token)
+        self.native.release(token)
+        if not self._permanent:
+            self.close_if_unused(token)
         self._mailboxes.pop(token, None)
         self._targets.pop(token, None)
 
@@ -256,8 +261,9 @@ class Reactor:
             return
         try:
             self._lease.look()
-            if not self.native.pending:
+            if self._is_delivered:
                 self._batches += 1
+                self._is_delivered = False
                 self.native.poll()
             self._deliver()
         except BaseException:
@@ -271,9 +277,10 @@ class Reactor:
             return
         native, targets = self.native, self._targets
         first = self._batches * _MOST_EVENTS
-        place, posted = native.head, False
+        posted = False
+        place, events = native.events()
         try:
-            for token, kind, stream, value, extra, offset, length in native.events():
+            for token, kind, stream, value, extra, offset, length in events:
                 target = targets.get(token)
                 if target is not None:
                     payload: Any = None
@@ -292,7 +299,8 @@ class Reactor:
         finally:  # interrupted here, it stays where it was: the numbers say what was handled
             if posted:
                 self._look_after()
-            native.head = place
+            native.take(place)
+        self._is_delivered = True
 
     def _mailbox(self, token: int, target: Target) -> _Mailbox:
         mailbox = self._mailboxes.get(token)

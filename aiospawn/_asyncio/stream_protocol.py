@@ -61,9 +61,11 @@ class Resumed:
         self.communication: asyncio.Future[None] | None = None
         """Done when the process has exited and its outputs have ended, or reading one of them has failed."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: Any) -> None:
         """It makes new streams, before anything is fed. Its last is stdin, and another would close the first as garbage."""
-        if self._protocol.stdin is None:
+        if not transport._pipes:  # asyncio's asks for each
+            self._protocol._transport = transport
+        elif self._protocol.stdin is None:
             self._protocol._pipe_fds.clear()
             self._protocol.connection_made(transport)
 

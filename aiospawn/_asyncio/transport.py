@@ -140,7 +140,8 @@ class SubprocessTransport(Child):
         if self._closed:
             return
         try:
-            self._kill_if_running()
+            if self._returncode is None:
+                self._kill_if_running()
         finally:
             # After the signal: a child that ends when its input does would else be seen to end by itself.
             for pipe in self._pipes.values():
@@ -148,7 +149,7 @@ class SubprocessTransport(Child):
         self._closed = True
 
     def _kill_if_running(self) -> None:
-        if self._returncode is not None or self.native.dead:
+        if self.native.dead:
             return
         if self._view is not None and self._view.poll() is not None:
             return

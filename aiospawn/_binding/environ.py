@@ -13,8 +13,9 @@ from .library import read_environment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["given", "inherited", "search_path"]
+__all__ = ["given", "inherited", "own_search_path", "search_path"]
 
+_Environ = type(os.environ)
 _known: tuple[int, bytes] = (0, b"")
 
 
@@ -49,6 +50,14 @@ def given(env: Mapping[Any, Any], *, by_path: bool) -> tuple[int, bytes]:
     if joined.count(b"\0") != len(entries):
         raise ValueError("embedded null byte")
     return len(entries), joined
+
+
+def own_search_path() -> Any:
+    """`os.environ`'s PATH, None if there is none; of a mapping that a program has put in its place, its str."""
+    mapping = os.environ
+    if type(mapping) is _Environ:
+        return mapping._data.get(b"PATH")  # type: ignore[attr-defined]  # noqa: SLF001 - else four calls, which decode and encode
+    return mapping.get("PATH")
 
 
 def search_path(env: Mapping[Any, Any]) -> Any:

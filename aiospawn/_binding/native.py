@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import struct
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from .indivisible import in_one, mark
 from .library import USAGE, ffi, lib
@@ -22,12 +22,8 @@ _EVENT: Final = struct.Struct("=Q2I2i2I")
 _generation: Any = ffi.addressof(lib, "aiospawn_generation") if lib else None
 
 
-class Launched(NamedTuple):
-    """A child that was cloned: its token, its pid and the reactor's pidfd."""
-
-    token: int
-    pid: int
-    pidfd: int
+Launched: TypeAlias = tuple[int, int, int]
+"""A child that was cloned: its token, its pid and the reactor's pidfd."""
 
 
 def _check(result: int) -> int:
@@ -92,7 +88,7 @@ class Native:
         result = lib.aiospawn_launch(self._reactor, request, len(request), launched)
         if result < 0:
             raise OSError(-result, os.strerror(-result))
-        return Launched(launched.token, launched.pid, launched.pidfd)
+        return launched.token, launched.pid, launched.pidfd
 
     # A launch whose child the caller forks: aiospawn.h has the order of these, and who owns what.
 
@@ -104,7 +100,7 @@ class Native:
         """The prepared child is this one, which the caller has forked. Raises OSError; then it is not."""
         launched = self._launched
         _check(lib.aiospawn_fork_adopt(self._reactor, pid, launched))
-        return Launched(launched.token, launched.pid, launched.pidfd)
+        return launched.token, launched.pid, launched.pidfd
 
     def withdraw(self) -> None:
         """Closes what was prepared. Nothing happens if nothing is, as after the adoption."""
@@ -130,24 +126,18 @@ class Native:
         if result < 0:
             _check(result)
 
-    @property
-    def pending(self) -> bool:
-        """Are there events of the batch that were not taken?"""
-        return self._batch.head != self._batch.count  # type: ignore[no-any-return]
+    def events(self) -> tuple[int, Iterator[tuple[int, int, int, int, int, int, int]]]:
+        """The place in the batch of the first event that was not taken, and from there on all of them.
 
-    @property
-    def head(self) -> int:
-        """The next event's place in the batch; moved by the caller when it has delivered it."""
-        return self._batch.head  # type: ignore[no-any-return]
-
-    @head.setter
-    def head(self, place: int) -> None:
-        self._batch.head = place
-
-    def events(self) -> Iterator[tuple[int, int, int, int, int, int, int]]:
-        """The events that were not taken: token, kind, stream, value, extra, offset, length."""
+        Each is: token, kind, stream, value, extra, offset, length.
+        """
         batch = self._batch
-        return _EVENT.iter_unpack(self._events[batch.head * _EVENT.size : batch.count * _EVENT.size])
+        head = batch.head
+        return head, _EVENT.iter_unpack(self._events[head * _EVENT.size : batch.count * _EVENT.size])
+
+    def take(self, place: int) -> None:
+        """The events before this place were delivered."""
+        self._batch.head = place
 
     def data(self, offset: int, length: int) -> bytes:
         return bytes(self._data[offset : offset + length])
@@ -177,8 +167,9 @@ class Native:
         return bool(_check(lib.aiospawn_terminal_unread(self._reactor, token, stream)))
 
     def release(self, token: int) -> None:
-        """Forgets a child: what it still holds is closed. Nothing happens if it is forgotten."""
-        lib.aiospawn_release(self._reactor, token)
+        """Forgets a child: what it still holds is closed. Nothing happens if it is forgotten, or the reactor dead."""
+        if self.generation == _generation[0]:
+            lib.aiospawn_release(self._reactor, token)
 
     def signal(self, token: int, signum: int, *, group: bool = False) -> None:
         """From any thread. Raises ProcessLookupError once the child is reaped, or its group is empty."""

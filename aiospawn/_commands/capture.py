@@ -152,7 +152,8 @@ class Capture:
         self._pipes &= ~(1 << stream)
         if not self._pipes and self._stopping is not None:
             self._stopping.report_emptied()
-        self._settle(Ending.COMPLETE)
+        if not self._pipes and self.returncode is not None:
+            self._settle(Ending.COMPLETE)
 
     def _exited(self, returncode: int, usage: bytes | None) -> None:
         if self.returncode is None:
@@ -169,9 +170,10 @@ class Capture:
     def _end(self) -> None:
         if self._stopping is not None:
             self._stopping.report_exit()
-        if self._pipes and self._pipe_grace is not None:
+        if not self._pipes:
+            self._settle(Ending.COMPLETE)
+        elif self._pipe_grace is not None:
             self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up))
-        self._settle(Ending.COMPLETE)
         if self._releases_at_exit:
             self._release()
 

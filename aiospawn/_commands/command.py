@@ -80,7 +80,9 @@ def _leading(keywords: dict[str, Any]) -> dict[str, Any]:
 def arguments(args: Any, *, shell: bool, executable: Any) -> list[Any]:
     """What is executed. Raises as `command`."""
     given: list[Any]
-    if isinstance(args, (str, bytes)):
+    if type(args) is list and args:
+        given = [*args]
+    elif isinstance(args, (str, bytes)):
         if not shell:
             raise ValueError(f"args must be a list of arguments, or a command with shell=True, got {args!r}")
         given = [args]

@@ -75,7 +75,8 @@ class NativeCapture(Capture):
         elif kind == Event.EOF:
             self._pipe_ended(stream)
         elif kind == Event.EXITED:
-            self._judge_exit(value, extra)
+            if extra & 2 or self._request.options.sandbox is not None:
+                self._judge_exit(value, extra)
             self._exited(value, payload)
         elif kind == Event.WRITABLE:
             self._feed()

@@ -52,7 +52,7 @@ class CompletedProcess(subprocess.CompletedProcess[_Output]):
         limit: str | None = None,
         cgroup_peak: CgroupPeak | None = None,
     ) -> None:
-        super().__init__(args, returncode, stdout, stderr)
+        self.args, self.returncode, self.stdout, self.stderr = args, returncode, stdout, stderr
         self.pid = pid
         self.elapsed = elapsed
         self.complete = complete

@@ -32,6 +32,8 @@ from .sinks import sink_of
 from .typed import typed
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from . import signatures  # noqa: TC004 - in a lambda that nobody calls
     from .capture import Capture
     from .command import CheckedCommand
@@ -53,6 +55,7 @@ __all__ = [
 
 _PIPE = asyncio.subprocess.PIPE
 _FILE: Literal["file"] = "file"
+_GRACE_S = 5.0
 
 
 @typed(lambda: signatures.run)
@@ -71,8 +74,8 @@ async def run(
     errors: str | None = None,
     universal_newlines: bool | None = None,
     shell: bool = False,
-    grace: float = 5.0,
-    pipe_grace: float | None = 5.0,
+    grace: float = _GRACE_S,
+    pipe_grace: float | None = _GRACE_S,
     max_output: int | None = None,
     on_output: OnOutput | None = None,
     on_line: OnOutput | None = None,
@@ -149,15 +152,14 @@ async def run(
     if isinstance(args, Command):
         return await _with_its_own(locals())
     mode = text_mode(text, universal_newlines, encoding, errors)
-    data, stdin, source = fed(input, stdin, mode)
-    check_capture(capture_output)
-    stdout, stderr = captured(stdout, stderr, bool(capture_output))
+    data, stdin, source = (b"", stdin, None) if input is None else fed(input, stdin, mode)
+    stdout, stderr = (stdout, stderr) if capture_output is False else _captured(stdout, stderr, capture_output)
     sink = sink_of(on_output, on_line, tee, mode)
-    limit = number_of_bytes("max_output", max_output)
+    limit = None if max_output is None else number_of_bytes("max_output", max_output)
     check_times(timeout, grace, pipe_grace)
     refuse_terminal(options)
     command = checked(args, shell=shell, stdin=stdin, keywords=options, function=run)
-    watcher = observer(on_event, args, arguments=event_arguments)
+    watcher = None if on_event is None else observer(on_event, args, arguments=event_arguments)
     collecting = {"data": data, "pipe_grace": pipe_grace, "observer": watcher, "has_more": source is not None}
     if capture_output == _FILE:
         if sink is not None:
@@ -197,7 +199,21 @@ def _interruption(
     return OutputLimitExceeded(args, limit, output[0] or None, output[1] or None)
 
 
-async def _ended(
+def _ended(
+    child: Capture,
+    source: AsyncIterable[Any] | None,
+    mode: Text | None,
+    sink: Sink | None,
+    timeout: float | None,
+    grace: float,
+) -> Awaitable[Ending]:
+    """As `concluded`, while the child is fed and its output handed on, where that is wanted."""
+    if source is None and sink is None:
+        return concluded(child, timeout, grace)
+    return _ended_meanwhile(child, source, mode, sink, timeout, grace)
+
+
+async def _ended_meanwhile(
     child: Capture,
     source: AsyncIterable[Any] | None,
     mode: Text | None,
@@ -205,9 +221,6 @@ async def _ended(
     timeout: float | None,
     grace: float,
 ) -> Ending:
-    """As `concluded`, while the child is fed and its output handed on, where that is wanted."""
-    if source is None and sink is None:
-        return await concluded(child, timeout, grace)
     async with Feeding(child, source, mode) as feeding:
         queue = child.output_queue
         if sink is None or queue is None:
@@ -306,6 +319,11 @@ def check_capture(capture_output: Any) -> None:
         raise ValueError(f'capture_output must be a bool or "file", got {capture_output!r}')
 
 
+def _captured(stdout: Any, stderr: Any, capture_output: Any) -> tuple[Any, Any]:
+    check_capture(capture_output)
+    return captured(stdout, stderr, bool(capture_output))
+
+
 def captured(stdout: Any, stderr: Any, capture_output: bool) -> tuple[Any, Any]:
     """The two streams."""
     if not capture_output:
@@ -317,6 +335,8 @@ def captured(stdout: Any, stderr: Any, capture_output: bool) -> tuple[Any, Any]:
 
 def check_times(timeout: Any, grace: Any, pipe_grace: Any) -> None:
     """Raises TypeError and ValueError."""
+    if timeout is None and grace == pipe_grace == _GRACE_S:
+        return
     seconds("timeout", timeout, optional=True)
     seconds("grace", grace)
     seconds("pipe_grace", pipe_grace, optional=True)

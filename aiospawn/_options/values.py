@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
+    "ENCODING",
+    "ERRORS",
     "INT_MAX",
     "callback",
     "encoded",
@@ -26,12 +28,12 @@ __all__ = [
 ]
 
 INT_MAX = 2**31 - 1
-_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+ENCODING, ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 
 def encoded(value: Any) -> bytes:
     """`os.fsencode`, with a short way for what nearly everything is."""
-    return value.encode(_ENCODING, _ERRORS) if type(value) is str else os.fsencode(value)
+    return value.encode(ENCODING, ERRORS) if type(value) is str else os.fsencode(value)
 
 
 def whole(name: str, value: Any) -> int:

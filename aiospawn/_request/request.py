@@ -15,8 +15,8 @@ from aiospawn import _errors
 from aiospawn._binding import environ, library, support
 from aiospawn._binding.library import NO_FD, Step
 from aiospawn._options.child_functions import makes_group
-from aiospawn._options.options import DEFAULTS
-from aiospawn._options.values import encoded
+from aiospawn._options.options import DEFAULTS, GROUPED
+from aiospawn._options.values import ENCODING, ERRORS, encoded
 
 from .descriptor_plan import DEVNULL, PIPE, STDOUT, planned
 from .step_errors import name_and_operand
@@ -95,6 +95,8 @@ class Program(NamedTuple):
     """So many of the steps are only for the way to the launcher, and first."""
     via_launcher: bool
     leads_group: bool
+    forks: bool
+    """Is the child one that CPython forks?"""
     head: bytes
     """The request's, as the native part reads it, but for the counts of the strings."""
     packed: bytes
@@ -106,6 +108,21 @@ def program(streams: tuple[Any, Any, Any], options: Options, *, collected: bool 
 
     `collected`: nobody reads its pipes one by one, so the end of one may be reported before another's data.
     """
+    if options is DEFAULTS or options is GROUPED:  # to compare and to hash dozens of fields would cost more than the rest
+        try:
+            return _plain_programs[streams, options is GROUPED, collected]
+        except (KeyError, TypeError):  # TypeError: a stream that cannot be hashed
+            found = _found_program(streams, options, collected)
+        if _is_reusable(streams, options):
+            _plain_programs[streams, options is GROUPED, collected] = found
+        return found
+    return _found_program(streams, options, collected)
+
+
+_plain_programs: dict[tuple[tuple[Any, Any, Any], bool, bool], Program] = {}  # at most one for each three symbols
+
+
+def _found_program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Program:
     if _is_reusable(streams, options):
         return _known_program(streams, options if options.env is None else options._replace(env=None), collected)
     if options.sandbox is not None:
@@ -208,7 +225,7 @@ def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -
         collected=collected,
         inherits=sum(1 << stream for stream in inherited),
     )
-    return Program(plan, steps, len(before), via_launcher, leader, head, packed + data)
+    return Program(plan, steps, len(before), via_launcher, leader, options.forks, head, packed + data)
 
 
 def _may_share_table(options: Options, plan: Plan, inherited: list[int]) -> bool:
@@ -275,7 +292,7 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
     Raises TypeError for what is no string, bytes or path, ValueError for a NUL byte or a bad variable name.
     """
     given = [*arguments]
-    argv = [encoded(argument) for argument in given]
+    argv = [each.encode(ENCODING, ERRORS) if type(each) is str else encoded(each) for each in given]
     executable = options.executable
     by_descriptor = isinstance(executable, int)
     path = argv[0] if executable is None or by_descriptor else encoded(executable)
@@ -283,7 +300,7 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
         count, environment = environ.inherited()
     else:
         count, environment = environ.given(options.env, by_path=b"/" in path and not by_descriptor and not options.forks)
-    paths = [] if by_descriptor else _candidates(path, options.env)
+    paths = () if by_descriptor else _candidates(path, options.env)
     strings = b"\0".join([*paths, *argv, b""])
     if strings.count(b"\0") != len(paths) + len(argv):
         raise ValueError("embedded null byte")
@@ -296,14 +313,14 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
 # ---- the program's path -----------------------------------------------------------------------------------------------
 
 
-def _candidates(program: bytes, env: Mapping[Any, Any] | None) -> list[bytes]:
+def _candidates(program: bytes, env: Mapping[Any, Any] | None) -> Sequence[bytes]:
     """The paths to try, as CPython has it: the child's PATH, each directory, unless the program is a path itself."""
     if b"/" in program:
         return [program]
-    search = os.environ.get("PATH") if env is None else environ.search_path(env)
-    return [prefix + program for prefix in _prefixes(os.defpath if search is None else search)]
+    search = environ.own_search_path() if env is None else environ.search_path(env)
+    return _in_directories(program, os.defpath if search is None else search)
 
 
-@functools.lru_cache(maxsize=32)
-def _prefixes(search: str | bytes) -> tuple[bytes, ...]:
-    return tuple(os.path.join(directory, b"") for directory in os.fsencode(search).split(b":"))
+@functools.lru_cache(maxsize=256)
+def _in_directories(program: bytes, search: str | bytes) -> tuple[bytes, ...]:
+    return tuple(os.path.join(directory, b"") + program for directory in os.fsencode(search).split(b":"))

@@ -92,8 +92,9 @@ def _end(native: Native, token: int) -> int:
     while True:
         assert poller.poll(20_000), "neither started nor failed"
         native.poll()
-        for told, kind, *_ in native.events():
-            native.head += 1
+        place, events = native.events()
+        for taken, (told, kind, *_) in enumerate(events, place + 1):
+            native.take(taken)
             assert told == token
             if kind == Event.STARTED:
                 with contextlib.suppress(ProcessLookupError):  # reaped in the same poll
