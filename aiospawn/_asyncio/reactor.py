@@ -120,7 +120,6 @@ class Reactor:
             "_lease",
             "_loop",
             "_mailboxes",
-            "_newest",
             "_permanent",
             "_targets",
             "native",
@@ -135,7 +134,6 @@ class Reactor:
         self._mailboxes: dict[int, _Mailbox] = {}
         self._callbacks: dict[Callable[[], None], contextvars.Context] = {}
         self._launching = False
-        self._newest = 0  # the last child whose launch has returned
         self._batches = 0
         self._is_delivered = True  # the last of them
         self.native = Native()
@@ -155,6 +153,7 @@ class Reactor:
 
         Raises OSError; then nothing was created. After an interruption the target's token says whether there is a child.
         """
+        newest = self.native.newest
         try:
             self._launching = True  # else the reactor might close under the launch
             launched = forked(self.native, request) if request.program.forks else self.native.launch(request.data)
@@ -162,18 +161,16 @@ class Reactor:
             self._targets[token] = target
             if request.options.init_lease is not None:
                 self._lease.keep(token, request.options.init_lease)
-            self._newest = token
             self._launching = False
         except BaseException as exc:
             self._launching = False
             target.token = 0
             if request.cgroup is not None:
                 request.cgroup.remove()
-            if self.native.newest == self._newest:
+            if self.native.newest == newest:
                 self.close_if_unused()
             else:  # it was made, and a signal's handler that was due raised
-                self._newest = self.native.newest
-                self._kill_unheld(self._newest)
+                self._kill_unheld(self.native.newest)
             if isinstance(exc, OSError) and request.options.init is not None:
                 raise _errors.no_init(exc, namespace=request.options.init_namespace is not None) from None
             raise

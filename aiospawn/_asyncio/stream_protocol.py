@@ -87,8 +87,8 @@ class Resumed:
             protocol._stdin_closed._log_traceback = False
         elif protocol._transport is not None:
             protocol.pipe_connection_lost(stream, exc)
-            if self.communication is not None and (exc is not None or self.is_read_out()):
-                self._conclude_communication()
+        if self.communication is not None and ((stream and exc is not None) or self.is_read_out()):
+            self._conclude_communication()
 
     def process_exited(self) -> None:
         if self._protocol._transport is not None or isinstance(self._protocol, StreamProtocol):
