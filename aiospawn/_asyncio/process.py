@@ -8,6 +8,7 @@ import sys
 from signal import SIGTERM
 from typing import TYPE_CHECKING, Any, Unpack
 
+from aiospawn._options.kernel_names import signal_number
 from aiospawn._options.keywords import ExecKeywords, ShellKeywords, Stream, StrOrBytesPath
 from aiospawn._options.names import of_function, renamed
 from aiospawn._options.options import DEFAULTS
@@ -50,6 +51,9 @@ class Process(asyncio.subprocess.Process):
     was_stopped = False
     """Whether `stop` was called, or a block was left, before its end was seen."""
 
+    grace: float = 5.0
+    """Seconds between SIGTERM and SIGKILL where its block is left: as it was launched with, or set later."""
+
     _transport: Any
     _protocol: StreamProtocol
     _loop: asyncio.AbstractEventLoop
@@ -74,11 +78,11 @@ class Process(asyncio.subprocess.Process):
         """The most memory and processes that the tree had; None before its exit was seen, and without `init_cgroup`."""
         return self._transport.cgroup_peak if isinstance(self._transport, SubprocessTransport) else None
 
-    def send_signal(self, signal: int, *, group: bool = False) -> None:
+    def send_signal(self, signal: int | str, *, group: bool = False) -> None:
         """Sends a signal through the pidfd (pidfd_send_signal(2)): never to another process with the same number.
 
         Args:
-            signal: The number, or a `signal.Signals`.
+            signal: The number, a `signal.Signals`, or the name: "HUP" or "SIGHUP".
             group: True: to the process group that the child leads (`start_new_session`, `process_group=0` or `pty`). What is
             left
                 of it is also reached when the child has ended, from Linux 6.9 on; before that, until the child is reaped.
@@ -86,13 +90,14 @@ class Process(asyncio.subprocess.Process):
         Raises:
             ProcessLookupError: The child's exit was seen; with `group`, nobody is left in the group.
             PermissionError: The program runs as another user (set-user-id).
-            ValueError: `group` for a child that leads no process group.
+            ValueError: No such name; `group` for a child that leads no process group.
             NotImplementedError: `group` for a child that was not launched natively.
         """
+        signum = signal_number("signal", signal)
         if not group:
-            super().send_signal(signal)
+            super().send_signal(signum)
         elif isinstance(self._transport, SubprocessTransport):
-            self._transport.signal_group(signal)
+            self._transport.signal_group(signum)
         else:
             raise NotImplementedError("group=True needs a child that was launched natively")
 
@@ -139,7 +144,7 @@ class Process(asyncio.subprocess.Process):
         except OSError:
             raise ProcessLookupError from None
 
-    async def stop(self, grace: float = 5.0, *, signal: int = SIGTERM) -> int:
+    async def stop(self, grace: float = 5.0, *, signal: int | str = SIGTERM) -> int:
         """Ends the child: `signal` first, SIGKILL when `grace` is over.
 
         Cancelled meanwhile, it kills and reaps the child before the cancellation propagates.
@@ -151,7 +156,7 @@ class Process(asyncio.subprocess.Process):
 
         Args:
             grace: Seconds between the two signals: 5.
-            signal: The first one: SIGTERM.
+            signal: The first one, by number or by name ("INT", "SIGINT"): SIGTERM.
 
         Returns:
             The return code, once the child is reaped; negative for the signal that ended it.
@@ -163,7 +168,7 @@ class Process(asyncio.subprocess.Process):
             ValueError: Likewise.
         """
         seconds("grace", grace)
-        number("signal", signal, 1, 64)
+        signal = number("signal", signal_number("signal", signal), 1, 64)
         self.was_stopped = self.was_stopped or self.returncode is None
         await ended(self._tree(), self._exit(), grace, signal)
         assert self.returncode is not None
@@ -189,7 +194,7 @@ class Process(asyncio.subprocess.Process):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.end(exc=exc)
+        await self.end(self.grace, exc)
 
     def close_output(self) -> None:
         """Closes the reading end of its standard output: a process that writes to it then gets SIGPIPE (pipe(7))."""
@@ -203,7 +208,7 @@ class Process(asyncio.subprocess.Process):
         exc: BaseException | None = None,
         stopping: asyncio.Task[int] | None = None,
         *,
-        signal: int = SIGTERM,
+        signal: int | str = SIGTERM,
     ) -> None:
         """`stop`, and closes the pipes: what leaving a block does.
 
@@ -256,6 +261,7 @@ async def create_subprocess_exec(
     stdout: Stream = None,
     stderr: Stream = None,
     limit: int = _LIMIT,
+    grace: float = 5.0,
     **options: Unpack[ExecKeywords],
 ) -> Process:
     """`asyncio.create_subprocess_exec` on the running loop, whichever it is.
@@ -270,6 +276,7 @@ async def create_subprocess_exec(
         stdout: As `stdin`.
         stderr: As `stdin`, or STDOUT: where `stdout` goes.
         limit: Bytes that a stream keeps before the pipe is read no further, and the longest line of `readline`; 64 KiB.
+        grace: Seconds between SIGTERM and SIGKILL where the block of `async with` is left: 5.
         **options: `subprocess.Popen`'s keywords, and those of docs/options.md, each with the kernel version that it needs.
 
     Returns:
@@ -280,6 +287,7 @@ async def create_subprocess_exec(
         TypeError: A bad argument, before anything is created.
         ValueError: Likewise.
     """
+    seconds("grace", grace)
     loop = running_loop()
     try:
         transport, protocol = await launch.subprocess_exec(
@@ -288,7 +296,9 @@ async def create_subprocess_exec(
         )  # fmt: skip
     except TypeError as error:
         raise _unexpected(create_subprocess_exec, error) from None
-    return Process(transport, protocol, loop)
+    process = Process(transport, protocol, loop)
+    process.grace = grace
+    return process
 
 
 async def create_subprocess_shell(
@@ -297,6 +307,7 @@ async def create_subprocess_shell(
     stdout: Stream = None,
     stderr: Stream = None,
     limit: int = _LIMIT,
+    grace: float = 5.0,
     **options: Unpack[ShellKeywords],
 ) -> Process:
     """`asyncio.create_subprocess_shell` on the running loop, whichever it is: `/bin/sh -c cmd`.
@@ -309,6 +320,7 @@ async def create_subprocess_shell(
         stdout: As that of `create_subprocess_exec`.
         stderr: As that of `create_subprocess_exec`.
         limit: As that of `create_subprocess_exec`, in bytes.
+        grace: As that of `create_subprocess_exec`, in seconds.
         **options: As those of `create_subprocess_exec`; `executable` is another shell.
 
     Returns:
@@ -319,6 +331,7 @@ async def create_subprocess_shell(
         TypeError: A bad argument, before anything is created.
         ValueError: Likewise.
     """
+    seconds("grace", grace)
     loop = running_loop()
     try:
         transport, protocol = await launch.subprocess_shell(
@@ -327,7 +340,9 @@ async def create_subprocess_shell(
         )  # fmt: skip
     except TypeError as error:
         raise _unexpected(create_subprocess_shell, error) from None
-    return Process(transport, protocol, loop)
+    process = Process(transport, protocol, loop)
+    process.grace = grace
+    return process
 
 
 def _unexpected(function: Callable[..., Any], error: TypeError) -> TypeError:

@@ -113,7 +113,7 @@ class _Supervised(TypedDict, total=False):
     health_timeout: float
     health_retries: int
     health_start_period: float
-    stop_signal: int
+    stop_signal: int | str
     stdout: Stream
 
 

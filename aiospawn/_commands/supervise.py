@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
+from aiospawn._options.kernel_names import signal_number
 from aiospawn._options.keywords import Args
 from aiospawn._options.values import callback, number, seconds
 from aiospawn._termination.terminate import outlasted
@@ -212,7 +213,7 @@ def supervision(
     health_timeout: float = 30.0,
     health_retries: int = 3,
     health_start_period: float = 0.0,
-    stop_signal: int = signal.SIGTERM,
+    stop_signal: int | str = signal.SIGTERM,
     grace: float = 5.0,
     shell: bool = False,
     stdin: Any = None,
@@ -240,7 +241,7 @@ def supervision(
         StartLimit(start_limit_interval_sec, start_limit_burst),
         health(health_check, health_interval, health_timeout, health_retries, health_start_period, surroundings),
         seconds("runtime_max_sec", runtime_max_sec, optional=True),
-        number("stop_signal", stop_signal, 1, 64),
+        number("stop_signal", signal_number("stop_signal", stop_signal), 1, 64),
         grace,
         on_event,
         event_arguments,
@@ -280,7 +281,7 @@ async def supervise(args: Args, *, shell: bool = False, **keywords: Unpack[Super
         health_timeout: Seconds for each check: 30.
         health_retries: See `health_check`: 3.
         health_start_period: Seconds after the start within which failures do not count: 0.
-        stop_signal: SIGTERM.
+        stop_signal: By number or by name ("INT", "SIGINT"): SIGTERM.
         grace: Seconds after `stop_signal` until SIGKILL to what is left of the process group: 5.
         stdin: As that of `run`, but PIPE; the same for each run. So `stdout` and `stderr`.
         on_event: As that of `run`, for each run, and with `Restarting` and `Unhealthy`.

@@ -15,6 +15,8 @@ __all__ = ["policy_number", "resource_number", "signal_number"]
 
 def signal_number(name: str, value: Any) -> Any:
     """Of `"TERM"` or `"SIGTERM"`; what is no str stays what it is. Raises ValueError for a name that is none."""
+    if not isinstance(value, str):
+        return value
     return _number(name, value, "SIG", {each.name: int(each) for each in signal.Signals})
 
 

@@ -12,6 +12,7 @@ from aiospawn._asyncio.process import Process  # noqa: TC001
 from aiospawn._asyncio.terminal import Settings, Terminal
 from aiospawn._commands.command import command
 from aiospawn._commands.observed_process import observed
+from aiospawn._options.kernel_names import signal_number
 from aiospawn._options.keywords import Args, CommandOptions
 from aiospawn._options.values import number, seconds
 
@@ -265,17 +266,17 @@ class TerminalSession(TerminalWriter[AnyStr]):
         """
         return await self.process.wait()
 
-    def kill(self, signum: int) -> None:
+    def kill(self, signum: int | str) -> None:
         """Sends a signal to the program alone.
 
         Args:
-            signum: The signal's number.
+            signum: The signal, by number or by name ("INT", "SIGINT").
 
         Raises:
             ProcessLookupError: The program has ended.
             ValueError: There is no such signal.
         """
-        self.process.send_signal(number("signal", signum, 0, 64))
+        self.process.send_signal(number("signal", signal_number("signal", signum), 0, 64))
 
     async def terminate(self, *, force: bool = False) -> bool:
         """Asks the program to end, by SIGHUP, SIGCONT and SIGINT, with a tenth of a second after each.

@@ -23,6 +23,7 @@ import aiospawn
 
 from ._errors import CannotRunError
 from ._measure import Command, measure, methods, support, uvloop_version
+from ._narrow import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -302,7 +303,7 @@ def _conclude(plan: Plan, results: list[Result], console: Console) -> None:
     for result in results:
         table.add_row(result.method.name, *_cells(result), style="bold" if result.method.ours else None)
     console.print()
-    console.print(table)
+    print_table(console, table)
     console.print()
     if any(result.cut for result in results):
         console.print(f"* cut off by the time limit of {plan.seconds_a_loop:g} s a loop", soft_wrap=True)

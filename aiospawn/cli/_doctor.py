@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import aiospawn
 
 from ._measure import methods, support, uvloop_version
+from ._narrow import print_table
 
 if TYPE_CHECKING:
     import argparse
@@ -293,7 +294,7 @@ def _show(examination: Examination) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False)
-    console.print(_system_table(examination))
+    print_table(console, _system_table(examination))
     console.print()
     if examination.support:
         console.print(f"Native launching is supported: {_VARIANTS[examination.variant]}.", style="green", soft_wrap=True)
@@ -303,16 +304,16 @@ def _show(examination: Examination) -> None:
             console.print(f"  {reason}", soft_wrap=True)
     console.print()
     if examination.support.features:
-        console.print(_feature_table(examination.support))
+        print_table(console, _feature_table(examination.support))
         console.print()
-    console.print(_restriction_table(examination.restrictions))
+    print_table(console, _restriction_table(examination.restrictions))
     console.print()
-    console.print(_limit_table(examination.limits))
+    print_table(console, _limit_table(examination.limits))
     tightest = examination.tightest
     if tightest is not None:
         console.print(f"About {tightest.children:,} children can run at once; {tightest.name} is the tightest bound.")
     console.print()
-    console.print(_launch_table(examination.launches))
+    print_table(console, _launch_table(examination.launches))
     for launch in examination.launches:
         if launch.error is not None:
             console.print(f"{launch.method}: {launch.error}", style="red", soft_wrap=True)

@@ -48,9 +48,18 @@ COMMANDS = (
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    """As CPython's from 3.12.5 on, also for a value of an option that is `--`, as in `--recend=--`: before, it was dropped."""
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if arg_strings == ["--"] and action.option_strings and action.nargs is None:
+            return self._get_value(action, "--")
+        return super()._get_values(action, arg_strings)
+
+
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     # No abbreviations: a new option must not change what an old command line means.
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="aiospawn", description="Launch processes from asyncio on Linux.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"aiospawn {aiospawn.__version__}")

@@ -256,6 +256,8 @@ seq 300000 | PARALLEL -k --pipe wc -l
 printf 'aaaaaa\n%.0s' 1 2 3 4 5 | PARALLEL -k --pipe --block 10 wc -c
 PARALLEL -k --pipe --recend ';' -N1 'cat; echo' < semicolons
 PARALLEL -k --pipe --recend ';' --block 4 'cat; echo' < semicolons
+printf 'a--b--c--' | PARALLEL -k --pipe --recend=-- -N1 'cat; echo'
+printf 'a--b--c--' | PARALLEL -k --pipe --recend=-- --rrs -N2 'cat; echo'
 PARALLEL -k --pipe --recstart '>' -N1 'cat; echo =' < records
 PARALLEL -k --pipe --recstart '>' --block 8 'cat; echo =' < records
 PARALLEL -k --pipe --recend '\n' --recstart '>' -N2 'cat; echo =' < records

@@ -114,6 +114,25 @@ async def test_cancelled(cancellations: int) -> None:
     assert await process.stdout.read() == b""
 
 
+async def test_signals_by_name() -> None:
+    """In `send_signal` and `stop`; a name that is none is refused, with the nearest."""
+    process = await _launched('trap "echo hup" HUP; trap "exit 4" INT; echo ready; while :; do sleep 0.01; done')
+    process.send_signal("HUP")
+    assert await process.stdout.readline() == b"hup\n"
+    with pytest.raises(ValueError, match="signal: there is no 'SIGTREM': did you mean 'SIGTERM'"):
+        process.send_signal("SIGTREM")
+    assert await process.stop(_LONG, signal="sigint") == 4
+
+
+async def test_grace_of_a_block() -> None:
+    """What the launch was given, for leaving the block."""
+    async with await _launched(_DEAF, grace=0) as process:
+        pass
+    assert process.returncode == -signal.SIGKILL
+    with pytest.raises(ValueError, match="grace must not be negative, got -1"):
+        await aiospawn.create_subprocess_exec("true", grace=-1)
+
+
 async def test_block_that_is_left_by_an_exception() -> None:
     """`async with` stops the child and passes the exception on."""
     with pytest.raises(ZeroDivisionError):

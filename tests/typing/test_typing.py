@@ -110,8 +110,10 @@ def test_derived_functions() -> None:
     assert _known(aiospawn.system) - {"command"} == _known(aiospawn.run) - {"args", "shell", "capture_output"} - _TEXT_MODE
     assert _known(aiospawn.popen) == _named(aiospawn.popen) | {"stdin", "stdout", "stderr"} | _COMMAND
     assert _known(aiospawn.ProcessGroup.spawn) == _named(aiospawn.ProcessGroup.spawn) | _LAUNCH
-    assert _known(aiospawn.create_subprocess_exec) - _LAUNCH == {"program", "limit"} | _named(launch.subprocess_exec)
-    assert _known(aiospawn.create_subprocess_shell) - _LAUNCH == {"cmd", "limit"} | _named(launch.subprocess_shell)
+    assert _known(aiospawn.create_subprocess_exec) - _LAUNCH == {"program", "limit", "grace"} | _named(
+        launch.subprocess_exec
+    )
+    assert _known(aiospawn.create_subprocess_shell) - _LAUNCH == {"cmd", "limit", "grace"} | _named(launch.subprocess_shell)
 
 
 @pytest.mark.parametrize("name", _FUNCTIONS)
