@@ -95,17 +95,73 @@ def test_ninja(tmp_path: Path) -> None:
     ]
 
 
+def test_supervisor() -> None:
+    """What crashed is started again; SIGTERM stops all."""
+    lines = run("supervisor.py", "--self-test").splitlines()
+    assert lines[:2] == ["worker: ended with 3", "worker: exit-code, restart 1"]
+    assert sorted(lines[2:4]) == ["web: ended with -15", "worker: ended with -15"]
+    assert lines[4:] == ["all are stopped"]
+
+
+def test_conversation() -> None:
+    """A wrong password, the right one, a terminal that becomes wider, Ctrl-C."""
+    assert run("conversation.py").splitlines() == ["refused", "42", "132", "exit status 0", "stopped"]
+
+
+def test_batch(tmp_path: Path) -> None:
+    """Each file is packed once and logged once; the blocks lose no line."""
+    (tmp_path / "many.txt").write_text("".join(f"{number}\n" for number in range(50_000)))
+    (tmp_path / "two words.txt").write_text("one\n")
+    assert run("batch.py", str(tmp_path)) == "2 packed\n50001 lines\n"
+    assert run("batch.py", str(tmp_path)) == "0 packed\n50001 lines\n"
+    logged = [line.split("\t")[2:] for line in (tmp_path / "joblog").read_text().splitlines()]
+    assert sorted(logged) == [["0", "many.txt"], ["0", "two words.txt"]]
+
+
+def test_remote() -> None:
+    """Each request has its own answer."""
+    hello, exits, missing = run("remote.py").splitlines()
+    assert (hello, exits) == ("echo hello -> 0 hello", "sh -c sleep 0.1; exit 3 -> 3 ")
+    assert missing.startswith("no-such-program -> None [Errno 2] No such file or directory")
+
+
+def test_suite(tmp_path: Path) -> None:
+    """What failed comes once more at the end, with its output; a program that ends by a signal is told as such."""
+    (tmp_path / "test_good.sh").write_text("echo fine")
+    (tmp_path / "test_bad.sh").write_text("echo broken $TEST >&2; exit 3")
+    (tmp_path / "test_left_out.sh").write_text("exit 77")
+    (tmp_path / "test_killed.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    lines = run("suite.py", str(tmp_path), "-j", "2", status=1).splitlines()
+    assert sorted(line.rpartition(" in ")[0] for line in lines[:4]) == [
+        "test_bad.sh: failed (3)",
+        "test_good.sh: ok",
+        "test_killed.py: killed by SIGKILL",
+        "test_left_out.sh: skipped",
+    ]
+    assert lines[4:] == [
+        "--- test_bad.sh: failed (3)",
+        "broken test_bad",
+        "--- test_killed.py: killed by SIGKILL",
+        "4 tests, 2 failed",
+    ]
+
+
 def test_each_example_has_a_test() -> None:
     """No example is forgotten here."""
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
+        "batch",
         "checksums",
         "ci",
+        "conversation",
         "dropin",
         "uvloop_dropin",
         "server",
         "streaming",
         "native_hook",
         "ninja",
+        "remote",
+        "suite",
+        "supervisor",
         "web",
         "words",
     }
