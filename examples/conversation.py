@@ -24,7 +24,7 @@ async def login(password: str) -> None:
         if await session.expect_exact(["$ ", "Login incorrect"]):
             print("refused")
             return
-        for command in ("echo $((6 * 7))", "tput cols"):
+        for command in ("echo $((6 * 7))", "stty size"):
             await session.sendline(command)
             await session.expect_exact("$ ")
             print(session.before.splitlines()[-1])

@@ -105,7 +105,7 @@ def test_supervisor() -> None:
 
 def test_conversation() -> None:
     """A wrong password, the right one, a terminal that becomes wider, Ctrl-C."""
-    assert run("conversation.py").splitlines() == ["refused", "42", "132", "exit status 0", "stopped"]
+    assert run("conversation.py").splitlines() == ["refused", "42", "24 132", "exit status 0", "stopped"]
 
 
 def test_batch(tmp_path: Path) -> None:
