@@ -49,7 +49,7 @@ COMMANDS = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """As CPython's from 3.12.5 on, also for a value of an option that is `--`, as in `--recend=--`: before, it was dropped."""
+    """As CPython's own from 3.12.5 on, for an option's value that is `--`, as in `--recend=--`: it was dropped before."""
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         if arg_strings == ["--"] and action.option_strings and action.nargs is None:
@@ -59,9 +59,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     # No abbreviations: a new option must not change what an old command line means.
-    parser = _Parser(
-        prog="aiospawn", description="Launch processes from asyncio on Linux.", allow_abbrev=False
-    )
+    parser = _Parser(prog="aiospawn", description="Launch processes from asyncio on Linux.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"aiospawn {aiospawn.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
