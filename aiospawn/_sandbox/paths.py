@@ -14,7 +14,7 @@ __all__ = ["DEVICES", "NETWORK_FILES", "SYSTEM", "SYSTEM_FILES", "IfExists", "Op
 
 # What it takes to run programs of the system. A symbolic link is followed when it is opened.
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
-SYSTEM_FILES: Final = ("/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/localtime")
+SYSTEM_FILES: Final = ("/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/localtime", "/etc/alternatives")
 NETWORK_FILES: Final = (
     *("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf", "/etc/services"),
     *("/etc/protocols", "/etc/ssl", "/etc/pki", "/etc/ca-certificates"),

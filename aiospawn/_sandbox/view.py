@@ -55,12 +55,13 @@ class _Place(NamedTuple):
 class View:
     """What is to be seen, place by place."""
 
-    __slots__ = ("_executes_anything", "_places", "_tmpfs")
+    __slots__ = ("_executes_anything", "_links", "_places", "_tmpfs")
 
     def __init__(self, *, executes_anything: bool) -> None:
         """`executes_anything`: something else says what may be executed, so that mounts need not."""
         self._places: dict[str, _Place] = {}
         self._executes_anything = executes_anything
+        self._links: dict[str, str] = {}
         self._tmpfs: list[tuple[str, str]] = []
 
     def show(
@@ -93,7 +94,10 @@ class View:
 
     def show_system(self, *, network: bool, executable: bool) -> None:
         """Programs and libraries, and the devices that every program takes for granted."""
-        self.show("system", map(paths.IfExists, paths.SYSTEM), executable=executable, known=False)
+        linked = {path: os.readlink(path) for path in paths.SYSTEM if os.path.islink(path)}
+        self._links = {path: to for path, to in linked.items() if to.startswith("usr/")}  # a mount each costs more
+        places = (path for path in paths.SYSTEM if path not in self._links)
+        self.show("system", map(paths.IfExists, places), executable=executable, known=False)
         files = (*paths.SYSTEM_FILES, *(paths.NETWORK_FILES if network else ()))
         self.show("system", map(paths.IfExists, files), known=False)
         self.show("system", map(paths.IfExists, paths.DEVICES), writable=True, known=False)
@@ -103,7 +107,7 @@ class View:
 
     def contains(self, path: str) -> bool:
         """Is there anything under this path, or above it?"""
-        return any(_is_below(path, place) for place in (*self._places, *(place for place, _ in self._tmpfs)))
+        return any(_is_below(path, place) for place in (*self._places, *self._links, *(place for place, _ in self._tmpfs)))
 
     def steps(self, *, network: bool) -> Iterator[tuple[int, int, int, bytes]]:
         """`network`: it has the network of this process."""
@@ -116,6 +120,9 @@ class View:
         for path in sorted(self._places, key=lambda path: path.count("/") if path != "/" else 0):
             place = self._places[path]
             yield Step.VIEW, _BIND, self._attributes(path), struct.pack("=IIQ", *place.identity) + os.fsencode(path) + b"\0"
+        for path, to in self._links.items():
+            if path not in self._places:
+                yield Step.VIEW, _LINK, 0, b"\0".join([to.encode(), b"/", path[1:].encode(), b""])
         for name, leads_to in _LINKS.items():
             yield Step.VIEW, _LINK, 0, b"\0".join([leads_to, b"/dev", name, b""])
         yield Step.VIEW, _END, private, b""

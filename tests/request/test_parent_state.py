@@ -56,7 +56,7 @@ async def main():
                     if not isinstance(options.pop("executable", None), int):
                         await fails(options)
                 options.clear()
-                await fails({{}})  # the last launch's values are kept until the next
+                await asyncio.sleep(0)  # until then the callback that woke this task holds the exception of the last launch
                 gc.collect()
     if lacks(*ALL_CAPABILITIES):
         return

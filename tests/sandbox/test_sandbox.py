@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import errno
@@ -199,7 +200,14 @@ async def test_descriptor_is_freed_with_the_value() -> None:
         await aiospawn.run(["true"], sandbox=value, check=True, stdout=aiospawn.DEVNULL)
     assert len(fresh.descriptors()) == len(before) + 1
     assert len(value.programs()) == 1
-    del value
+    with pytest.raises(FileNotFoundError):
+        await aiospawn.create_subprocess_exec("/nonexistent", sandbox=value)
+    launch = asyncio.create_task(aiospawn.create_subprocess_exec("sleep", "60", sandbox=value))
+    await asyncio.sleep(0)
+    launch.cancel()
+    await asyncio.wait([launch])
+    del value, launch
+    await asyncio.sleep(0)  # until then the callback that woke this task holds what the launch raised
     gc.collect()
     assert fresh.descriptors() == before
 

@@ -1,0 +1,98 @@
+"""What a sandbox costs, and that many leave nothing behind.
+
+python tests/long/sandbox_figures.py [--rounds 300] [--commands 10000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import pathlib
+import shutil
+import statistics
+import time
+from typing import Any
+
+import aiospawn
+
+_BWRAP = (
+    *("bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin"),
+    *("--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--proc", "/proc", "--dev", "/dev", "--", "true"),
+)
+
+
+async def _microseconds(launch: Any, *command: str, **options: Any) -> float:
+    began = time.perf_counter()
+    process = await launch(*command, **options)
+    assert await process.wait() == 0, command
+    return 1e6 * (time.perf_counter() - began)
+
+
+async def _cost(rounds: int) -> None:
+    """One of each in turn."""
+    ours, asyncios = aiospawn.create_subprocess_exec, asyncio.create_subprocess_exec
+    limits = aiospawn.Limits(memory=2**30, processes=50, cpu_seconds=50, wall=50)
+    ways: dict[str, tuple[Any, ...]] = {
+        "without": (ours, ("true",), {}),
+        "Sandbox()": (ours, ("true",), {"sandbox": aiospawn.Sandbox()}),
+        "Sandbox(limits=...)": (ours, ("true",), {"sandbox": aiospawn.Sandbox(limits=limits)}),
+        "Sandbox(hide=True)": (ours, ("true",), {"sandbox": aiospawn.Sandbox(hide=True)}),
+        "Sandbox(hide=True, network=True)": (ours, ("true",), {"sandbox": aiospawn.Sandbox(hide=True, network=True)}),
+    }
+    if shutil.which("bwrap"):
+        ways["bwrap --unshare-all, by asyncio"] = (asyncios, _BWRAP, {})
+        shared = ("bwrap", "--share-net", *_BWRAP[1:])
+        ways["bwrap --unshare-all --share-net, by asyncio"] = (asyncios, ("bwrap", "--unshare-all", *shared[1:]), {})
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, (launch, command, options) in ways.items():
+            times[name].append(await _microseconds(launch, *command, **options))
+    without = statistics.median(times["without"])
+    for name, measured in times.items():
+        middle = statistics.median(measured)
+        print(f"`true`, {name}: {middle:.0f} us, {middle - without:+.0f}", flush=True)
+
+
+def _there() -> tuple[int, int, int]:
+    """Descriptors of this process, mounts that it sees, and mount namespaces of the machine."""
+    namespaces = set()
+    for link in pathlib.Path("/proc").glob("[0-9]*/ns/mnt"):
+        try:
+            namespaces.add(os.readlink(link))
+        except OSError:
+            continue
+    return (
+        len(os.listdir("/proc/self/fd")),
+        len(pathlib.Path("/proc/self/mountinfo").read_text().splitlines()),
+        len(namespaces),
+    )
+
+
+async def _many(commands: int) -> None:
+    for keywords in ({}, {"hide": True, "tmp": True}):
+        value = aiospawn.Sandbox(**keywords)  # type: ignore[arg-type]
+        await aiospawn.run(["true"], sandbox=value)
+        before, began, failed = _there(), time.perf_counter(), 0
+        async with aiospawn.map((["true"] for _ in range(commands)), concurrency=64, sandbox=value) as results:
+            async for result in results:
+                failed += not result.ok
+        took = time.perf_counter() - began
+        print(f"{commands} commands in {value}: {failed} failed, {commands / took:.0f} a second", flush=True)
+        print(f"descriptors, mounts, mount namespaces: before {before}, after {_there()}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--commands", type=int, default=10_000)
+    given = parser.parse_args()
+    for factory in (aiospawn.new_event_loop, aiospawn.new_uvloop_event_loop):
+        print(f"-- {factory.__name__}", flush=True)
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(_cost(given.rounds))
+            runner.run(_many(given.commands))
+
+
+if __name__ == "__main__":
+    main()
