@@ -198,7 +198,8 @@ class Child(asyncio.SubprocessTransport):
             warn = functools.partial(self.loop.call_soon, logger.warning, _errors.STATUS_LOST, self._pid)
             in_one(mark(self, "_loss_noted", value=True), functools.partial(self.context.run, warn))
         self._usage = usage
-        self._end_cgroup()
+        if self._cgroup is not None:
+            self._end_cgroup()
         self._process_exited(returncode)
 
     def _process_exited(self, returncode: int) -> None:

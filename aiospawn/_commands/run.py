@@ -47,6 +47,7 @@ __all__ = [
     "completed",
     "concluded",
     "fed",
+    "interruption",
     "launched",
     "number_of_bytes",
     "run",
@@ -178,7 +179,7 @@ async def run(
         ending = await _ended(child, source, mode, sink, timeout, grace)
         output = child.output(1) if keeps[0] else None, child.output(2) if keeps[1] else None
     if ending in (Ending.TIMED_OUT, Ending.TOO_MUCH):
-        raise child.noted(_interruption(ending, command.shown, timeout, limit, output))
+        raise child.noted(interruption(ending, command.shown, timeout, limit, output))
     return completed(child, args, output, mode, check=check)
 
 
@@ -190,7 +191,7 @@ async def _with_its_own(given: dict[str, Any]) -> CompletedProcess[Any]:
     return result
 
 
-def _interruption(
+def interruption(
     ending: Ending, args: Any, timeout: Any, limit: Any, output: tuple[bytes | None, bytes | None]
 ) -> TimeoutExpired | OutputLimitExceeded:
     """What is raised for a command that was stopped."""

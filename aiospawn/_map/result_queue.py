@@ -73,7 +73,8 @@ class ResultQueue:
             self._source.handed()
         else:
             self._ready.append(result)
-            self._wake_caller()
+            if self._caller is not None:
+                self._wake_caller()
 
     def fail(self, error: BaseException) -> None:
         """The first of these is raised to the caller, and no command is taken any more."""

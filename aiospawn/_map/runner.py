@@ -8,6 +8,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
+from aiospawn._commands.repeated_run import RepeatedRun
 from aiospawn._commands.run import run
 
 from .map_result import MapLine, MapResult
@@ -31,7 +32,7 @@ _LAUNCHES_ALONE = 9  # about 5 s: a shortage that lasts while none of our own jo
 class Runner:
     """Runs the commands of one map, for all of its workers: whether others run decides if a shortage is waited for."""
 
-    __slots__ = ("_backoff", "_fail", "_on_line", "_options", "_pausing", "_retries", "_running", "_source")
+    __slots__ = ("_backoff", "_fail", "_on_line", "_options", "_pausing", "_repeated", "_retries", "_running", "_source")
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Runner:
         self._retries = retries
         self._backoff = backoff
         self._on_line = on_line
+        self._repeated = RepeatedRun(options) if on_line is None and RepeatedRun.suits(options) else None
         self._fail = fail
         self._pausing: set[asyncio.Future[None]] = set()
         self._running = 0
@@ -75,7 +77,7 @@ class Runner:
                 return result
             elapsed = completed.elapsed if completed is not None else time.perf_counter() - clock
             result = MapResult(number, command, completed, error, attempts, started, elapsed)
-            if result.ok or attempts > self._retries:
+            if (completed is not None and completed.returncode == 0) or attempts > self._retries:
                 return result
             await self._pause(pause)
             if self._source.stopped:
@@ -89,7 +91,9 @@ class Runner:
         while True:
             self._running += 1
             try:
-                completed: CompletedProcess[Any] = await run(command, **options)
+                # A list of arguments is the same to both; whatever else a command is, `run` says what is wrong with it.
+                repeated = self._repeated if type(command) is list else None
+                completed: CompletedProcess[Any] = await (run(command, **options) if repeated is None else repeated(command))
                 return completed
             except OSError as error:
                 if error.errno not in _SHORTAGES:

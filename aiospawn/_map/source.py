@@ -21,10 +21,11 @@ _END: Any = object()
 class Source:
     """An iterator or asynchronous iterator over commands, which several workers take from."""
 
-    __slots__ = ("_commands", "_handed", "_puller", "_turn", "_waiting", "_window", "stopped", "taken")
+    __slots__ = ("_commands", "_handed", "_iterator", "_puller", "_turn", "_waiting", "_window", "stopped", "taken")
 
     def __init__(self, commands: Iterator[Any] | AsyncIterator[Any], window: int) -> None:
         self._commands = commands
+        self._iterator = commands if isinstance(commands, Iterator) else None
         self._window = window
         self._turn = asyncio.Lock()  # at an asynchronous iterator
         self._puller: asyncio.Task[None] | None = None  # the task that waits for it
@@ -36,13 +37,14 @@ class Source:
 
     async def take(self) -> tuple[int, Any] | None:
         """The next command with its number, once the window lets it through; None at the end and after `stop`."""
-        if isinstance(self._commands, Iterator):
-            await self._let_through()
-            command = _END if self.stopped else next(self._commands, _END)
+        if self._iterator is not None:
+            if self.taken - self._handed >= self._window:
+                await self._let_through()
+            command = _END if self.stopped else next(self._iterator, _END)
         else:
             async with self._turn:
                 await self._let_through()
-                command = _END if self.stopped else await self._pulled(self._commands)
+                command = _END if self.stopped else await self._pulled()
             if self.stopped:
                 return None
         if command is _END:
@@ -57,10 +59,11 @@ class Source:
             self._waiting.append(waiter)
             await waiter
 
-    async def _pulled(self, commands: AsyncIterator[Any]) -> Any:
+    async def _pulled(self) -> Any:
+        assert isinstance(self._commands, AsyncIterator)
         self._puller = asyncio.current_task()
         try:
-            return await anext(commands, _END)
+            return await anext(self._commands, _END)
         except asyncio.CancelledError:
             if not self.stopped:
                 raise

@@ -412,8 +412,9 @@ async def test_descriptors_run_short() -> None:
     assert lowest_free < 1000
 
 
+@pytest.mark.parametrize("command", [TRUE, (*TRUE,)], ids=["options looked at once", "options looked at each time"])
 @pytest.mark.parametrize("code", [errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM])
-async def test_shortage(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_shortage(code: int, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is waited out; one that lasts while nothing else runs is a failure at last."""
     pauses: list[float] = []
     launches = 0
@@ -431,13 +432,14 @@ async def test_shortage(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(_runner.Runner, "_pause", note)
     monkeypatch.setattr(_runner, "run", short)
+    monkeypatch.setattr(_runner.RepeatedRun, "__call__", lambda _, command: short(command))
     lasts = 3
-    (result,) = await collected([TRUE])
+    (result,) = await collected([command])
     assert result.ok
     assert result.attempts == 1
     assert pauses == [0.01, 0.02, 0.04]
     lasts = 1000
-    (result,) = await collected([TRUE])
+    (result,) = await collected([command])
     assert isinstance(result.error, OSError)
     assert result.error.errno == code
     assert sum(pauses) > 2

@@ -1,0 +1,72 @@
+"""`run` for many commands that have their options in common: these are looked at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+
+from aiospawn._binding.support import support
+from aiospawn._options.options import GROUPED
+
+from .capture import Ending
+from .command import CheckedCommand
+from .results import text_mode
+from .run import captured, completed, concluded, interruption, launched, run, written
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .results import CompletedProcess
+
+__all__ = ["RepeatedRun"]
+
+_PIPE = asyncio.subprocess.PIPE
+_STREAMS = (None, _PIPE, asyncio.subprocess.STDOUT, asyncio.subprocess.DEVNULL)
+_KNOWN = frozenset(
+    {"input", "stdin", "stdout", "stderr", "capture_output", "timeout", "text", "encoding", "errors", "universal_newlines"}
+    | {"grace", "pipe_grace", "max_output"}
+)
+
+
+class RepeatedRun:
+    """Runs lists of arguments as `run` does with these options; whatever needs more of it, it leaves to `run`."""
+
+    __slots__ = ("_collecting", "_grace", "_keeps", "_mode", "_options", "_streams", "_timeout")
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        """The options are those of `suits`, checked before."""
+        get = options.get
+        self._options = options
+        self._mode = text_mode(get("text"), get("universal_newlines"), get("encoding"), get("errors"))
+        data, stdin = written(get("input"), get("stdin"), self._mode)
+        stdout, stderr = captured(get("stdout"), get("stderr"), bool(get("capture_output")))
+        self._streams = stdin, stdout, stderr
+        self._keeps = stdout == _PIPE, stderr == _PIPE
+        self._timeout = get("timeout")
+        self._grace = get("grace", 5.0)
+        self._collecting = {"data": data, "limit": get("max_output"), "pipe_grace": get("pipe_grace", 5.0)}
+
+    @staticmethod
+    def suits(options: Mapping[str, Any]) -> bool:
+        """Are these options the same for every command, whatever happens in between? Descriptors and callbacks are not."""
+        streams = (options.get("stdin"), options.get("stdout"), options.get("stderr"))
+        return (
+            options.keys() <= _KNOWN
+            and isinstance(options.get("input"), (str, bytes, type(None)))
+            and options.get("capture_output") in (None, True, False)
+            and all(isinstance(stream, (int, type(None))) and stream in _STREAMS for stream in streams)
+        )
+
+    async def __call__(self, args: list[Any]) -> CompletedProcess[Any]:
+        """As `run` with the options."""
+        streams = self._streams
+        if not args or support().reasons or (streams[0] is None and os.isatty(0)):
+            result: CompletedProcess[Any] = await run(args, **self._options)
+            return result
+        child = await launched(CheckedCommand(args, [*args], GROUPED, {"process_group": 0}), streams, **self._collecting)
+        ending = await concluded(child, self._timeout, self._grace)
+        output = child.output(1) if self._keeps[0] else None, child.output(2) if self._keeps[1] else None
+        if ending is not Ending.COMPLETE and ending is not Ending.CUT:
+            raise child.noted(interruption(ending, args, self._timeout, self._collecting["limit"], output))
+        return completed(child, args, output, self._mode, check=False)
