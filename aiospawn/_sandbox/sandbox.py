@@ -328,9 +328,9 @@ class Sandbox(Confinement):
         view.show("read", self.read)
         view.show("write", self.write, writable=True)
         view.show("execute", self.execute, executable=True)
-        for path, size in ((_TMP, self.tmp), (_SHARED, self.tmp), (_HOME, self.home)):
+        for name, path, size in (("tmp", _TMP, self.tmp), ("tmp", _SHARED, self.tmp), ("home", _HOME, self.home)):
             if size is not False:
-                view.add_tmpfs(path, _DEFAULT_SIZE if size is True else size)
+                view.add_tmpfs(name, path, _DEFAULT_SIZE if size is True else size)
         return view
 
     def _ruleset(self, abi: int, network: bool | Network) -> Ruleset:

@@ -102,7 +102,11 @@ class View:
         self.show("system", map(paths.IfExists, files), known=False)
         self.show("system", map(paths.IfExists, paths.DEVICES), writable=True, known=False)
 
-    def add_tmpfs(self, path: str, size: int | None) -> None:
+    def add_tmpfs(self, name: str, path: str, size: int | None) -> None:
+        """Raises ValueError where what is named, and mounted later, would cover it."""
+        for above in self._places:
+            if _is_below(path, above):
+                raise ValueError(f"sandbox: {name} makes {path} anew, which {above!r} cannot be named beside")
         self._tmpfs.append((path, "" if size is None else str(size)))
 
     def contains(self, path: str) -> bool:
@@ -115,16 +119,17 @@ class View:
         for path, size in self._tmpfs:
             attributes = _NO_PRIVILEGES | _NO_DEVICES | self._no_programs(executable=False)
             yield Step.VIEW, _TMPFS, attributes, b"\0".join([size.encode(), os.fsencode(path), b""])
-        private = _READ_ONLY | _NO_PRIVILEGES | _NO_DEVICES | _NO_PROGRAMS
-        yield Step.VIEW, _PROC, private, b"/proc\0"
-        for path in sorted(self._places, key=lambda path: path.count("/") if path != "/" else 0):
-            place = self._places[path]
-            yield Step.VIEW, _BIND, self._attributes(path), struct.pack("=IIQ", *place.identity) + os.fsencode(path) + b"\0"
+        # Before the mounts, so that they are made in this file system and never in a directory of outside.
         for path, to in self._links.items():
             if path not in self._places:
                 yield Step.VIEW, _LINK, 0, b"\0".join([to.encode(), b"/", path[1:].encode(), b""])
         for name, leads_to in _LINKS.items():
             yield Step.VIEW, _LINK, 0, b"\0".join([leads_to, b"/dev", name, b""])
+        private = _READ_ONLY | _NO_PRIVILEGES | _NO_DEVICES | _NO_PROGRAMS
+        yield Step.VIEW, _PROC, private, b"/proc\0"
+        for path in sorted(self._places, key=lambda path: path.count("/") if path != "/" else 0):
+            place = self._places[path]
+            yield Step.VIEW, _BIND, self._attributes(path), struct.pack("=IIQ", *place.identity) + os.fsencode(path) + b"\0"
         yield Step.VIEW, _END, private, b""
 
     def rules(self, abi: int, network: bool | Network) -> bytes:

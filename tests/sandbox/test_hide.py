@@ -155,6 +155,19 @@ async def test_places_of_its_own() -> None:
 
 
 @enforced
+@pytest.mark.parametrize(
+    ("keywords", "named"), [({"tmp": True}, "/tmp"), ({"home": True}, "/home"), ({"tmp": True}, "/dev")]
+)
+async def test_places_that_are_named(keywords: dict[str, Any], named: str, tmp_path: pathlib.Path) -> None:
+    """What would cover them is refused; what is named below them is there."""
+    value = Sandbox(hide=True, read=[IfExists("/nonexistent"), named], **keywords)
+    with pytest.raises(ValueError, match=f"makes .* anew, which '{named}' cannot be named beside"):
+        await aiospawn.run(["true"], sandbox=value)
+    (tmp_path / "file").write_text("text")
+    assert await _shown(f"cat {tmp_path}/file; ls -A ~", home=True, tmp=True, read=[tmp_path]) == ["text"]
+
+
+@enforced
 async def test_limits_inside() -> None:
     """Init counts in its view, and in a PID namespace whose /proc is that of outside."""
     bomb = ["sh", "-c", f"while :; do sleep {_LONG} & done"]
