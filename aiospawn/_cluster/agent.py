@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import pickle
 import platform
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -46,15 +47,20 @@ class Agent:
     def __init__(self) -> None:
         self._sessions: dict[str, _Running] = {}
 
-    async def open(self, name: str, settings: Settings, threads: int) -> Opened:
-        """Begins a session. `threads`: of the worker."""
-        capacity = _capacity(settings, threads)
-        self._sessions[name] = _Running(settings, capacity)
-        return Opened(time.monotonic(), platform.node(), capacity)
+    async def open(self, name: str, settings: bytes, threads: int) -> bytes:
+        """Begins a session. `threads`: of the worker. Pickled are the `Settings`, and the `Opened` that is returned.
 
-    async def exchange(self, name: str, message: Message) -> Report:
-        """Takes a message, and answers it. Raises KeyError for a session that there is not."""
-        return await self._sessions[name].exchange(message)
+        Dask would look into each of thousands of values by itself.
+        """
+        given: Settings = pickle.loads(settings)  # noqa: S301 - who connects to a worker may run anything there
+        capacity = _capacity(given, threads)
+        self._sessions[name] = _Running(given, capacity)
+        return pickle.dumps(Opened(time.monotonic(), platform.node(), capacity))
+
+    async def exchange(self, name: str, message: bytes) -> bytes:
+        """Takes a pickled `Message`, and returns a pickled `Report`. Raises KeyError for a session that there is not."""
+        given: Message = pickle.loads(message)  # noqa: S301 - as above
+        return pickle.dumps(await self._sessions[name].exchange(given))
 
     async def end(self, name: str, hurry: bool) -> None:
         """Ends a session; comes back when nothing of it runs. `hurry`: without time for an orderly end."""

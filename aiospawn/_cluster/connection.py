@@ -97,12 +97,8 @@ class Connection:
         return future
 
     async def call(self, worker: str, actor: str, method: str, *args: Any) -> Any:
-        """What an actor's method returns. Raises what it raises, and OSError."""
-        from distributed.protocol import to_serialize
-
-        answer = await self._pool(worker).actor_execute(
-            actor=actor, function=method, args=[to_serialize(arg) for arg in args], kwargs={}
-        )
+        """What an actor's method returns, for bytes and plain values. Raises what it raises, and OSError."""
+        answer = await self._pool(worker).actor_execute(actor=actor, function=method, args=args, kwargs={})
         if answer["status"] == "OK":
             return answer["result"]
         raise answer["exception"]

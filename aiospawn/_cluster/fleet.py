@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import pickle
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ _LOG = logging.getLogger("aiospawn")
 _TICK = 0.1  # seconds between looks at leases
 _LOOK = 0.5  # and at which workers there are
 _MOST_HELD = 32 << 20  # bytes of output that an agent keeps
+_PATIENCE_AT_FIRST = 60.0  # seconds for a worker to answer before it has commands: it may have to import us
 _PATIENCE = 0.5  # of an agent's lease: how much later than agreed an answer may come
 
 
@@ -75,17 +77,19 @@ class Fleet:
         """Finds the workers. Raises ClusterError where one of them cannot run commands, naming it and its version."""
         await self._connection.open()
         self._present = await self._connection.workers()
-        found = await asyncio.gather(*map(self._looked_at, self._present))
-        complaints = [complaint for complaint in found if complaint is not None]
+        found = await asyncio.gather(*map(self._looked_at, self._present), return_exceptions=True)
+        complaints = [complaint for complaint in found if isinstance(complaint, str)]  # who does not answer may be gone
         if complaints:
             raise ClusterError("; ".join(complaints))
         for worker in self._present:
             self._admit(worker)
 
     async def _looked_at(self, worker: str) -> str | None:
-        """What is wrong with it."""
+        """What is wrong with it. Raises OSError where it does not answer."""
         try:
-            found = await asyncio.wait_for(self._connection.ask(worker, probe()), self._terms.whole)
+            found = await asyncio.wait_for(self._connection.ask(worker, probe()), _PATIENCE_AT_FIRST)
+        except OSError:
+            raise
         except Exception as error:  # noqa: BLE001 - of another machine's Python
             found = error
         return complaint(worker, found, self._version)
@@ -128,16 +132,16 @@ class Fleet:
         """An agent there, with a session."""
         name = f"aiospawn-agent-{uuid.uuid4().hex}"
         try:
-            async with asyncio.timeout(max(self._terms.whole, 10.0)):
+            async with asyncio.timeout(_PATIENCE_AT_FIRST):
                 wrong = await self._looked_at(worker)
                 if wrong is not None:
                     _LOG.warning("%s; it gets no commands", wrong)
                     self._refused.add(worker)
                     return
                 self._actors[name] = await self._connection.actor(worker, Agent, name)
-                opened: Opened = await self._connection.call(
-                    worker, name, "open", name, self._settings, self._present.get(worker, 1)
-                )
+                settings, threads = pickle.dumps(self._settings), self._present.get(worker, 1)
+                answer = await self._connection.call(worker, name, "open", name, settings, threads)
+                opened: Opened = pickle.loads(answer)  # noqa: S301 - a worker is trusted, as Dask has it
         except Exception as error:  # noqa: BLE001 - it is asked again at the next look, if it is still there
             _LOG.debug("worker %s: %s: %s", worker, type(error).__name__, error)
             self._release(name)
@@ -169,7 +173,9 @@ class Fleet:
     async def _sent(self, link: Link, message: Message) -> None:
         try:
             async with asyncio.timeout(message.wait + self._terms.of_agent * _PATIENCE):
-                report = await self._connection.call(link.worker, link.name, "exchange", link.name, message)
+                data = pickle.dumps(message)
+                answer = await self._connection.call(link.worker, link.name, "exchange", link.name, data)
+                report = pickle.loads(answer)  # noqa: S301 - as above
         except Exception as error:  # noqa: BLE001 - whatever it is, the agent has not answered
             _LOG.debug("agent on %s: %s: %s", link.worker, type(error).__name__, error)
             self.dispatcher.failed(link, message, time.monotonic())
@@ -207,6 +213,9 @@ class Fleet:
             task.cancel()
         await asyncio.gather(*map(self._ended, self.dispatcher.links))
         await asyncio.gather(*stale, return_exceptions=True)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         for name in [*self._actors]:
             self._release(name)
         await self._connection.close()

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """The scheduler's."""
-    with dask_workers() as address:
-        yield address
+    with dask_workers() as workers:
+        yield workers.address
 
 
 @pytest.fixture

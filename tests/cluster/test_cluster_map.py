@@ -9,7 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from dask_workers import dask_workers
+from dask_workers import dask_workers, running_in, workers_of
 
 import aiospawn
 
@@ -32,18 +32,6 @@ async def collected(*args: Any, **keywords: Any) -> list[aiospawn.MapResult]:
 async def until(condition: Callable[[], object]) -> None:
     while not condition():  # noqa: ASYNC110 - what it looks at tells nobody
         await asyncio.sleep(0.01)
-
-
-def running(directory: Path) -> list[int]:
-    """The processes that work there."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if os.readlink(f"/proc/{pid}/cwd") == str(directory):
-                found.append(int(pid))
-        except OSError:
-            continue
-    return found
 
 
 # ---- results ----------------------------------------------------------------------------------------------------------
@@ -187,24 +175,24 @@ async def test_leaving_the_block(client: Any, tmp_path: Path) -> None:
     script = "setsid sleep 1000 & setsid sleep 1000 & wait"
     async with aiospawn.map([["/bin/sh", "-c", script]] * 8, cluster=client, concurrency=4, cwd=tmp_path) as results:
         waiting = asyncio.ensure_future(anext(results))
-        await until(lambda: len(running(tmp_path)) == 8 * 3)
+        await until(lambda: len(running_in(tmp_path)) == 8 * 3)
         waiting.cancel()
         await asyncio.wait([waiting])
-        assert running(tmp_path) == []
+        assert running_in(tmp_path) == []
 
 
 async def test_cancelled(client: Any, tmp_path: Path) -> None:
     """A cancellation ends what runs before it goes on; cancelled again it kills."""
     deaf = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1000; done"]
     task = asyncio.ensure_future(collected([deaf] * 2, cluster=client, cwd=tmp_path, grace=1000))
-    await until(lambda: len(running(tmp_path)) >= 4)
+    await until(lambda: len(running_in(tmp_path)) >= 4)
     task.cancel()
     await asyncio.sleep(0.2)
     assert not task.done()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert running(tmp_path) == []
+    assert running_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("when", ["now", "soon"])
@@ -222,7 +210,7 @@ async def test_halt(client: Any, tmp_path: Path, when: str) -> None:
             flag.touch()
         assert results.halted is not None
         assert results.halted.returncode == 7
-        assert running(tmp_path) == []
+        assert running_in(tmp_path) == []
     assert numbers == ([1] if when == "now" else [1, 0])
 
 
@@ -235,7 +223,7 @@ async def test_source_that_raises(client: Any, tmp_path: Path) -> None:
 
     with pytest.raises(LookupError, match="no more"):
         await collected(source(), cluster=client, cwd=tmp_path)
-    assert running(tmp_path) == []
+    assert running_in(tmp_path) == []
 
 
 async def test_what_is_no_command(client: Any) -> None:
@@ -251,9 +239,9 @@ async def test_killed_worker(tmp_path: Path) -> None:
     """Its commands are run again elsewhere, none twice at a time, and none is counted as a failure."""
     script = 'mkdir "$0.lock" || exit 9; sleep 0.02; rmdir "$0.lock"; echo >>"$0.done"'
     commands = [["/bin/sh", "-c", f'rmdir "$0.lock" 2>/dev/null; {script}', str(tmp_path / str(n))] for n in range(200)]
-    with dask_workers() as address:
-        async with distributed.Client(address, asynchronous=True, set_as_default=False) as client:
-            cluster = aiospawn.Cluster(client, lease=2)
+    with dask_workers() as workers:
+        async with distributed.Client(workers.address, asynchronous=True, set_as_default=False) as client:
+            cluster = aiospawn.Cluster(client, lease=6, worker_retries=20)
             results = []
             async with aiospawn.map(commands, cluster=cluster, concurrency=2) as running:
                 async for result in running:
@@ -268,10 +256,40 @@ async def test_killed_worker(tmp_path: Path) -> None:
 async def test_command_that_kills_its_workers(tmp_path: Path) -> None:
     """It is given up after three, and named; those beside it are run."""
     killer = ["/bin/sh", "-c", "read _ _ _ init _ </proc/$$/stat; read _ _ _ worker _ </proc/$init/stat; kill -9 $worker"]
-    with dask_workers() as address:
-        cluster = aiospawn.Cluster(address, lease=1.5)
+    with dask_workers() as workers:
+        cluster = aiospawn.Cluster(workers.address, lease=5)
         results = await collected([*[TRUE] * 20, killer, *[TRUE] * 20], cluster=cluster)
     assert [result.number for result in results if not result.ok] == [20]
     error = results[20].error
     assert isinstance(error, aiospawn.WorkerLost)
     assert (error.cmd, len(error.workers)) == (killer, 3)
+
+
+async def test_stopped_worker(tmp_path: Path) -> None:
+    """What it ran ends within the lease, and is run elsewhere, while it stands still; later it works again."""
+    script = 'flock -n -E 9 "$0.lock" sh -c "echo >>$0.done; sleep 0.02"'
+    commands = [["/bin/sh", "-c", script, str(tmp_path / str(number))] for number in range(150)]
+    with dask_workers() as workers:
+        cluster = aiospawn.Cluster(workers.address, lease=6, worker_retries=20)
+        stopped = workers_of(workers.pid)[0]
+        results = []
+        async with aiospawn.map(commands, cluster=cluster, concurrency=2) as stream:
+            async for result in stream:
+                results.append(result)
+                if result.number == 20:
+                    os.kill(stopped, signal.SIGSTOP)
+        os.kill(stopped, signal.SIGCONT)
+    assert [result.number for result in results] == list(range(150))
+    assert [result for result in results if not result.ok] == []
+
+
+# ---- what is refused ----------------------------------------------------------------------------------------------------
+
+
+async def test_other_version(client: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Before a command runs, with the worker's name and both versions."""
+    ours = aiospawn.__version__
+    monkeypatch.setattr(aiospawn, "__version__", "9.9")
+    with pytest.raises(aiospawn.ClusterError, match=rf"worker tcp://\S+ has aiospawn {ours}, and here it is 9.9: both need"):
+        await collected([["touch", str(tmp_path / "ran")]], cluster=client)
+    assert not (tmp_path / "ran").exists()

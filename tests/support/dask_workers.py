@@ -1,54 +1,86 @@
-"""A Dask cluster in processes of its own: two workers, each of one thread, and what a test needs to know of them."""
+"""A Dask cluster in processes of its own, each worker of one thread, and what a test needs to know of it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 import signal
 import subprocess
 import sys
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["dask_workers"]
+__all__ = ["dask_workers", "running_in", "workers_of"]
 
 _PROGRAM = textwrap.dedent("""
     import sys
     import distributed
 
     if __name__ == "__main__":
-        with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        count = int(sys.argv[1])
+        with distributed.LocalCluster(
+            n_workers=count, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+        ) as cluster:
             print(cluster.scheduler_address, flush=True)
             sys.stdin.read()
 """)
 
 
+class DaskWorkers(NamedTuple):
+    """A cluster that runs."""
+
+    address: str
+    """The scheduler's."""
+    pid: int
+    """Of the process that has the scheduler and the nannies."""
+
+
 @contextlib.contextmanager
-def dask_workers(**variables: str) -> Iterator[str]:
-    """The scheduler's address. Everything has ended behind the block."""
-    command = [sys.executable, "-c", _PROGRAM]
+def dask_workers(count: int = 2) -> Iterator[DaskWorkers]:
+    """Everything has ended behind the block."""
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-c", _PROGRAM, str(count)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, **variables},
         start_new_session=True,
     )
-    assert process.stdin is not None and process.stdout is not None  # noqa: PT018
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
         address = process.stdout.readline().strip()
         assert address, "the cluster did not start"
-        yield address
+        yield DaskWorkers(address, process.pid)
     finally:
         process.stdin.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):  # where a worker is stopped
             process.wait(30)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            process.stdout.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+def workers_of(pid: int) -> list[int]:
+    """The processes of the workers: the nannies' children."""
+    children = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
+    found = []
+    for child in {int(number) for path in children for number in path.read_text().split()}:
+        with contextlib.suppress(OSError):
+            if b"spawn_main" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(child)
+    return sorted(found)
+
+
+def running_in(directory: str | pathlib.Path) -> list[int]:
+    """The processes whose working directory it is."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{pid}/cwd") == str(directory):
+                found.append(int(pid))
+    return found
