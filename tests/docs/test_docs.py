@@ -1,5 +1,6 @@
 """What the documentation says of the project is so."""
 
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -76,10 +77,11 @@ def test_snippets(number: int, tmp_path: Path) -> None:
 
 
 def test_changelog() -> None:
-    """The version that is being made, or has just been released, heads the changelog; the two places name the same."""
+    """The version that is being made, or has just been released, heads the changelog; the package's is the only one."""
     first, *_ = re.findall(r"^## \[.*(?:\n\n.*)?", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     version = aiospawn.__version__
     assert first == f"## [Unreleased]\n\nWhat will be {version}." or re.match(
         rf"## \[{version}\] - \d{{4}}-\d\d-\d\d\n", first
     )
-    assert f'\nversion = "{version}"\n' in (ROOT / "pyproject.toml").read_text()
+    assert importlib.metadata.version("aiospawn") == version
+    assert '\nversion = "' not in (ROOT / "pyproject.toml").read_text()
