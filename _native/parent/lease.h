@@ -6,8 +6,10 @@
 
 #include <stdint.h>
 
+typedef int64_t lease_moment __attribute__((aligned(8))); /* for atomic accesses: i386 aligns the type to 4 */
+
 struct lease {
-  int64_t *renewed;                /* ns of CLOCK_MONOTONIC; NULL: there is none yet */
+  lease_moment *renewed;           /* ns of CLOCK_MONOTONIC; NULL: there is none yet */
   int32_t file;                    /* the page's, which inits are given; meant where there is one */
 };
 
