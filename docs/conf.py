@@ -6,6 +6,7 @@ It is built without the network: the names of Python's own documentation that ar
 from __future__ import annotations
 
 import pathlib
+import re
 import sys
 import zlib
 from typing import TYPE_CHECKING
@@ -86,6 +87,7 @@ _ELSEWHERE = {"SECURITY": "reporting", "CONTRIBUTING": "contributing", "CHANGELO
 def _stay_on_the_site(_app: Sphinx, _name: str, source: list[str]) -> None:
     for document, page in _ELSEWHERE.items():
         source[0] = source[0].replace(f"](../{document}.md", f"]({page}.md")
+    source[0] = re.sub(r"\[([^]]+)\]\(\.\./examples/?\)", r"\1", source[0])  # a folder: the site has no page for it
 
 
 def setup(app: Sphinx) -> None:
