@@ -227,7 +227,7 @@ class Capture:
             return
         if not self.over.done():
             self.over.set_result(ending)
-        if self._stopping is None and self.ending in (Ending.COMPLETE, Ending.CUT):
+        if self._stopping is None and not self.over.cancelled() and self.over.result() in (Ending.COMPLETE, Ending.CUT):
             self._release()  # else `stop` does
 
     # ---- input and output, while it runs ------------------------------------------------------------------------------

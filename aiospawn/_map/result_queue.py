@@ -6,8 +6,6 @@ import asyncio
 import collections
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .waiting import wake
-
 if TYPE_CHECKING:
     from .map_result import MapResult
 
@@ -96,5 +94,5 @@ class ResultQueue:
         self._ended = True
 
     def _wake_caller(self) -> None:
-        if self._caller is not None:
-            wake(self._caller)
+        if self._caller is not None and not self._caller.done():
+            self._caller.set_result(None)
