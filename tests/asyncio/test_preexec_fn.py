@@ -536,7 +536,7 @@ def adopt(native, pid):
 Native.adopt = adopt
 asyncio.run(aiospawn.run(["sleep", "1000"], preexec_fn=os.getpid))
 """
-    died = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=False)
+    died = subprocess.run(fresh.command(program), stdout=subprocess.PIPE, check=False)
     assert died.returncode == -signal.SIGKILL
     child, deadline = pathlib.Path(f"/proc/{int(died.stdout)}/stat"), time.monotonic() + 30
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import fresh
 import pytest
 from command_line import COMMAND, assert_refused, prepared, run
 from paths import ROOT
@@ -127,7 +128,7 @@ def test_overcommit_is_put_back(then: str, status: int, tmp_path: Path) -> None:
     """The setting (a file in its stead) is put back after the measurement, after an exception, and after a SIGKILL."""
     setting = tmp_path / "overcommit_memory"
     setting.write_text("1\n")
-    command = [sys.executable, "-P", "-c", _STRICT, str(setting), then]
+    command = fresh.command(_STRICT, str(setting), then, flags=["-P"])
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "set\n"

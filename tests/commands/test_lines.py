@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import os
 import subprocess
-import sys
 from typing import Any
 
+import fresh
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,7 +34,7 @@ async def test_lines() -> None:
 async def test_long_lines() -> None:
     """A line of ten million bytes, and many."""
     script = "import sys; sys.stdout.write('x' * 10_000_000 + '\\n' + 'y' * 99_999 + '\\nz\\n')"
-    lengths = [len(line) for line in await collected([sys.executable, "-c", script])]
+    lengths = [len(line) for line in await collected(fresh.command(script))]
     assert lengths == [10_000_001, 100_000, 2]
     assert await collected(["seq", "50000"]) == [b"%d\n" % number for number in range(1, 50_001)]
 
@@ -79,7 +79,7 @@ async def test_slow_consumer() -> None:
     reader, writer = os.pipe()
     script = "import os\nfor _ in range(100): os.write(1, (b'x' * 999 + b'\\n') * 1000); os.write(3, b'.')"
     try:
-        command = [sys.executable, "-c", script]
+        command = fresh.command(script)
         async with contextlib.aclosing(aiospawn.lines(command, fds={3: writer})) as lines:
             async for _ in lines:
                 await asyncio.sleep(1)

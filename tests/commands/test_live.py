@@ -7,9 +7,9 @@ import contextlib
 import gc
 import os
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
+import fresh
 import pytest
 
 import aiospawn
@@ -58,7 +58,7 @@ async def _both(*args: Any, **keywords: Any) -> list[Any]:
 async def test_both_streams() -> None:
     """In the order in which they arrive, each with its stream's name, the last without an end."""
     turns = _Turns()
-    async for stream, line in aiospawn.lines([sys.executable, "-c", _IN_TURN], both=True, input=turns.input()):
+    async for stream, line in aiospawn.lines(fresh.command(_IN_TURN), both=True, input=turns.input()):
         turns.told(stream, line)
     assert turns.seen == [*_TOLD, ("stdout", b"no end")]
 
@@ -67,7 +67,7 @@ async def test_both_streams() -> None:
 async def test_both_streams_on_the_loops_own_implementation(nothing_native: None) -> None:
     """The same where nothing is launched natively."""
     turns = _Turns()
-    async for stream, line in aiospawn.lines([sys.executable, "-c", _IN_TURN], both=True, input=turns.input()):
+    async for stream, line in aiospawn.lines(fresh.command(_IN_TURN), both=True, input=turns.input()):
         turns.told(stream, line)
     assert turns.seen == [*_TOLD, ("stdout", b"no end")]
 
@@ -83,7 +83,7 @@ async def test_both_streams_in_text() -> None:
 async def test_long_lines_of_both_streams() -> None:
     """Two lines of five million bytes, written at the same time."""
     script = "import os; [os.write(1 + n % 2, bytes([97 + n % 2]) * 5000) for n in range(2000)]; os.write(1, b'\\n')"
-    found = dict(await _both([sys.executable, "-c", script]))
+    found = dict(await _both(fresh.command(script)))
     assert found == {"stdout": b"a" * 5_000_000 + b"\n", "stderr": b"b" * 5_000_000}
 
 
@@ -110,7 +110,7 @@ async def test_timeout_of_both_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Capture, "interrupt_after", lambda *arguments: waiting.append(arguments))  # a child may begin slowly
     seen: list[Any] = []
     with pytest.raises(subprocess.TimeoutExpired) as raised:  # noqa: PT012
-        async for told in aiospawn.lines([sys.executable, "-c", script], both=True, timeout=0.1):
+        async for told in aiospawn.lines(fresh.command(script), both=True, timeout=0.1):
             seen.append(told)
             if waiting:
                 interrupt_after(*waiting.pop())
@@ -129,7 +129,7 @@ async def test_slow_consumer(both: bool) -> None:
     if not both:
         script = script.replace("write(2", "write(1")
     try:
-        async with contextlib.aclosing(_lines([sys.executable, "-c", script], both, fds={3: writer})) as lines:
+        async with contextlib.aclosing(_lines(fresh.command(script), both, fds={3: writer})) as lines:
             async for _ in lines:
                 await asyncio.sleep(0.5)
                 break
@@ -152,7 +152,7 @@ async def test_everything_arrives() -> None:
         "import os\nfor n in range(200): os.write(1 + n % 2, b''.join(b'%d\\n' % m for m in range(n * 900, n * 900 + 900)))"
     )
     seen: dict[str, list[int]] = {"stdout": [], "stderr": []}
-    async for stream, line in aiospawn.lines([sys.executable, "-c", script], both=True):
+    async for stream, line in aiospawn.lines(fresh.command(script), both=True):
         seen[stream].append(int(line))
         if not len(seen[stream]) % 5000:
             await asyncio.sleep(0.01)
@@ -206,7 +206,7 @@ async def test_told_while_it_runs(name: str) -> None:
     """In order, each with its stream's name; and captured only on request."""
     turns = _Turns()
     keywords: Any = {name: turns.told}
-    result = await aiospawn.run([sys.executable, "-c", _IN_TURN], input=turns.input(), **keywords)
+    result = await aiospawn.run(fresh.command(_IN_TURN), input=turns.input(), **keywords)
     assert turns.seen == [*_TOLD, ("stdout", b"no end")]
     assert (result.stdout, result.stderr) == (None, None)
 
@@ -300,7 +300,7 @@ async def test_a_slow_function_keeps_the_whole_output() -> None:
         await asyncio.sleep(0.05)
 
     script = "import os; os.write(1, b'x' * 1_200_000)"
-    result = await aiospawn.run([sys.executable, "-c", script], on_output=told, pipe_grace=0.05)
+    result = await aiospawn.run(fresh.command(script), on_output=told, pipe_grace=0.05)
     assert (len(seen), result.complete) == (1_200_000, True)
 
 
@@ -351,7 +351,7 @@ with asyncio.Runner(loop_factory=aiospawn.new_event_loop) as runner:
 def test_tee(kind: str, tmp_path: Path) -> None:
     """To descriptors 1 and 2, whole; the loop goes on while nobody reads them."""
     script = "head -c 1000000 /dev/zero; echo error >&2"
-    command = [sys.executable, "-P", "-c", _TEE, script, tmp_path / "report"]
+    command = fresh.command(_TEE, script, tmp_path / "report", flags=["-P"])
     if kind == "file":
         with open(tmp_path / "out", "wb") as out:
             done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, check=True)
@@ -507,7 +507,7 @@ def test_bounded_memory(way: str, tmp_path: Path) -> None:
     with open(tmp_path / "lines", "wb") as file:
         file.write((b"x" * 79 + b"\n") * 500_000)
     done = subprocess.run(
-        [sys.executable, "-P", "-c", _MEMORY, way, tmp_path / "lines"], capture_output=True, text=True, check=True
+        fresh.command(_MEMORY, way, tmp_path / "lines", flags=["-P"]), capture_output=True, text=True, check=True
     )
     assert int(done.stdout) < 8 * 1024
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
+import fresh
 import pytest
 
 import aiospawn
@@ -104,7 +105,7 @@ trio.run(main)
 def test_under_trio() -> None:
     """It names trio's own."""
     pytest.importorskip("trio")
-    done = subprocess.run([sys.executable, "-P", "-c", _UNDER_TRIO], capture_output=True, text=True, check=True)
+    done = subprocess.run(fresh.command(_UNDER_TRIO, flags=["-P"]), capture_output=True, text=True, check=True)
     assert done.stdout.startswith(
         "no running event loop: aiospawn is for asyncio, and this is trio, which has trio.run_process"
     )

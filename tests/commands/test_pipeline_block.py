@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import sys
 from typing import Any
 
+import fresh
 import pytest
 
 import aiospawn
@@ -96,7 +96,7 @@ async def test_other_ends() -> None:
     """An end that is given is no stream; each process has its own standard error."""
     script = "import sys; print(sys.stdin.read(), file=sys.stderr)"
     async with aiospawn.pipeline(
-        ["echo", "a"], [sys.executable, "-c", script], stdin=aiospawn.DEVNULL, stdout=aiospawn.DEVNULL, stderr=aiospawn.PIPE
+        ["echo", "a"], fresh.command(script), stdin=aiospawn.DEVNULL, stdout=aiospawn.DEVNULL, stderr=aiospawn.PIPE
     ) as running:
         for name in ("stdin", "stdout"):
             with pytest.raises(ValueError, match=f"{name} is no pipe of this program"):

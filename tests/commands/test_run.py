@@ -11,7 +11,6 @@ import pickle
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import textwrap
 from typing import Any
@@ -412,9 +411,7 @@ def test_interrupt_at_the_terminal() -> None:
             print("interrupted")
         """
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
-    ) as ours:
+    with subprocess.Popen(fresh.command(program), stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL) as ours:
         assert ours.stdout is not None
         assert [ours.stdout.readline(), ours.stdout.readline()] == ["ready\n", "in\n"]
         ours.send_signal(signal.SIGINT)

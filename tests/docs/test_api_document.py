@@ -7,6 +7,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+import fresh
 import pytest
 from paths import ROOT
 
@@ -23,7 +24,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```\n\n```output\n(.*?)```", DOCUMENT, r
 def test_example(program: str, output: str, tmp_path: Path) -> None:
     """As a user would copy it."""
     completed = subprocess.run(
-        [sys.executable, "-P", "-W", "error", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+        fresh.command(program, flags=["-P", "-W", "error"]), cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert (completed.stdout, completed.stderr) == (output, "")
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fresh
 import pytest
 from lifecycle_diagram import diagram
 from paths import ROOT
@@ -70,7 +71,7 @@ def test_snippets(number: int, tmp_path: Path) -> None:
     elif "main()" in snippet:
         program = f"async def main():\n    print('ran')\n\n{snippet}"
     completed = subprocess.run(
-        [sys.executable, "-P", "-W", "error", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+        fresh.command(program, flags=["-P", "-W", "error"]), cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert completed.stderr == ""
     assert completed.stdout

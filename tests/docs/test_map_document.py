@@ -3,8 +3,8 @@
 import inspect
 import re
 import subprocess
-import sys
 
+import fresh
 import pytest
 from paths import ROOT
 
@@ -20,7 +20,7 @@ PROGRAMS = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
 def test_programs(program: str) -> None:
     """Each runs without a warning."""
     completed = subprocess.run(
-        [sys.executable, "-P", "-W", "error", "-c", program], capture_output=True, text=True, check=False
+        fresh.command(program, flags=["-P", "-W", "error"]), capture_output=True, text=True, check=False
     )
     assert completed.stderr == ""
     assert completed.stdout.startswith(("command 1: 1\n", "1 done, "))

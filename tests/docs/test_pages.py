@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
+import fresh
 import pytest
 from paths import ROOT
 
@@ -33,7 +33,7 @@ def test_example(program: str, output: str, tmp_path: Path) -> None:
     if "uvloop" in program:
         pytest.importorskip("uvloop", reason="uvloop is not installed")
     completed = subprocess.run(
-        [sys.executable, "-P", "-W", "error", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+        fresh.command(program, flags=["-P", "-W", "error"]), cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert (completed.stdout, completed.stderr) == (output, "")
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import fresh
 import pytest
 from paths import NATIVE
 
@@ -45,7 +46,5 @@ def test_without_the_native_part(tmp_path: pathlib.Path) -> None:
     program = (
         "import sys\nsys.modules['aiospawn._binding._ffi'] = None\nimport aiospawn\nprint(aiospawn.supported().reasons[0])"
     )
-    shown = subprocess.run(
-        [sys.executable, "-c", program], env=_with(1, tmp_path), capture_output=True, text=True, check=True
-    )
+    shown = subprocess.run(fresh.command(program), env=_with(1, tmp_path), capture_output=True, text=True, check=True)
     assert "for a CPython with the global interpreter lock, this is linux, free-threaded" in shown.stdout

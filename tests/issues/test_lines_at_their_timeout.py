@@ -7,9 +7,9 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 from typing import Any
 
+import fresh
 import pytest
 
 import aiospawn
@@ -76,7 +76,7 @@ async def test_last_words(seen: list[Any], rest: str) -> None:
 async def test_many_last_words(seen: list[Any]) -> None:
     """All that a pipe and more can hold, also where the consumer is slow."""
     with pytest.raises(subprocess.TimeoutExpired):  # noqa: PT012
-        async for line in aiospawn.lines([sys.executable, "-c", _MANY % 100_000], timeout=0.01, grace=1000):
+        async for line in aiospawn.lines(fresh.command(_MANY % 100_000), timeout=0.01, grace=1000):
             seen.append(line)
             if line.endswith(b"0000\n"):
                 await asyncio.sleep(0.01)

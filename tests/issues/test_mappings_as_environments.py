@@ -9,11 +9,11 @@ import os
 import pathlib
 import resource
 import subprocess
-import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import fresh
 import pytest
 
 import aiospawn
@@ -200,7 +200,7 @@ async def main():
         assert await process.wait() == 0
 asyncio.Runner(loop_factory=aiospawn.new_event_loop).run(main())
 """
-    done = subprocess.run([sys.executable, "-bb", "-c", program], capture_output=True, text=True, check=False)
+    done = subprocess.run(fresh.command(program, flags=["-bb"]), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
+import fresh
 import pytest
 from timeouts import delayed_until
 
@@ -24,7 +24,7 @@ for fd in (2, 1):
     with open(fd, "wb", closefd=False) as out:
         out.write(b"x" * {SIZE})
 """
-_COMMAND = [sys.executable, "-c", _LAST_WORDS]
+_COMMAND = fresh.command(_LAST_WORDS)
 
 
 def _has_spoken(child: Capture) -> bool:

@@ -3,7 +3,6 @@
 import os
 import pathlib
 import signal
-import sys
 import tempfile
 
 import fresh
@@ -69,7 +68,7 @@ async def test_an_option_of_ours() -> None:
     with tempfile.TemporaryDirectory() as directory:
         (path := pathlib.Path(directory, "file")).write_bytes(b"of a file")
         result = await aiospawn.run(
-            [sys.executable, "-c", program],
+            fresh.command(program),
             nice=5, open_fds={7: (path, os.O_RDONLY)}, preexec_fn=lambda: os.chdir("/usr"), capture_output=True, text=True,
         )  # fmt: skip
     assert result.stdout.split() == [str(os.getpriority(os.PRIO_PROCESS, 0) + 5), "/usr", "9"]

@@ -7,7 +7,6 @@ import contextlib
 import math
 import signal
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -361,7 +360,7 @@ except KeyboardInterrupt:
 @contextlib.contextmanager
 def _interrupted(variant: str, child: Child) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [sys.executable, "-c", _INTERRUPTED, *child.argv],
+        fresh.command(_INTERRUPTED, *child.argv),
         env=fresh.environment(variant),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -12,6 +12,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self
 
+import fresh
 import pytest
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def test_ignored_when_it_was_ignored(tmp_path: Path) -> None:
     """Whoever starts it with SIGTSTP ignored does not want it stopped."""
     program = f"import signal, os; signal.signal(signal.SIGTSTP, signal.SIG_IGN); os.chdir({str(tmp_path)!r})\n"
     program += f"os.execvp('sh', ['sh', '-c', {('exec ' + LINES['run'])!r}])"
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(fresh.command(program), stdout=subprocess.PIPE, text=True) as process:
         (pid,) = pids(tmp_path, "run")
         process.send_signal(signal.SIGTSTP)
         let_go(tmp_path)

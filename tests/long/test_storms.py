@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import fresh
 import pytest
 import soak
 
@@ -77,7 +78,7 @@ sys.exit(soak.main(["--launches", "1"]))
 
 
 def test_a_lost_status_is_found() -> None:
-    command = [sys.executable, "-W", "ignore", "-c", _LOST]
+    command = fresh.command(_LOST, flags=["-W", "ignore"])
     ended = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert "exit status: 7, not" in ended.stderr or "status of the killed: 7, not" in ended.stderr

@@ -4,7 +4,6 @@ import contextlib
 import os
 import pathlib
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import fresh
@@ -39,7 +38,7 @@ def test_parent_death(variant: str, via: str | None, user: int | None) -> None:
     if user and (missing := lacks("setuid")):
         pytest.skip(f"needs {', '.join(missing)}")
     program = _PARENT.format(via=via, user=user)
-    with subprocess.Popen([sys.executable, "-c", program], stdout=PIPE, env=fresh.environment(variant)) as parent:
+    with subprocess.Popen(fresh.command(program), stdout=PIPE, env=fresh.environment(variant)) as parent:
         assert parent.stdout
         assert parent.stdout.readline() == b"ready\n"
         parent.kill()

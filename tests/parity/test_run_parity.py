@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
+import fresh
 import pytest
 from child import child
 from timeouts import delayed_until, printed
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _BYTES = b"\xff\xfe\r\nline\rend\n"
 _SAYS_BOTH = ["sh", "-c", "printf 'out\\r\\n'; printf 'err\\r' >&2"]
-_WRITES = [sys.executable, "-c", f"import os; os.write(1, {_BYTES!r})"]
+_WRITES = fresh.command(f"import os; os.write(1, {_BYTES!r})")
 _ENVIRONMENT = ["sh", "-c", 'echo "$NAME"; pwd']
 
 # A name, the command, the keywords.

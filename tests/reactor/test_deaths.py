@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import fresh
@@ -332,7 +331,7 @@ def test_killed_in_the_shared_table(via: str | None, call: str, stderr: int | No
     """
     with open(tmp_path / "file", "wb") as file:
         completed = subprocess.run(
-            [sys.executable, "-c", program],
+            fresh.command(program),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=file,

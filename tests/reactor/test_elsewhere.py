@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
+import fresh
 import pytest
 from paths import ROOT
 
@@ -34,7 +34,7 @@ def _run(program: str, **environment: str) -> str:
     import os
 
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env={**os.environ, **environment}
+        fresh.command(program), capture_output=True, text=True, check=False, env={**os.environ, **environment}
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -62,7 +62,7 @@ try:
 except NotImplementedError as error:
     print(error)
 """
-    command = [sys.executable, "-S", "-c", program, str(tmp_path)]  # without the site's packages, where it may be installed
+    command = fresh.command(program, str(tmp_path), flags=["-S"])  # without the site's packages, where it may be installed
     reasons, error = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert reasons == f"the native part is not built in {tmp_path}; built from source: run pip install -e . there"
     assert error == f"nice needs the native spawner, which does not run here: {reasons}"

@@ -1,6 +1,6 @@
 """Python programs for what needs a process of its own: limits, signal dispositions, seccomp filters; and forks of a test.
 
-`run`, `environment` and `in_fork` are for the test, the rest for the program as well.
+`run`, `command`, `environment` and `in_fork` are for the test, the rest for the program as well.
 """
 
 import asyncio
@@ -10,12 +10,14 @@ import subprocess
 import sys
 import textwrap
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from paths import SUPPORT
 
 __all__ = [
     "children",
+    "command",
     "descriptors",
     "environment",
     "in_fork",
@@ -31,7 +33,7 @@ def run(program: str, variant: str = "stdlib", crowd: int = 0, **variables: str)
     `crowd`: so many descriptors are open there. Above 256 or so, launches share the descriptor table for a moment.
     """
     completed = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(program)],
+        command(program, flags=["-X", "faulthandler"]),
         env=environment(variant, crowd, **variables),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -41,6 +43,11 @@ def run(program: str, variant: str = "stdlib", crowd: int = 0, **variables: str)
     assert completed.stderr == "", completed.stderr
     assert completed.returncode == 0, completed
     return completed.stdout
+
+
+def command(program: str, *arguments: Any, flags: Iterable[str] = ()) -> list[Any]:
+    """The command that runs such a program, for tests that start it by themselves; `flags` are the interpreter's."""
+    return [sys.executable, *flags, "-c", textwrap.dedent(program), *arguments]
 
 
 def environment(variant: str = "stdlib", crowd: int = 0, **variables: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ import termios
 import time
 from typing import TYPE_CHECKING, Any
 
+import fresh
 import pytest
 from command_line import COMMAND
 
@@ -126,7 +127,7 @@ async def test_password() -> None:
     """It is not written back; waitnoecho tells when to type it."""
     log = io.StringIO()
     program = "import getpass; print('got', getpass.getpass('Password: '))"
-    async with TerminalSession([sys.executable, "-S", "-c", program], env=ENVIRONMENT, logfile=log) as session:
+    async with TerminalSession(fresh.command(program, flags=["-S"]), env=ENVIRONMENT, logfile=log) as session:
         await session.expect_exact("Password: ")
         assert await session.waitnoecho()
         assert not session.getecho()

@@ -10,7 +10,6 @@ import resource
 import select
 import signal
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -158,7 +157,7 @@ else:
 def test_nobody_survives_the_parent(how: str, without: str, namespace: str, marker: Marker) -> None:
     """However this process ends, from whatever thread the launch came, and whoever was forked from it."""
     with subprocess.Popen(
-        [sys.executable, "-c", _PARENT, str(marker.writer), how, namespace],
+        fresh.command(_PARENT, str(marker.writer), how, namespace),
         pass_fds=[marker.writer],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -205,7 +204,7 @@ fresh.new_event_loop().run_until_complete(main())
 def test_lease(how: str, marker: Marker) -> None:
     """The tree of a process that is there, and whose loop does not run, ends."""
     with subprocess.Popen(
-        [sys.executable, "-c", _HANGING, str(marker.writer)],
+        fresh.command(_HANGING, str(marker.writer)),
         pass_fds=[marker.writer],
         stdin=subprocess.PIPE,
         env=fresh.environment(),
@@ -349,8 +348,8 @@ async def test_resource_use() -> None:
     ballast = bytearray(64 << 20)
     ballast[::4096] = bytes([1]) * len(ballast[::4096])
     program = "x = bytearray(30 << 20); x[::4096] = bytes([1]) * len(x[::4096]); sum(range(3000000))"
-    plain = await aiospawn.run([sys.executable, "-I", "-S", "-c", program])
-    inside = await aiospawn.run([sys.executable, "-I", "-S", "-c", program], init=True)
+    plain = await aiospawn.run(fresh.command(program, flags=["-I", "-S"]))
+    inside = await aiospawn.run(fresh.command(program, flags=["-I", "-S"]), init=True)
     assert plain.rusage is not None
     assert inside.rusage is not None
     assert 30 << 10 < inside.rusage.ru_maxrss < 64 << 10 < plain.rusage.ru_maxrss  # KiB; without, this process's counts

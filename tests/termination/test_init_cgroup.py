@@ -8,7 +8,6 @@ import pathlib
 import re
 import signal
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +122,7 @@ fresh.new_event_loop().run_until_complete(main())
 
 def test_this_process_is_killed(parent: pathlib.Path, marker: Marker) -> None:
     """Init removes the cgroup."""
-    command = [sys.executable, "-c", _PARENT, str(marker.writer), str(parent)]
+    command = fresh.command(_PARENT, str(marker.writer), str(parent))
     with subprocess.Popen(command, pass_fds=[marker.writer], env=fresh.environment(), process_group=0) as holder:
         marker.stands(2)
         assert len(_below(parent)) == 1
@@ -160,7 +159,7 @@ async def test_limits_of_memory_and_processes(parent: pathlib.Path) -> None:
     limits = {"memory.max": 32 << 20, "memory.swap.max": 0, "pids.max": 10}
     program = "x = bytearray(64 << 20); x[::4096] = bytes([1]) * len(x[::4096])"
     done = await aiospawn.run(
-        [sys.executable, "-I", "-S", "-c", program], init=True, init_cgroup=parent, init_cgroup_limits=limits
+        fresh.command(program, flags=["-I", "-S"]), init=True, init_cgroup=parent, init_cgroup_limits=limits
     )
     assert done.returncode == -signal.SIGKILL
     assert done.cgroup_peak is not None
