@@ -2,9 +2,9 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
+import fresh
 import pytest
 from paths import ROOT
 
@@ -18,7 +18,7 @@ PROGRAMS = re.findall(r"```python\n(.*?)```\n\n```output\n(.*?)```", DOCUMENT, r
 def test_program(program: str, output: str, tmp_path: Path) -> None:
     """As a user would copy it, who comes from there."""
     completed = subprocess.run(
-        [sys.executable, "-P", "-W", "error", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+        fresh.command(program, flags=["-P", "-W", "error"]), cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert (completed.stdout, completed.stderr) == (output, "")
 
