@@ -200,13 +200,6 @@ def test_one_way_to_choose_loops() -> None:
     assert [path.name for path, text in _FILES.items() if path.stem != "test_house" and other.search(text)] == []
 
 
-def test_one_way_to_start_an_interpreter() -> None:
-    """By `fresh.run`, or `fresh.command` where a test starts it by itself: no test puts the words together."""
-    other = re.compile(r"\[sys\.executable, (?:\"[^\"]+\", )*\"-c\"")
-    tests = {path: text for path, text in _FILES.items() if path.parent != _SUPPORT and path.stem != "test_house"}
-    assert [path.name for path, text in tests.items() if other.search(text)] == []
-
-
 # ---- the size of things -----------------------------------------------------------------------------------------------
 
 _LONGEST_CLASS, _LONGEST_FUNCTION = 250, 60

@@ -22,6 +22,7 @@ import time
 
 sys.path[:0] = [str(pathlib.Path(__file__).parents[1] / "support")]
 
+import fresh
 from dask_workers import dask_workers, running_in, workers_of
 
 import aiospawn
@@ -108,7 +109,7 @@ def clients(count: int, seed: int) -> list[str]:
     chance, wrong, slowest = random.Random(seed), [], 0.0
     with tempfile.TemporaryDirectory() as directory, dask_workers() as cluster:
         for turn in range(count):
-            client = subprocess.Popen([sys.executable, "-c", _CLIENT, cluster.address, str(_LEASE), directory])
+            client = subprocess.Popen(fresh.command(_CLIENT, cluster.address, str(_LEASE), directory))
             while not running_in(directory):
                 time.sleep(0.02)
             time.sleep(chance.uniform(0, 1))
