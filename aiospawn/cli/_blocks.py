@@ -1,7 +1,8 @@
 """Standard input, or files, cut into blocks of whole records for the jobs of `aiospawn map --pipe`.
 
 A block is a file in memory (memfd_create(2)) that is a job's standard input: written once, read by the job at its own pace,
-without this process between them. So as many blocks as jobs are held, and none of them in this process's memory.
+without this process between them. So as many blocks as jobs are held, and none of them in this process's memory. From a file
+the kernel copies it (sendfile(2)), and only the end of a block is looked at here.
 
 GNU parallel's rules: a block has `size` bytes at most, and ends where its last record does; a record that is longer is a
 block of its own. Records end with `end`, or begin with `start`; where both are given they end where one follows the other.
@@ -9,8 +10,10 @@ block of its own. Records end with `end`, or begin with `start`; where both are 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ._sources import chunk
@@ -84,6 +87,12 @@ class Cut(NamedTuple):
     """Without what separates the records."""
     skips_blank: bool = False
 
+    def is_plain(self) -> bool:
+        """Whether a block is a piece of its file as it stands, which ends where a text is."""
+        records = self.records
+        is_text = bool(records.end) and not records.is_pattern and records.joined == 1
+        return is_text and self.most is None and not self.header and not self.bare and not self.skips_blank
+
 
 class Blocks:
     """The blocks of some files, one after the other."""
@@ -104,12 +113,16 @@ class Blocks:
                 pass
             header = bytes(self._data[: place or len(self._data)])
             del self._data[: place or len(self._data)]
-        while (place := await self._place()) or self._data:
-            place = place or len(self._data)
-            with memoryview(self._data) as view, view[:place] as block:
-                self._block = _in_memory(header, self._cut.records.bare(bytes(block)) if self._cut.bare else block)
-                is_blank = self._cut.skips_blank and not bytes(block[:_MOST_READ]).strip() and not bytes(block).strip()
-            del self._data[:place]
+        while (copied := self._copied()) >= 0 or (place := await self._place()) or self._data:
+            is_blank = False
+            if copied >= 0:
+                self._block = copied
+            else:
+                place = place or len(self._data)
+                with memoryview(self._data) as view, view[:place] as block:
+                    self._block = _in_memory(header, self._cut.records.bare(bytes(block)) if self._cut.bare else block)
+                    is_blank = self._cut.skips_blank and not bytes(block[:_MOST_READ]).strip() and not bytes(block).strip()
+                del self._data[:place]
             if is_blank:
                 os.close(self.take())
             else:
@@ -123,6 +136,36 @@ class Blocks:
         """The descriptor of the last block, at its beginning; the caller's to close."""
         block, self._block = self._block, -1
         return block
+
+    def _copied(self) -> int:
+        """The next block of a file, copied by the kernel (sendfile(2)); -1 where it has to come by here."""
+        cut, source = self._cut, self._descriptor
+        if self._data or source is None or not cut.is_plain():
+            return -1
+        status = os.fstat(source)
+        if not stat.S_ISREG(status.st_mode):
+            return -1
+        begin = os.lseek(source, 0, os.SEEK_CUR)
+        if status.st_size - begin <= cut.size:  # the last block, and the first of the next file, which may share a record
+            return -1
+        place = _last_end(source, begin, cut)
+        if not place:
+            return -1
+        block = os.memfd_create("aiospawn block", os.MFD_CLOEXEC)
+        try:
+            sent = 0
+            while sent < place and (more := os.sendfile(block, source, begin + sent, place - sent)):
+                sent += more
+            if sent == place:  # else somebody has cut the file
+                os.lseek(block, 0, os.SEEK_SET)
+                os.lseek(source, begin + place, os.SEEK_SET)
+                return block
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS):  # a file system that cannot do it
+                os.close(block)
+                raise
+        os.close(block)
+        return -1
 
     async def _place(self) -> int:
         """Where the next block ends; 0 where everything that is left is one, or nothing is."""
@@ -154,6 +197,18 @@ class Blocks:
                 return True
             self._descriptor = next(self._inputs, None)
         return False
+
+
+def _last_end(source: int, begin: int, cut: Cut) -> int:
+    """How long the block is that begins there and ends where a record does; 0 where none ends in `cut.size` bytes."""
+    looked_at = 1 << 16
+    while True:
+        looked_at = min(looked_at, cut.size)
+        data = bytearray(os.pread(source, looked_at, begin + cut.size - looked_at))
+        place = cut.records.last(data, len(data))
+        if place or looked_at == cut.size:
+            return cut.size - looked_at + place if place else 0
+        looked_at *= 8
 
 
 def _lines(data: bytearray, count: int) -> int:
