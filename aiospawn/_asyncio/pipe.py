@@ -178,16 +178,13 @@ class Pipe(asyncio.BaseTransport):
             self._owner.soon(callback)
 
     def _tell(self, done: Callable[[], object], what: str, *args: Any) -> None:
-        """A call of the protocol, once: `done` marks that it was made."""
+        """A call of the protocol, once: `done` marks that it was made. asyncio's own streams get only the loss by it."""
         if not self._is_passed_on():
             in_one(done, functools.partial(operator.methodcaller(what, *args), self._protocol))
         elif (resumed := self._resumed()) is None:
             in_one(done, self._protocol.call(what, *args))
         else:
-            if args:
-                resumed.pipe_connection_lost(self._stream, *args)
-            else:
-                getattr(resumed, what)()
+            resumed.pipe_connection_lost(self._stream, *args)
             done()
 
     def _resumed(self) -> Resumed | None:

@@ -289,16 +289,20 @@ async def create_subprocess_exec(
     """
     seconds("grace", grace)
     loop = running_loop()
+    protocol = StreamProtocol(limit, loop)
     try:
-        transport, protocol = await launch.subprocess_exec(
-            _exec_by_loop, loop, _stream_protocol(loop, limit), program, *args,
+        transport, _ = await launch.subprocess_exec(
+            _exec_by_loop, loop, lambda: protocol, program, *args,
             stdin=stdin, stdout=stdout, stderr=stderr, **options,
         )  # fmt: skip
+        process = Process(transport, protocol, loop)
+        process.grace = grace
+        return process
     except TypeError as error:
         raise _unexpected(create_subprocess_exec, error) from None
-    process = Process(transport, protocol, loop)
-    process.grace = grace
-    return process
+    except BaseException:
+        _give_up(protocol, loop)
+        raise
 
 
 async def create_subprocess_shell(
@@ -333,16 +337,20 @@ async def create_subprocess_shell(
     """
     seconds("grace", grace)
     loop = running_loop()
+    protocol = StreamProtocol(limit, loop)
     try:
-        transport, protocol = await launch.subprocess_shell(
-            _shell_by_loop, loop, _stream_protocol(loop, limit), cmd,
+        transport, _ = await launch.subprocess_shell(
+            _shell_by_loop, loop, lambda: protocol, cmd,
             stdin=stdin, stdout=stdout, stderr=stderr, **options,
         )  # fmt: skip
+        process = Process(transport, protocol, loop)
+        process.grace = grace
+        return process
     except TypeError as error:
         raise _unexpected(create_subprocess_shell, error) from None
-    process = Process(transport, protocol, loop)
-    process.grace = grace
-    return process
+    except BaseException:
+        _give_up(protocol, loop)
+        raise
 
 
 def _unexpected(function: Callable[..., Any], error: TypeError) -> TypeError:
@@ -364,5 +372,8 @@ def _unhurt(launching: Any, loop: asyncio.AbstractEventLoop) -> Any:
     return unhurt(launching, owned)
 
 
-def _stream_protocol(loop: asyncio.AbstractEventLoop, limit: int) -> Any:
-    return lambda: StreamProtocol(limit, loop)
+def _give_up(protocol: StreamProtocol, loop: asyncio.AbstractEventLoop) -> None:
+    """The launch, or a signal's handler behind it, has raised: the caller is given no Process of a child that runs."""
+    transport = protocol._transport  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio's, None until it runs
+    if transport is not None and transport.get_returncode() is None:
+        Process(transport, protocol, loop).abandon()

@@ -136,14 +136,15 @@ class Reactor:
         self._launching = False
         self._batches = 0
         self._is_delivered = True  # the last of them
-        self.native = Native()
-        self._lease = Lease(self._loop, self.native)
+        self._lease: Lease | None = None
         try:
+            self.native = Native()
             contextvars.Context().run(loop.add_reader, self.native.epoll, self._on_ready)
             _opened.reactors.append(weakref.ref(self))
             setattr(loop, _ATTRIBUTE, self)
         except BaseException:  # else the loop would hold one that nobody finds
-            self.close()
+            if hasattr(self, "native"):
+                self.close()
             raise
 
     # ---- launches -----------------------------------------------------------------------------------------------------
@@ -160,6 +161,8 @@ class Reactor:
             target.token = token = launched[0]
             self._targets[token] = target
             if request.options.init_lease is not None:
+                if self._lease is None:
+                    self._lease = Lease(self._loop, self.native)
                 self._lease.keep(token, request.options.init_lease)
             self._launching = False
         except BaseException as exc:
@@ -189,7 +192,8 @@ class Reactor:
         """
         if token not in self._targets:
             return
-        self._lease.drop(token)
+        if self._lease is not None:
+            self._lease.drop(token)
         self.native.release(token)
         if not self._permanent:
             self.close_if_unused(token)
@@ -209,7 +213,8 @@ class Reactor:
         # In a fork the loop's own selector is shared with the parent: taking our entry out there would mute the parent.
         if loop is not None and not self.native.dead and not loop.is_closed():
             loop.remove_reader(self.native.epoll)
-        self._lease.close()
+        if self._lease is not None:
+            self._lease.close()
         self.native.close()
         self._targets.clear()
         self._mailboxes.clear()
@@ -257,7 +262,8 @@ class Reactor:
         if self.native.dead:
             return
         try:
-            self._lease.look()
+            if self._lease is not None:
+                self._lease.look()
             if self._is_delivered:
                 self._batches += 1
                 self._is_delivered = False

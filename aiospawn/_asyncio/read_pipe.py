@@ -41,6 +41,9 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
             self._end(None)
         elif number <= self._fed:
             return
+        elif number <= self._taken:  # interrupted, perhaps where it was paused
+            self._go_on()
+            self._fed = number
         elif self._paused or self._held:
             if self._held is None:
                 self._held = collections.deque()
@@ -50,9 +53,14 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
         elif (resumed := self._resumed()) is None:
             self._tell(mark(self, "_fed", number), "data_received", payload)
         else:
-            taken = None if number <= self._taken else mark(self, "_taken", number)
-            resumed.pipe_data_received(self._stream, payload, taken)
+            resumed.pipe_data_received(self._stream, payload, mark(self, "_taken", number))
             self._fed = number
+
+    def _go_on(self) -> None:
+        """Does what follows when asyncio's streams have taken data: an interruption may have kept them from it."""
+        resumed = self._resumed()
+        if resumed is not None and not self._closing:
+            resumed.data_taken(self._stream)
 
     def _tell_end(self) -> None:
         self._eof = True
@@ -94,9 +102,7 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
             self._watch(_READ)
 
     def _deliver_held(self) -> None:
-        resumed = self._resumed()
-        if resumed is not None and not self._closing:  # interrupted, it may not have done what follows
-            resumed.pipe_data_received(self._stream, b"", None)
+        self._go_on()
         while self._held and not self._paused and not self._closing:
             if self._held[0] is None:
                 self._tell_end()

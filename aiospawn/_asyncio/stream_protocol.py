@@ -38,14 +38,13 @@ def only_notes(protocol: asyncio.BaseProtocol) -> bool:
     return type(protocol) in (StreamProtocol, asyncio.subprocess.SubprocessStreamProtocol)
 
 
-class _Nothing(bytes):
-    """Data that asyncio takes for some: what follows when data came is done again, without any."""
-
-    def __bool__(self) -> bool:
-        return True
-
-
-_NOTHING = _Nothing()
+def _wake(reader: asyncio.StreamReader) -> None:
+    """As the reader's own, which forgets the future before it is done: interrupted between the two, nobody would wake it."""
+    waiter = reader._waiter  # type: ignore[attr-defined]
+    if waiter is not None:
+        if not waiter.done():
+            waiter.set_result(None)
+        reader._waiter = None  # type: ignore[attr-defined]
 
 
 class Resumed:
@@ -69,15 +68,24 @@ class Resumed:
             self._protocol._pipe_fds.clear()
             self._protocol.connection_made(transport)
 
-    def pipe_data_received(self, stream: int, data: bytes, taken: Callable[[], object] | None) -> None:
-        """`taken` marks that the data is in the stream's buffer; None where that is marked."""
+    def pipe_data_received(self, stream: int, data: bytes, taken: Callable[[], object]) -> None:
+        """`taken` marks that the data is in the stream's buffer; interrupted behind it, `data_taken` does the rest."""
         reader = self._protocol.stdout if stream == 1 else self._protocol.stderr
-        if reader is None:
-            return
-        if taken is not None:
+        if reader is not None:
             in_one(taken, functools.partial(reader._buffer.extend, data))
-        if reader._buffer:  # else it was read since, and a reader that waits for more would take an empty chunk for the end
-            reader.feed_data(_NOTHING)
+            self.data_taken(stream)
+
+    def data_taken(self, stream: int) -> None:
+        """As `StreamReader.feed_data`, behind its first step."""
+        reader = self._protocol.stdout if stream == 1 else self._protocol.stderr
+        if reader is None or not reader._buffer:  # read since: a reader that waits would take an empty chunk for the end
+            return
+        _wake(reader)
+        if len(reader._buffer) > 2 * reader._limit:
+            # This order: a reader that knows resumes a pipe that is not paused, which is harmless, where the other way
+            # round nobody would resume it.
+            reader._paused = True
+            reader._transport.pause_reading()
 
     def pipe_connection_lost(self, stream: int, exc: Exception | None) -> None:
         protocol = self._protocol
@@ -86,6 +94,10 @@ class Resumed:
                 protocol.pipe_connection_lost(0, exc)
             protocol._stdin_closed._log_traceback = False
         elif protocol._transport is not None:
+            reader = protocol.stdout if stream == 1 else protocol.stderr
+            if exc is None and reader is not None:
+                reader._eof = True
+                _wake(reader)
             protocol.pipe_connection_lost(stream, exc)
         if self.communication is not None and ((stream and exc is not None) or self.is_read_out()):
             self._conclude_communication()

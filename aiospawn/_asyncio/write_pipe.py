@@ -64,7 +64,16 @@ class WritePipe(Pipe, asyncio.WriteTransport):
 
     def _tell_flow(self, what: str, *, paused: bool) -> None:
         try:
-            self._tell(mark(self, "_protocol_paused", paused), what)
+            if (resumed := self._resumed()) is None:
+                self._tell(mark(self, "_protocol_paused", paused), what)
+            elif (
+                paused
+            ):  # marked before, and the other way round: else an interruption would leave writers that nobody wakes
+                self._protocol_paused = True
+                resumed.pause_writing()
+            else:
+                resumed.resume_writing()
+                self._protocol_paused = False
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:

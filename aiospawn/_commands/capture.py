@@ -23,6 +23,7 @@ from .stopping import Stopping
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterable
 
     from aiospawn._request.tree_cgroup import CgroupPeak
     from aiospawn._termination.tree import Tree
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from .events import Observer
     from .output_queue import OutputQueue
 
-__all__ = ["Capture", "Ending"]
+__all__ = ["Capture", "Ending", "drop"]
 
 _MOST_LEFT = 1024 * 1024  # bytes that a pipe holds
 _REST_S = 1.0  # for the end of the pipes of a child that was stopped: only somebody outside of its tree can still hold one
@@ -288,6 +289,16 @@ class Capture:
             note(exception, self._stopping.refusal)
         return exception
 
+    def drop(self) -> None:
+        """For a caller that leaves by an exception: kills it unless it has ended or was stopped before.
+
+        A signal's handler may have raised anywhere in that, also where it was stopped or released.
+        """
+        if self.returncode is None or (self.needs_stop() and not self._releases_at_exit):
+            self.abandon()
+        else:
+            self._release()
+
     def abandon(self) -> None:
         """Kills it at once and waits for nothing: for a coroutine that is closed, as with its loop."""
         if self.loop.is_closed():
@@ -314,3 +325,9 @@ class Capture:
     @property
     def _tree(self) -> Tree:
         raise NotImplementedError
+
+
+def drop(children: Iterable[Capture]) -> None:
+    """Each of them."""
+    for child in children:
+        child.drop()

@@ -187,12 +187,13 @@ class _Output:
         self, streams: tuple[Any, Any, Any], collecting: dict[str, Any], source: AsyncIterable[Any] | None, mode: Text | None
     ) -> AsyncGenerator[Iterable[Any], None]:
         """Launches it. Stops it where the generator is closed before its end."""
-        child = await launched(self._command, streams, output_queue=self._queue, **collecting)
-        self._queue.follow(child.over)
-        if self._timeout is not None:
-            child.interrupt_after(self._timeout, Ending.TIMED_OUT)
+        keeper: list[Capture] = []
         is_over = False
         try:
+            child = await launched(self._command, streams, keeper, output_queue=self._queue, **collecting)
+            self._queue.follow(child.over)
+            if self._timeout is not None:
+                child.interrupt_after(self._timeout, Ending.TIMED_OUT)
             async with Feeding(child, source, mode) as feeding:
                 while pieces := await self._pieces(child):
                     for block in self._split(pieces):
@@ -202,8 +203,8 @@ class _Output:
                 yield self._named(stream, splitter.rest())
             is_over = True
         finally:
-            if not is_over:
-                await self._end(child, sys.exception())
+            if not is_over and keeper:
+                await self._ended(keeper[0], sys.exception())
         if self._check and child.returncode:
             raise CalledProcessError(child.returncode, self._command.shown)
 
@@ -247,8 +248,15 @@ class _Output:
             self._command.shown, self._timeout, *(rest[0][:0].join(rest) if rest else None for rest in rests)
         )
 
-    async def _end(self, child: Capture, exc: BaseException | None) -> None:
+    async def _ended(self, child: Capture, exc: BaseException | None) -> None:
         """Where the iteration ends by `exc`."""
+        try:
+            await self._end(child, exc)
+        except BaseException:
+            child.drop()
+            raise
+
+    async def _end(self, child: Capture, exc: BaseException | None) -> None:
         if is_thrown_away(exc, child.loop):
             child.abandon()
             return

@@ -22,10 +22,12 @@ __all__ = ["LoopCapture"]
 class LoopCapture(Capture, asyncio.SubprocessProtocol):
     """A child of the loop's own implementation."""
 
-    __slots__ = ("_is_full", "_leads_group", "_transport")
+    __slots__ = ("_is_full", "_keeper", "_leads_group", "_transport")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, **keywords: Any) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, keeper: list[Capture], **keywords: Any) -> None:
+        """`keeper` has it from the launch of the child on."""
         super().__init__(loop, **keywords)
+        self._keeper = keeper
         self._transport: Any = None
         self._leads_group = False
         self._is_full = False  # what the loop keeps of the input
@@ -52,6 +54,7 @@ class LoopCapture(Capture, asyncio.SubprocessProtocol):
     def connection_made(self, transport: Any) -> None:
         """The child runs. Its exit may be reported before `launch` continues."""
         self._transport = transport
+        self._keeper.append(self)
         self.pid = transport.get_pid()
         if self._observer is not None:
             self._observer.spawned(self.pid)

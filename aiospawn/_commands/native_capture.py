@@ -35,8 +35,15 @@ class NativeCapture(Capture):
 
     __slots__ = ("_cgroup", "_loss_noted", "_number", "_own_cgroup", "_reactor", "_request", "context", "immediate", "token")
 
-    def __init__(self, reactor: Reactor, request: Request, loop: asyncio.AbstractEventLoop, **keywords: Any) -> None:
-        """Makes the child. Raises OSError; then nothing was made."""
+    def __init__(
+        self,
+        reactor: Reactor,
+        request: Request,
+        loop: asyncio.AbstractEventLoop,
+        keeper: list[Capture],
+        **keywords: Any,
+    ) -> None:
+        """Makes the child, which `keeper` has from then on. Raises OSError; then nothing was made."""
         super().__init__(loop, **keywords)
         self.context = contextvars.copy_context()
         self.immediate = self._observer is None
@@ -52,6 +59,7 @@ class NativeCapture(Capture):
             if kind != NO_PIPE:
                 self._pipes |= 1 << stream
         try:  # the observer may leave the program, a signal's handler may raise anywhere
+            keeper.append(self)
             _, self.pid, _ = reactor.launch(request, self)
             if request.options.cgroup is not None:
                 self._cgroup = CgroupHandle(request.options.cgroup)
@@ -62,7 +70,10 @@ class NativeCapture(Capture):
         except BaseException as exc:
             if self.token:
                 self.abandon()
-            elif self._observer is not None and isinstance(exc, OSError):
+                raise
+            if self in keeper:
+                keeper.remove(self)
+            if self._observer is not None and isinstance(exc, OSError):
                 self._observer.failed(exc)
             raise
 

@@ -187,11 +187,19 @@ class Pipeline(Coroutine[Any, Any, CompletedPipeline[_AnyOutput]]):
                 f"async with pipeline({self._not_in_a_block[0]}=...): its ends are streams, of bytes, for the block"
             )
         self._block = Block(self._run.grace, check=self._run.check)
-        await self._block.launch(self._stages)
-        return self._block.running
+        try:
+            await self._block.launch(self._stages)
+            return self._block.running
+        except BaseException:
+            self._block.drop()
+            raise
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._block is not None
-        await self._block.left(exc)
+        try:
+            await self._block.left(exc)
+        except BaseException:
+            self._block.drop()
+            raise

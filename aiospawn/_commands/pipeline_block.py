@@ -124,6 +124,12 @@ class Block:
             return
         await self._end(exc)
 
+    def drop(self) -> None:
+        """Kills what still runs: a signal's handler may have raised anywhere."""
+        for process in self._processes:
+            if process.returncode is None:
+                process.abandon()
+
     def _is_read(self) -> bool:
         output = self._processes[-1].stdout
         return output is None or output.at_eof()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from aiospawn._termination.terminate import all_ended
 
-from .capture import Ending
+from .capture import Ending, drop
 from .completed_pipeline import CompletedPipeline
 from .failures import TimeoutExpired
 from .pipeline_stages import launch_all
@@ -42,17 +42,22 @@ class PipelineRun(NamedTuple):
 
     async def completed(self, stages: Sequence[Stage]) -> CompletedPipeline[Any]:
         children: list[Capture] = []
+        try:
+            return await self._completed(stages, children)
+        except BaseException:  # a signal's handler may raise where nobody waits for them
+            drop(children)
+            raise
 
+    async def _completed(self, stages: Sequence[Stage], children: list[Capture]) -> CompletedPipeline[Any]:
         async def launch(stage: Stage, streams: tuple[Any, Any, Any]) -> None:
-            children.append(
-                await launched(
-                    stage.command,
-                    streams,
-                    data=b"" if children else self.data,
-                    limit=self.limit,
-                    pipe_grace=self.pipe_grace,
-                    observer=stage.watcher,
-                )
+            await launched(
+                stage.command,
+                streams,
+                children,
+                data=b"" if children else self.data,
+                limit=self.limit,
+                pipe_grace=self.pipe_grace,
+                observer=stage.watcher,
             )
 
         try:

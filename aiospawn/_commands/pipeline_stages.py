@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
 import signal
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiospawn._binding.indivisible import exhaust, in_one
 
 from .command import CheckedCommand, command
 from .command_value import Command, own_options
@@ -78,8 +82,9 @@ async def launch_all(stages: Sequence[Stage], launch: Callable[[Stage, tuple[Any
             target = stage.streams[1]
             is_last = number == len(stages) - 1
             if not is_last:
-                following, target = os.pipe2(os.O_CLOEXEC)
-                ends += [following, target]
+                # In one: a signal's handler may raise between the making and the keeping.
+                ends.extend(itertools.chain.from_iterable(map(os.pipe2, (os.O_CLOEXEC,))))
+                following, target = ends[-2:]
             await launch(stage, (source, target, stage.streams[2]))
             if not is_last:
                 _close(ends, target)
@@ -87,10 +92,8 @@ async def launch_all(stages: Sequence[Stage], launch: Callable[[Stage, tuple[Any
                     _close(ends, source)
                 source = following
     finally:
-        for end in ends:
-            os.close(end)
+        exhaust(map(os.close, ends))
 
 
 def _close(ends: list[int], end: int) -> None:
-    ends.remove(end)
-    os.close(end)
+    in_one(functools.partial(ends.remove, end), functools.partial(os.close, end))

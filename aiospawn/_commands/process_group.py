@@ -168,11 +168,15 @@ class ProcessGroup:
         checked = command(given, shell=shell, stdin=streams["stdin"], keywords=keywords, function=self.spawn)
         watcher = observer(self._on_event, checked.argv, arguments=self._event_arguments)
         process = await observed(watcher, checked, limit=limit, **streams)
-        process.tag = tag
-        self._running[process] = asyncio.get_running_loop().create_task(self._followed(process, watcher, given))
-        if not self._open:  # left meanwhile: this one is nobody's
-            await process.end(self._grace)
-            self._check_open()
+        try:
+            process.tag = tag
+            self._running[process] = asyncio.get_running_loop().create_task(self._followed(process, watcher, given))
+            if not self._open:  # left meanwhile: this one is nobody's
+                await process.end(self._grace)
+                self._check_open()
+        except BaseException:  # a signal's handler raised before it was the group's
+            process.abandon()
+            raise
         return process
 
     def supervise(
@@ -272,6 +276,8 @@ class ProcessGroup:
         """Waits until all have ended, or one of them has failed, which is raised."""
         while not self._failing and (self._running or self._supervised):
             await asyncio.wait({*self._running.values(), *self._supervised}, return_when=asyncio.FIRST_COMPLETED)
+            for following in [task for task in self._running.values() if task.done()]:
+                following.result()  # a signal's handler has raised in it
             for task in [task for task in self._supervised if task.done()]:
                 self._supervised.discard(task)
                 task.result()

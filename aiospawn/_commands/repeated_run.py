@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiospawn._binding.support import support
 from aiospawn._options.options import GROUPED
 
-from .capture import Ending
+from .capture import Ending, drop
 from .command import CheckedCommand
 from .results import text_mode
 from .run import captured, completed, concluded, interruption, launched, run, written
@@ -17,6 +17,7 @@ from .run import captured, completed, concluded, interruption, launched, run, wr
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .capture import Capture
     from .results import CompletedProcess
 
 __all__ = ["RepeatedRun"]
@@ -64,8 +65,14 @@ class RepeatedRun:
         if not args or support().reasons or (streams[0] is None and os.isatty(0)):
             result: CompletedProcess[Any] = await run(args, **self._options)
             return result
-        child = await launched(CheckedCommand(args, [*args], GROUPED, {"process_group": 0}), streams, **self._collecting)
-        ending = await concluded(child, self._timeout, self._grace)
+        keeper: list[Capture] = []
+        command = CheckedCommand(args, [*args], GROUPED, {"process_group": 0})
+        try:
+            child = await launched(command, streams, keeper, **self._collecting)
+            ending = await concluded(child, self._timeout, self._grace)
+        except BaseException:  # as in `run`
+            drop(keeper)
+            raise
         output = child.output(1) if self._keeps[0] else None, child.output(2) if self._keeps[1] else None
         if ending is not Ending.COMPLETE and ending is not Ending.CUT:
             raise child.noted(interruption(ending, args, self._timeout, self._collecting["limit"], output))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
@@ -12,7 +13,7 @@ from aiospawn._options.keywords import Args, CommandOptions, Stream
 from aiospawn._options.values import seconds
 from aiospawn._request.request import requested
 
-from .capture import Ending
+from .capture import Ending, drop
 from .cluster_door import elsewhere
 from .command import command as checked
 from .command import refuse_terminal
@@ -32,7 +33,7 @@ from .sinks import sink_of
 from .typed import typed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from . import signatures  # noqa: TC004 - in a lambda that nobody calls
     from .capture import Capture
@@ -162,25 +163,31 @@ async def run(
     command = checked(args, shell=shell, stdin=stdin, keywords=options, function=run)
     watcher = None if on_event is None else observer(on_event, args, arguments=event_arguments)
     collecting = {"data": data, "pipe_grace": pipe_grace, "observer": watcher, "has_more": source is not None}
-    if capture_output == _FILE:
-        if sink is not None:
-            raise ValueError('capture_output="file": on_output, on_line and tee need pipes')
-        with OutputFiles(limit) as files:
-            child = await launched(command, (stdin, *files.streams), **collecting)
-            files.watch(child)
-            ending = files.judged(await _ended(child, source, mode, None, timeout, grace))
-            output: tuple[bytes | None, bytes | None] = files.read()
-    else:
-        keeps = stdout == _PIPE, stderr == _PIPE
-        if sink is not None:
-            collecting["output_queue"] = OutputQueue(frozenset(number for number in (1, 2) if keeps[number - 1]))
-            stdout, stderr = (_PIPE if stream is None else stream for stream in (stdout, stderr))
-        child = await launched(command, (stdin, stdout, stderr), limit=limit, **collecting)
-        ending = await _ended(child, source, mode, sink, timeout, grace)
-        output = child.output(1) if keeps[0] else None, child.output(2) if keeps[1] else None
+    _check_files(capture_output, sink)
+    keeper: list[Capture] = []
+    try:
+        if capture_output == _FILE:
+            end = functools.partial(_ended, source=source, mode=mode, sink=None, timeout=timeout, grace=grace)
+            child, ending, output = await _with_files(command, stdin, limit, keeper, collecting, end)
+        else:
+            keeps = stdout == _PIPE, stderr == _PIPE
+            if sink is not None:
+                collecting["output_queue"] = OutputQueue(frozenset(number for number in (1, 2) if keeps[number - 1]))
+                stdout, stderr = (_PIPE if stream is None else stream for stream in (stdout, stderr))
+            child = await launched(command, (stdin, stdout, stderr), keeper, limit=limit, **collecting)
+            ending = await _ended(child, source, mode, sink, timeout, grace)
+            output = child.output(1) if keeps[0] else None, child.output(2) if keeps[1] else None
+    except BaseException:  # a signal's handler may raise where the child is launched and nobody waits for it yet
+        drop(keeper)
+        raise
     if ending in (Ending.TIMED_OUT, Ending.TOO_MUCH):
         raise child.noted(interruption(ending, command.shown, timeout, limit, output))
     return completed(child, args, output, mode, check=check)
+
+
+def _check_files(capture_output: Any, sink: Sink | None) -> None:
+    if capture_output == _FILE and sink is not None:
+        raise ValueError('capture_output="file": on_output, on_line and tee need pipes')
 
 
 async def _with_its_own(given: dict[str, Any]) -> CompletedProcess[Any]:
@@ -198,6 +205,22 @@ def interruption(
     if ending is Ending.TIMED_OUT:
         return TimeoutExpired(args, timeout, output[0] or None, output[1] or None)
     return OutputLimitExceeded(args, limit, output[0] or None, output[1] or None)
+
+
+async def _with_files(
+    command: CheckedCommand,
+    stdin: Any,
+    limit: int | None,
+    keeper: list[Capture],
+    collecting: dict[str, Any],
+    end: Callable[[Capture], Awaitable[Ending]],
+) -> tuple[Capture, Ending, tuple[bytes | None, bytes | None]]:
+    """The child, its ending and its output, which went to files in memory."""
+    with OutputFiles(limit) as files:
+        child = await launched(command, (stdin, *files.streams), keeper, **collecting)
+        files.watch(child)
+        ending = files.judged(await end(child))
+        return child, ending, files.read()
 
 
 def _ended(
@@ -254,15 +277,18 @@ def completed(
     )
 
 
-async def launched(command: CheckedCommand, streams: tuple[Any, Any, Any], **collecting: Any) -> Capture:
+async def launched(
+    command: CheckedCommand, streams: tuple[Any, Any, Any], keeper: list[Capture], **collecting: Any
+) -> Capture:
     """The child, launched; whether its program could be run is known later. Raises OSError, ValueError for a bad stream.
 
+    `keeper` has it before it is returned, which a signal's handler may prevent: then the caller drops it.
     `collecting` is for `Capture`.
     """
     loop = running_loop()
     options = command.options
     if options is None:
-        handed_over = LoopCapture(loop, **collecting)
+        handed_over = LoopCapture(loop, keeper, **collecting)
         try:
             await handed_over.launch(command, streams)
         except (TypeError, ValueError, AttributeError) as error:
@@ -272,7 +298,7 @@ async def launched(command: CheckedCommand, streams: tuple[Any, Any, Any], **col
         request = requested(command.argv, streams, options, collected=True, caller=3)
     except (TypeError, ValueError, AttributeError) as error:
         raise named(error, command.argv, command.keywords, streams) from None
-    return NativeCapture(reactor_of(loop), request, loop, **collecting)
+    return NativeCapture(reactor_of(loop), request, loop, keeper, **collecting)
 
 
 async def concluded(child: Capture, timeout: float | None, grace: float) -> Ending:

@@ -48,8 +48,9 @@ class CgroupHandle:
                 os.close(kill)
 
     def __del__(self) -> None:
-        if self._directory is not None:
-            os.close(self._directory)
+        directory = getattr(self, "_directory", None)  # there is none where its making was interrupted
+        if directory is not None:
+            os.close(directory)
 
 
 class GroupHandle:
@@ -68,5 +69,5 @@ class GroupHandle:
         signal.pidfd_send_signal(self._pidfds[0], signum, None, _PROCESS_GROUP)
 
     def __del__(self) -> None:
-        while self._pidfds:
-            os.close(self._pidfds.pop())
+        while pidfds := getattr(self, "_pidfds", None):  # there is none where its making was interrupted
+            os.close(pidfds.pop())

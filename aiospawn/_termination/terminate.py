@@ -46,7 +46,7 @@ async def ended(tree: Tree, exited: asyncio.Future[Any], grace: float, first: in
                 await _gone_within(tree, exited, grace)
         except asyncio.CancelledError as exc:
             cancelled = exc
-        except GeneratorExit:
+        except BaseException:  # closed; or a signal's handler raised
             tree.kill()
             raise
         tree.signal(signal.SIGKILL)
