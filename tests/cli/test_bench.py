@@ -37,9 +37,8 @@ needs_matplotlib = pytest.mark.skipif(importlib.util.find_spec("matplotlib") is 
 # ---- running ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "benchmark", [name if name == "latency" else pytest.param(name, marks=pytest.mark.slow) for name in _cases.BENCHMARKS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("benchmark", _cases.BENCHMARKS)
 def test_quick(benchmark: str, tmp_path: Path) -> None:
     """Every launcher of a benchmark is measured once, the tables name each, and the file can be read again."""
     file = tmp_path / "results.json"
@@ -163,6 +162,7 @@ def test_peers(tmp_path: Path) -> None:
 # ---- refusals ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     ["nothing", "--rounds 0", "--rounds 1.5", "--launches -1", "--seconds 0", "--seconds nan", "--seconds inf", "--plot x",
@@ -173,6 +173,7 @@ def test_bad_options(arguments: str) -> None:
     assert_refused(run(*COMMAND, "bench", *arguments.split()), "usage: aiospawn bench")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"scale": {}, "machine": {}, "measurements": []}'])
 def test_other_files(text: str, tmp_path: Path) -> None:
     """A file that holds something else is named."""
@@ -182,6 +183,7 @@ def test_other_files(text: str, tmp_path: Path) -> None:
         assert_refused(run(*COMMAND, "bench", *option, str(file)), str(file))
 
 
+@pytest.mark.slow
 def test_missing_files(tmp_path: Path) -> None:
     """A path that is not there is told before anything is measured."""
     missing = str(tmp_path / "missing" / "results.json")

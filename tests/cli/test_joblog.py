@@ -78,6 +78,7 @@ def test_read_again(jobs: list[Job]) -> None:
             assert [log.is_done(job.number, job.command) for job in jobs] == [job.ok for job in jobs]
 
 
+@pytest.mark.slow
 @given(logs, st.data())
 @settings(deadline=None)
 def test_torn(jobs: list[Job], data: st.DataObject) -> None:
@@ -96,6 +97,7 @@ def test_torn(jobs: list[Job], data: st.DataObject) -> None:
         assert Path(path).read_bytes() == whole
 
 
+@pytest.mark.slow
 @given(logs, st.data())
 @settings(deadline=None)
 def test_damaged_anywhere(jobs: list[Job], data: st.DataObject) -> None:

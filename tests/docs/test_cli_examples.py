@@ -46,6 +46,7 @@ def said(line: str, place: Path) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", CONSOLES)
 def test_documents(block: str, place: Path) -> None:
     """Lines behind `$` are typed, the others are what is printed."""
@@ -53,6 +54,7 @@ def test_documents(block: str, place: Path) -> None:
         assert said(line, place) == printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", HELP)
 def test_help(line: str, place: Path) -> None:
     """Each example succeeds."""

@@ -31,6 +31,7 @@ def test_the_check(value: int | None, tmp_path: pathlib.Path) -> None:
     assert (_SENTENCE in done.stderr) == bool(value)
 
 
+@pytest.mark.slow
 def test_the_build(tmp_path: pathlib.Path) -> None:
     """CMake ends with that sentence, before anything is compiled."""
     if not (cmake := shutil.which("cmake")):

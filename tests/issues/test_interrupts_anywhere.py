@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _PACKAGE = os.path.dirname(aiospawn.__file__)
-_STEP = int(os.environ.get("INTERRUPT_STEP", "37"))  # bytecodes between two strikes, where all of them would take too long
+_STEP = int(os.environ.get("INTERRUPT_STEP", "149"))  # bytecodes between two strikes, where all of them would take too long
 _TOO_LONG_S = 20
 _INPUT = bytes(range(256)) * 1024  # four times what a pipe holds
 _TALKS = ["sh", "-c", "cat; echo word >&2; exit 3"]

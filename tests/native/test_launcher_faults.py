@@ -410,6 +410,7 @@ loop.close()
 """
 
 
+@pytest.mark.slow
 def test_another_version(variant: str, copy: Copy, tmp_path: pathlib.Path) -> None:
     """A launcher of another version refuses, and the error says so."""
     copy.launcher.unlink()
@@ -417,6 +418,7 @@ def test_another_version(variant: str, copy: Copy, tmp_path: pathlib.Path) -> No
     assert fresh.run(_COPIED.format(first=""), variant) == "True False\n71 launcher True\n"
 
 
+@pytest.mark.slow
 def test_upgraded_meanwhile(variant: str, copy: Copy, tmp_path: pathlib.Path) -> None:
     """A package that is upgraded under a running process leaves that process its own launcher."""
     other = _other_version(tmp_path)
@@ -424,6 +426,7 @@ def test_upgraded_meanwhile(variant: str, copy: Copy, tmp_path: pathlib.Path) ->
     assert fresh.run(_COPIED.format(first=first), variant) == "True False\nb'432\\n' True\n"
 
 
+@pytest.mark.slow
 def test_built_without_it(variant: str, copy: Copy) -> None:
     """Without the launcher every step works, and `supported()` says what that costs."""
     copy.launcher.unlink()

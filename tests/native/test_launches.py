@@ -20,6 +20,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> list[pathlib.Path]:
     return build(compiler(), tmp_path_factory.mktemp("launches"))
 
 
+@pytest.mark.slow
 def test_launches(built: list[pathlib.Path]) -> None:
     """With pipes, with a signal, with steps, failing in the first and in the last of them, in each of the seven ways."""
     told = launches(*built)

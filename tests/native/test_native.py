@@ -43,13 +43,16 @@ _CFLAGS = {
 }
 
 
-@pytest.mark.parametrize("cflags", _CFLAGS)
-@pytest.mark.parametrize("wanted", [HOST, CROSS], ids=lambda wanted: wanted.program)
+@pytest.mark.parametrize(
+    "cflags", ["release", *(pytest.param(name, marks=pytest.mark.slow) for name in _CFLAGS if name != "release")]
+)
+@pytest.mark.parametrize("wanted", [HOST, pytest.param(CROSS, marks=pytest.mark.slow)], ids=lambda wanted: wanted.program)
 def test_child_calls_nobody(wanted: Compiler, cflags: str, tmp_path: pathlib.Path) -> None:
     """From clone to execve no symbol of another library is used: no errno, no lock, no lazy binding."""
     assert undefined_in_the_child(compiler(wanted), tmp_path, *_CFLAGS[cflags]) == []
 
 
+@pytest.mark.slow
 def test_emulator_is_recognized(tmp_path: pathlib.Path) -> None:
     """Under an emulator that copies memory instead of sharing it the probe says so, and comes back."""
     emulator = shutil.which("qemu-aarch64-static")
@@ -429,12 +432,14 @@ def _told(program: pathlib.Path) -> str:
     return subprocess.run([program], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_clone_fails_late(tmp_path: pathlib.Path) -> None:
     """The number of a pidfd that was not made after all is another thread's to use: a failed launch does not close it."""
     program = harness(compiler(), tmp_path, "late_failure.c", without=("child/clone.c",))
     assert _told(program) == "Resource temporarily unavailable, the other's descriptor is open\n"
 
 
+@pytest.mark.slow
 def test_forks_beside_a_reactor(tmp_path: pathlib.Path) -> None:
     """A fork by another thread, while a reactor is opened or closed, holds nothing of it and closes nobody's descriptor."""
     assert _told(harness(compiler(), tmp_path, "fork_beside.c")).splitlines() == [
@@ -444,6 +449,7 @@ def test_forks_beside_a_reactor(tmp_path: pathlib.Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_reserved_numbers_are_free(tmp_path: pathlib.Path) -> None:
     """Numbers are set aside without taking one that another thread has just been given."""
     program = harness(compiler(), tmp_path, "fd_block_claim.c", without=("parent/fd_block.c",))
