@@ -64,6 +64,14 @@ class Launch(NamedTuple):
     error: str | None
 
 
+class Keeping(NamedTuple):
+    """What an `init` can hold its tree by here: whether a launch with that worked, or why not."""
+
+    option: str
+    holds: str
+    error: str | None
+
+
 class Examination(NamedTuple):
     """Everything that the doctor found."""
 
@@ -71,6 +79,7 @@ class Examination(NamedTuple):
     settings: dict[str, str]
     support: aiospawn.Support
     restrictions: tuple[aiospawn.Restriction, ...]
+    trees: tuple[Keeping, ...]
     limits: tuple[Limit, ...]
     launches: tuple[Launch, ...]
 
@@ -106,6 +115,7 @@ class Examination(NamedTuple):
                 restriction.name: {"need": restriction.need, "have": restriction.have, "enforced": restriction.enforced}
                 for restriction in self.restrictions
             },
+            "trees": {keeping.option: {"works": keeping.error is None, "error": keeping.error} for keeping in self.trees},
             "limits": {limit.name: {"value": limit.value, "children": limit.children} for limit in self.limits},
             "children": {"at_once": tightest.children, "bound_by": tightest.name} if tightest else None,
             "launches": {
@@ -116,7 +126,8 @@ class Examination(NamedTuple):
 
 def _examine() -> Examination:
     restrictions = aiospawn.Sandbox.restrictions()
-    return Examination(_system(), _settings(), support(), restrictions, tuple(_limits()), tuple(_launches()))
+    trees = tuple(_trees()) if support() else ()
+    return Examination(_system(), _settings(), support(), restrictions, trees, tuple(_limits()), tuple(_launches()))
 
 
 def _system() -> dict[str, str | None]:
@@ -248,6 +259,31 @@ def _amount(value: int) -> str:
     return "unlimited" if value == resource.RLIM_INFINITY else f"{value:,}"
 
 
+# ---- trees --------------------------------------------------------------------------------------------------------------
+
+_OF_A_CGROUP = {"memory.max": "max", "pids.max": "max"}
+_KEEPINGS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("init=True", "whoever stays the command's descendant", {}),
+    ('init_namespace="pid"', "everybody, also where init is killed", {"init_namespace": "pid"}),
+    ("init_cgroup=True", "everybody in it, at once", {"init_cgroup": True}),
+    (
+        "memory.max, pids.max",
+        "memory and processes of all together",
+        {"init_cgroup": True, "init_cgroup_limits": _OF_A_CGROUP},
+    ),
+)
+
+
+def _trees() -> Iterator[Keeping]:
+    for name, holds, options in _KEEPINGS:
+        error = None
+        try:
+            asyncio.run(aiospawn.run(["true"], check=True, init=True, **options))
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it is the finding
+            error = str(exc)
+        yield Keeping(name, holds, error)
+
+
 # ---- launches ---------------------------------------------------------------------------------------------------------
 
 
@@ -308,6 +344,9 @@ def _show(examination: Examination) -> None:
         console.print()
     print_table(console, _restriction_table(examination.restrictions))
     console.print()
+    if examination.trees:
+        print_table(console, _tree_table(examination.trees))
+        console.print()
     print_table(console, _limit_table(examination.limits))
     tightest = examination.tightest
     if tightest is not None:
@@ -351,6 +390,16 @@ def _restriction_table(restrictions: tuple[aiospawn.Restriction, ...]) -> Table:
         enforced = "yes" if restriction.enforced else "no"
         style = None if restriction.enforced else "yellow"
         table.add_row(restriction.name, enforced, restriction.need, restriction.have, restriction.stops, style=style)
+    return table
+
+
+def _tree_table(trees: tuple[Keeping, ...]) -> Table:
+    table = _table("tree", "works", "holds", "why not")
+    for keeping in trees:
+        works = keeping.error is None
+        table.add_row(
+            keeping.option, "yes" if works else "no", keeping.holds, keeping.error, style=None if works else "yellow"
+        )
     return table
 
 

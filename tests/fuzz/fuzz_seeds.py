@@ -20,8 +20,8 @@ from aiospawn._binding.library import Step
 SEEDS = pathlib.Path(__file__).parent
 _HEADER = library.ffi.sizeof("struct aiospawn_request")
 _STEP = library.ffi.sizeof("struct aiospawn_step")
-_LAUNCHER = struct.Struct("=8IiiI2H2IQ")  # struct launcher_request
-_VERSION = 6
+_LAUNCHER = struct.Struct("=8IiiI4B2IQ")  # struct launcher_request
+_VERSION = 7
 _DATA = b"/\0/\0" + bytes(20)
 _SIZES = {Step.RLIMIT: 16, Step.SETGROUPS: 8, Step.SECCOMP: 16, Step.AFFINITY: 8, Step.CGROUP: 2, Step.OOM_SCORE_ADJ: 1}
 _SIZES |= {Step.LANDLOCK_RULES: 24}
@@ -40,7 +40,7 @@ def _every_step() -> bytes:
     return b"".join([bytes(draft.bytes[:_HEADER]), *steps, _DATA, strings])
 
 
-def _for_the_launcher(request: bytes) -> bytes:
+def _for_the_launcher(request: bytes, init: tuple[int, ...] = (0, 0, 0, 0, 0)) -> bytes:
     """What the launcher is handed of a request: the steps behind the prelude, their data, the candidates."""
     head = library.ffi.cast("struct aiospawn_request *", library.ffi.from_buffer(request))
     first, behind = _HEADER + head.prelude * _STEP, _HEADER + head.steps * _STEP
@@ -50,7 +50,7 @@ def _for_the_launcher(request: bytes) -> bytes:
     candidates_at = data_at + len(data)
     without = sum(1 << stream for stream in range(3) if not head.pipes[stream])  # for the fuzzer: there is no such end
     places = (candidates_at + len(candidates), len(steps) // _STEP, _LAUNCHER.size, data_at, head.candidates, candidates_at)
-    header = _LAUNCHER.pack(_VERSION, *places, head.prelude, head.top, head.program, 1, 0, 0, 0, without, 0)
+    header = _LAUNCHER.pack(_VERSION, *places, head.prelude, head.top, head.program, 1, *init, without, 0)
     return header + steps + data + candidates
 
 
@@ -59,6 +59,8 @@ def main() -> None:
     for name, request in {**requests, "every-step": _every_step()}.items():
         (SEEDS / "request" / name).write_bytes(request)
         (SEEDS / "launcher" / name).write_bytes(_for_the_launcher(request))
+    # "wait", a PID namespace, a cgroup of its own, children listed, a lease
+    (SEEDS / "launcher" / "every-step-of-init").write_bytes(_for_the_launcher(_every_step(), (2, 1, 1, 1, 1000)))
 
 
 if __name__ == "__main__":

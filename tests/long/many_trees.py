@@ -50,7 +50,7 @@ COUNTS = {  # bytes that tell that a shape stands
     "chain": 1,
     "breeding": 1,
 }
-BATCH, _AT_A_TIME = 120, 3
+BATCH, _AT_A_TIME = 120, 2
 PATIENCE = 60.0  # seconds until a batch stands, and until it is gone
 SETTLED = 1.0  # seconds after which whoever was killed is gone, for other keepers
 
