@@ -125,9 +125,10 @@ class Examination(NamedTuple):
 
 
 def _examine() -> Examination:
+    found = support()  # first: it refuses a mistake in the settings
     restrictions = aiospawn.Sandbox.restrictions()
-    trees = tuple(_trees()) if support() else ()
-    return Examination(_system(), _settings(), support(), restrictions, trees, tuple(_limits()), tuple(_launches()))
+    trees = tuple(_trees()) if found else ()
+    return Examination(_system(), _settings(), found, restrictions, trees, tuple(_limits()), tuple(_launches()))
 
 
 def _system() -> dict[str, str | None]:

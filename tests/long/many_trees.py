@@ -177,7 +177,18 @@ def _survivors(keeper: str, batch: int) -> set[str]:
     return found
 
 
+def _reap_orphans() -> None:
+    """As process 1 of a PID namespace, which is what this is best run as, it gets those of everybody."""
+    while os.getpid() == 1:
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                return
+        except ChildProcessError:
+            return
+
+
 def _clean_up(keeper: str, batch: int) -> None:
+    _reap_orphans()
     while found := marked(f"tree:{keeper}:{batch}:"):
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
