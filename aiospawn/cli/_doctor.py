@@ -264,9 +264,9 @@ def _amount(value: int) -> str:
 
 _OF_A_CGROUP = {"memory.max": "max", "pids.max": "max"}
 _KEEPINGS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("init=True", "whoever stays the command's descendant", {}),
-    ('init_namespace="pid"', "everybody, also where init is killed", {"init_namespace": "pid"}),
-    ("init_cgroup=True", "everybody in it, at once", {"init_cgroup": True}),
+    ("init=True", "every descendant of the command", {}),
+    ('init_namespace="pid"', "every process in it, also where init is killed", {"init_namespace": "pid"}),
+    ("init_cgroup=True", "every process in it, at once", {"init_cgroup": True}),
     (
         "memory.max, pids.max",
         "memory and processes of all together",
