@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import errno
-import platform
 from collections.abc import Collection
 from typing import Any, Final, Literal, final
 
-from .system_calls import ARCHITECTURES, NUMBERS
+from .system_calls import NUMBERS
 
 __all__ = ["POLICIES", "SystemCalls", "checked_calls"]
 
@@ -108,11 +107,6 @@ class SystemCalls:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _system_calls, self._fields()
-
-    def numbers(self, names: Collection[str]) -> list[int]:
-        """On this processor, of those that it has."""
-        column = ARCHITECTURES[platform.machine()][0]
-        return [number for name in names if (number := NUMBERS[name][column]) is not None]
 
 
 def _system_calls(

@@ -90,7 +90,8 @@ def compiled_filter(network: bool | Network, calls: SystemCalls, *, unix_sockets
         number = NUMBERS[name][column]
         assert number is not None, name
         block += bpf.when(number, body)
-    return bpf.assembled([*block, *bpf.ranges(calls.numbers(denied), answer), *bpf.ALLOW])
+    numbers = [number for name in denied if (number := NUMBERS[name][column]) is not None]
+    return bpf.assembled([*block, *bpf.ranges(numbers, answer), *bpf.ALLOW])
 
 
 def _arguments(answer: bpf.Block, *, metadata: bool, processes: bool) -> dict[str, bpf.Block]:
