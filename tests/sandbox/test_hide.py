@@ -124,7 +124,9 @@ async def test_order_of_names(tmp_path: pathlib.Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     script = f"touch {tmp_path}/a/new && echo a; touch {tmp_path}/b/new && echo b"
-    assert await _shown(script, check=False, write=[tmp_path / "a"], read=[tmp_path / "a", tmp_path / "b"]) == ["a"]
+    both = [tmp_path / "a", tmp_path / "b"]
+    for names in ({"read": both}, {"execute": both}):
+        assert await _shown(script, check=False, write=[tmp_path / "a"], **names) == ["a"]
 
 
 @enforced
