@@ -102,7 +102,16 @@ class Process(asyncio.subprocess.Process):
             raise NotImplementedError("group=True needs a child that was launched natively")
 
     async def communicate(self, input: bytes | bytearray | memoryview | None = None) -> tuple[bytes, bytes]:
-        """asyncio's. Cancelled meanwhile, it leaves what was read in the streams, where it can be read."""
+        """asyncio's: writes the input, reads all output, and waits for the exit.
+
+        Cancelled meanwhile, it leaves what was read in the streams, where it can be read.
+
+        Args:
+            input: Bytes for stdin, which is closed behind them; None for nothing.
+
+        Returns:
+            Stdout and stderr as bytes; None in place of one that is not a pipe.
+        """
         transport = self._transport
         readers = [reader for reader in (self.stdout, self.stderr) if reader is not None]
         if not self._reads_by_itself(readers):

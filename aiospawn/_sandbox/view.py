@@ -110,8 +110,8 @@ class View:
         self._tmpfs.append((path, "" if size is None else str(size)))
 
     def contains(self, path: str) -> bool:
-        """Is there anything under this path, or above it?"""
-        return any(_is_below(path, place) for place in (*self._places, *self._links, *(place for place, _ in self._tmpfs)))
+        """Can this path be there? A directory of its own is empty but for what is named in it."""
+        return any(_is_below(path, place) for place in (*self._places, *self._links)) or path in dict(self._tmpfs)
 
     def steps(self, *, network: bool) -> Iterator[tuple[int, int, int, bytes]]:
         """`network`: it has the network of this process."""

@@ -18,6 +18,7 @@ __all__ = ["HEADER", "TIMED_OUT", "Job", "JobLog"]
 
 HEADER = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n"
 TIMED_OUT = -1  # the exit value of a job that its time limit ended
+_NO_SEPARATORS = bytes.maketrans(b"\t\n", b"  ")
 _LINE = re.compile(rb"([1-9][0-9]*)\t[^\t]*\t *[0-9.]+\t *[0-9.]+\t[0-9]+\t[0-9]+\t(-?[0-9]+)\t([0-9]+)\t(.*)", re.DOTALL)
 
 
@@ -46,9 +47,9 @@ class Job(NamedTuple):
 
     def line(self) -> bytes:
         """With its newline."""
-        numbers = f"{self.number}\t{self.host}\t{self.started:.3f}\t{self.elapsed:10.3f}\t{self.sent}\t{self.received}\t"
-        ended = f"{self.exit_value}\t{self.signal}\t"
-        return f"{numbers}{ended}".encode() + _command(self.command) + b"\n"
+        host = os.fsencode(self.host).translate(_NO_SEPARATORS)
+        numbers = f"{self.started:.3f}\t{self.elapsed:10.3f}\t{self.sent}\t{self.received}\t{self.exit_value}\t{self.signal}"
+        return b"%d\t%b\t%b\t%b\n" % (self.number, host, numbers.encode(), _command(self.command))
 
 
 def _command(command: str) -> bytes:

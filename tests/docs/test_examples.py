@@ -152,6 +152,7 @@ def test_each_example_has_a_test() -> None:
         "batch",
         "checksums",
         "ci",
+        "cluster",  # tests/cluster/test_cluster_example.py
         "conversation",
         "dropin",
         "uvloop_dropin",

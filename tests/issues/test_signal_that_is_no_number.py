@@ -10,7 +10,7 @@ import aiospawn
 @pytest.mark.parametrize("group", [False, True])
 async def test_signal_that_is_no_number(group: bool) -> None:
     """The error names the argument and its value."""
-    wrong: Any = "TERM"
+    wrong: Any = 1.5
     async with await aiospawn.create_subprocess_exec("sleep", "1000", start_new_session=True) as process:
-        with pytest.raises(TypeError, match="signal must be an integer, not str: 'TERM'"):
+        with pytest.raises(TypeError, match="signal must be an integer, not float: 1.5"):
             process.send_signal(wrong, group=group)

@@ -6,6 +6,7 @@ import errno
 import os
 import pathlib
 import sys
+import tempfile
 from typing import Any
 
 import fresh
@@ -116,6 +117,19 @@ async def test_access(tmp_path: pathlib.Path) -> None:
     assert await _shown(script, cwd=tmp_path, check=False, **keywords) == told
     keywords["read"] = [tmp_path / "readable", tmp_path / "link", f"{tmp_path}/writable/../readable/file"]
     assert await _shown(script, cwd=tmp_path, **keywords) == [*told, "linked"]
+
+
+@enforced
+@pytest.mark.parametrize("named", ["", "below"])
+async def test_where_it_begins(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    """In this process's directory if that is named; what has a place of its own above it is empty."""
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / named)
+    expected = str(tmp_path / named) if named else "/"
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        assert await _shown("pwd", read=[tmp_path / "below"], tmp=True) == [expected]
+        monkeypatch.chdir(directory)
+        assert await _shown("pwd", tmp=True) == ["/"]
 
 
 @enforced

@@ -66,7 +66,7 @@ async def signal_ignored(_: pathlib.Path) -> Any:
 async def signal_that_is_none(_: pathlib.Path) -> Any:
     process = await asyncio.create_subprocess_exec("sleep", "1000")
     told = []
-    for number in (1000, -1, "TERM"):
+    for number in (1000, -1, 1.5):
         try:
             process.send_signal(number)  # type: ignore[arg-type]
         except Exception as error:  # noqa: BLE001 - which one it is, is the answer
@@ -127,7 +127,7 @@ async def wait_that_times_out(_: pathlib.Path) -> Any:
 
 @case
 async def communicate_cancelled(_: pathlib.Path) -> Any:
-    process = await asyncio.create_subprocess_exec("cat", stdin=PIPE, stdout=PIPE)
+    process = await asyncio.create_subprocess_exec("sleep", "1000", stdin=PIPE, stdout=PIPE)
     task = asyncio.ensure_future(process.communicate(b"text"))
     await asyncio.sleep(0)
     task.cancel()

@@ -287,7 +287,7 @@ async def test_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: TerminalSession("bash"), TypeError, "args must be a list of arguments"),
+        (lambda: TerminalSession("bash"), ValueError, "args must be a list of arguments"),
         (lambda: TerminalSession(["true"], size=(1, 2, 3)), TypeError, "pty"),  # type: ignore[call-overload]
         (lambda: TerminalSession(["true"], encoding="nonsense"), LookupError, "nonsense"),
         (lambda: TerminalSession(["true"], timeout=-1), ValueError, "timeout must not be negative, got -1"),
