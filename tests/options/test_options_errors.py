@@ -21,7 +21,7 @@ here = pytest.mark.parametrize(
 
 
 def test_the_table_has_every_step() -> None:
-    """No kind of step is forgotten; what `preexec_fn` raises is no OSError, and init and sandboxes have tests of their own."""
+    """No kind of step is forgotten; what `preexec_fn` raises is no OSError, and init and sandboxes have their own tests."""
     elsewhere = {"PREEXEC_FN", "INIT", "LIMIT", "LANDLOCK_RULES", "VIEW"}
     assert {row.kind for row in FAILURES} == {step.name for step in Step} - {"KINDS"} - elsewhere
 
