@@ -228,7 +228,7 @@ async def test_source_that_raises(client: Any, tmp_path: Path) -> None:
 
 async def test_what_is_no_command(client: Any) -> None:
     """As on one machine."""
-    with pytest.raises(TypeError, match="args must be a list of arguments"):
+    with pytest.raises(ValueError, match="args must be a list of arguments"):
         await collected(["true"], cluster=client)  # type: ignore[list-item]
 
 
