@@ -14,7 +14,7 @@ from aiospawn._options.options import DEFAULTS
 from aiospawn._options.validation import only_native, refuse_text, validated, with_added_environment
 from aiospawn._request.request import requested
 
-from .reactor import reactor_of
+from .reactor import close_unused, reactor_of
 from .transport import SubprocessTransport
 
 if TYPE_CHECKING:
@@ -127,6 +127,5 @@ async def _launched(
     except BaseException:  # a signal's handler raised, or the launch
         if transport is not None:
             transport.close()
-        if not loop.is_closed():
-            reactor_of(loop).close_if_unused()
+        close_unused(loop)
         raise

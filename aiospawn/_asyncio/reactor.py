@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from aiospawn._request.request import Request
 
-__all__ = ["Reactor", "Target", "reactor_of"]
+__all__ = ["Reactor", "Target", "close_unused", "reactor_of"]
 
 _ATTRIBUTE = "_aiospawn_reactor"
 _MOST_EVENTS = 1024  # of a batch, at least
@@ -344,6 +344,13 @@ def reactor_of(loop: asyncio.AbstractEventLoop, *, permanent: bool = False) -> R
         _close_stale()
         reactor = Reactor(loop, permanent=permanent)
     return reactor
+
+
+def close_unused(loop: asyncio.AbstractEventLoop) -> None:
+    """For a launch that has failed: a signal's handler may have raised when the reactor was opened, and had no child yet."""
+    reactor: Reactor | None = getattr(loop, _ATTRIBUTE, None)
+    if reactor is not None and not reactor.native.dead and not loop.is_closed():
+        reactor.close_if_unused()
 
 
 def _close_stale() -> None:

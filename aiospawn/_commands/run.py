@@ -7,7 +7,7 @@ import functools
 from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from aiospawn._asyncio.reactor import reactor_of
+from aiospawn._asyncio.reactor import close_unused, reactor_of
 from aiospawn._asyncio.running_loop import running_loop
 from aiospawn._options.keywords import Args, CommandOptions, Stream
 from aiospawn._options.values import seconds
@@ -298,7 +298,11 @@ async def launched(
         request = requested(command.argv, streams, options, collected=True, caller=3)
     except (TypeError, ValueError, AttributeError) as error:
         raise named(error, command.argv, command.keywords, streams) from None
-    return NativeCapture(reactor_of(loop), request, loop, keeper, **collecting)
+    try:
+        return NativeCapture(reactor_of(loop), request, loop, keeper, **collecting)
+    except BaseException:
+        close_unused(loop)
+        raise
 
 
 async def concluded(child: Capture, timeout: float | None, grace: float) -> Ending:

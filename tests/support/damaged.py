@@ -120,7 +120,7 @@ def flip(count: int, seed: int) -> dict[str, int]:
         except OSError as error:
             how = errno.errorcode[error.errno or 0]
         else:
-            how = names[_end(native, launched.token)]
+            how = names[_end(native, launched[0])]
         ended[how] = ended.get(how, 0) + 1
     native.close()
     return ended

@@ -69,6 +69,7 @@ async def test_the_tree_is_in_it(parent: pathlib.Path) -> None:
     assert isinstance(process.cgroup_peak, aiospawn.CgroupPeak)
 
 
+@pytest.mark.usefixtures("parent")  # there is a mount then
 async def test_its_own_cgroup() -> None:
     """Below that of this process."""
     done = await aiospawn.run(["cat", "/proc/self/cgroup"], init=True, init_cgroup=True, capture_output=True)
