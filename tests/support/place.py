@@ -63,11 +63,12 @@ def refusing(number: int, error: int, argument: int | None = None, *, place: int
 
 
 def _cgroup_mount(stack: contextlib.ExitStack, directory: pathlib.Path) -> pathlib.Path:
+    mount = directory / "cgroup2"
     for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
         _, place, kind, options, *_ = line.split()
-        if kind == "cgroup2" and "rw" in options.split(",") and place.startswith("/sys/"):  # else it is another test's
+        is_anothers = not place.startswith("/sys/") and place != str(mount)  # of a test that takes it away again
+        if kind == "cgroup2" and "rw" in options.split(",") and not is_anothers:
             return pathlib.Path(place)
-    mount = directory / "cgroup2"
     mount.mkdir()
     subprocess.run(["mount", "-t", "cgroup2", "none", mount], check=True, capture_output=True)
     stack.callback(subprocess.run, ["umount", "--lazy", mount], check=True)
