@@ -11,7 +11,7 @@ import select
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import fresh
 import pytest
@@ -20,18 +20,6 @@ from marker import PATIENCE, Marker, stands
 from process_trees import lives
 
 import aiospawn
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def marker() -> Iterator[Marker]:
-    made = Marker()
-    yield made
-    made.close_writer()
-    os.close(made.reader)
-
 
 # ---- ends -------------------------------------------------------------------------------------------------------------
 

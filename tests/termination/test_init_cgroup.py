@@ -40,14 +40,6 @@ def _below(directory: pathlib.Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir() if path.is_dir())
 
 
-@pytest.fixture
-def marker() -> Iterator[Marker]:
-    made = Marker()
-    yield made
-    made.close_writer()
-    os.close(made.reader)
-
-
 def _has(parent: pathlib.Path, *controllers: str) -> bool:
     return {*controllers} <= {*(parent / "cgroup.controllers").read_text().split()}
 

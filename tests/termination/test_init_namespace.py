@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import fresh
 import pytest
@@ -19,18 +19,7 @@ from marker import Marker, stands
 
 import aiospawn
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 INSIDE: dict[str, Any] = {"init": True, "init_namespace": "pid"}
-
-
-@pytest.fixture
-def marker() -> Iterator[Marker]:
-    made = Marker()
-    yield made
-    made.close_writer()
-    os.close(made.reader)
 
 
 def _numbers(pid: int) -> list[int]:
