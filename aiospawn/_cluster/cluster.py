@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-import operator
 import os
 import subprocess
 from typing import TYPE_CHECKING, Any
+
+from aiospawn._options.values import at_least
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,10 +77,10 @@ class Cluster:
     ) -> None:
         self.client = _client(client)
         self.lease = _lease(lease)
-        self.worker_retries = _whole("worker_retries", worker_retries, 0)
-        self.output_limit = None if output_limit is None else _whole("output_limit", output_limit, 0)
+        self.worker_retries = at_least("worker_retries", worker_retries, 0)
+        self.output_limit = None if output_limit is None else at_least("output_limit", output_limit, 0)
         self.results = None if results is None else _directory(results)
-        self.memory = None if memory is None else _whole("memory", memory, 1)
+        self.memory = None if memory is None else at_least("memory", memory, 1)
         self.resources = _resources(resources)
 
 
@@ -106,16 +107,6 @@ def _lease(value: Any) -> float:
     if not _SHORTEST_LEASE <= value < math.inf:
         raise ValueError(f"lease must be {_SHORTEST_LEASE:g} second or more, got {value!r}")
     return value
-
-
-def _whole(name: str, value: Any, lowest: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
-    if number < lowest:
-        raise ValueError(f"{name} must be {lowest} or more, got {value!r}")
-    return number
 
 
 def _directory(value: Any) -> str:

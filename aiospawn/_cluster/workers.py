@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiospawn._map.map_result import MapLine, MapProgress, MapResult
 from aiospawn._map.result_queue import ResultQueue
+from aiospawn._map.tally import Tally
 from aiospawn._termination.terminate import is_thrown_away, outlasted
 
 from .cluster import WorkerLost
@@ -51,7 +52,6 @@ class ClusterWorkers:
     ) -> None:
         """As `Workers`; `concurrency` is each worker's."""
         self.halted: MapResult | None = None
-        self._total = total
         self._halt = halt
         self._on_progress = progress
         self._on_line = on_line
@@ -66,18 +66,17 @@ class ClusterWorkers:
         self._source = Intake(
             commands, self._dispatcher, ordered=ordered, shell=bool(options.get("shell")), failed=self._failed_with
         )
+        self._tally = Tally(self._source, total, halt)
         self._results = ResultQueue(self._source, ordered=ordered)
         self._turns = Turns(self._failed_with, self._handled)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
-        self._succeeded = 0
-        self._failed = 0
         self._closed = False
 
     @property
     def progress(self) -> MapProgress:
-        return MapProgress(self._source.taken, self._succeeded + self._failed, self._failed, self._total)
+        return self._tally.progress
 
     @property
     def is_awaited(self) -> bool:
@@ -197,23 +196,17 @@ class ClusterWorkers:
     def _put(self, number: int, result: MapResult | None) -> None:
         if self._closed:
             return
-        if result is not None:
-            self._count(result)
+        if result is not None and self._tally.halts_at(result):
+            self._halt_at(result)
         self._results.put(number, result)
         if result is not None and self._on_progress is not None:
             self._on_progress(self.progress)
 
-    def _count(self, result: MapResult) -> None:
-        if result.ok:
-            self._succeeded += 1
-        else:
-            self._failed += 1
-        halt = self._halt
-        if halt is None or self._source.stopped or not halt.is_reached(self._succeeded, self._failed, self._total):
-            return
+    def _halt_at(self, result: MapResult) -> None:
+        assert self._halt is not None
         self.halted = result
         self.stop()
-        if halt.when == "now":  # what runs has no result any more
+        if self._halt.when == "now":  # what runs has no result any more
             self._results.end()
             if self._ending is None:
                 self._ending = asyncio.get_running_loop().create_task(self._ended())

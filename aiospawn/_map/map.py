@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import operator
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, Unpack
@@ -26,7 +25,7 @@ from aiospawn._commands.typed import typed
 from aiospawn._options.names import of_function, renamed
 from aiospawn._options.options import DEFAULTS
 from aiospawn._options.validation import validated
-from aiospawn._options.values import callback
+from aiospawn._options.values import at_least, callback
 
 from .halt import Halt
 from .map_result import MapLine, MapProgress, MapResult, Output
@@ -103,10 +102,10 @@ def map(  # noqa: A001 - what it does, awaited
     """
     total = _total(total, commands)
     source = _source(commands)
-    size = None if concurrency is None else _whole("concurrency", concurrency, 1)
+    size = None if concurrency is None else at_least("concurrency", concurrency, 1)
     rules: dict[str, Any] = {
         "ordered": ordered,
-        "retries": _whole("retries", retries, 0),
+        "retries": at_least("retries", retries, 0),
         "backoff": _seconds("backoff", backoff),
         "halt": _rule(halt, total),
         "progress": callback("progress", progress),
@@ -204,23 +203,13 @@ def _source(commands: Any) -> Iterator[Any] | AsyncIterator[Any]:
 
 def _total(total: int | None, commands: Any) -> int | None:
     if total is not None:
-        return _whole("total", total, 0)
+        return at_least("total", total, 0)
     return len(commands) if hasattr(commands, "__len__") else None
 
 
 def _processors() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-
-
-def _whole(name: str, value: Any, lowest: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
-    if number < lowest:
-        raise ValueError(f"{name} must be {lowest} or more, got {value!r}")
-    return number
 
 
 def _seconds(name: str, value: Any) -> float:

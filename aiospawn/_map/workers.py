@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from aiospawn._termination.terminate import is_thrown_away, outlasted
 
-from .map_result import MapProgress, MapResult
 from .result_queue import ResultQueue
 from .runner import Runner
 from .source import Source
+from .tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from .halt import Halt
-    from .map_result import MapLine
+    from .map_result import MapLine, MapProgress, MapResult
 
 __all__ = ["Workers"]
 
@@ -45,22 +45,20 @@ class Workers:
         options: dict[str, Any],
     ) -> None:
         self.halted: MapResult[Any] | None = None
-        self._total = total
         self._size = size
         self._halt = halt
         self._on_progress = progress
         self._source = Source(commands, size * (4 if ordered else 2))
+        self._tally = Tally(self._source, total, halt)
         self._results = ResultQueue(self._source, ordered=ordered)
         self._runner = Runner(self._source, options, retries, backoff, on_line, self._results.fail)
         self._loop: asyncio.AbstractEventLoop | None = None  # once there are workers
         self._tasks: set[asyncio.Task[None]] = set()
-        self._succeeded = 0
-        self._failed = 0
         self._closed = False
 
     @property
     def progress(self) -> MapProgress:
-        return MapProgress(self._source.taken, self._succeeded + self._failed, self._failed, self._total)
+        return self._tally.progress
 
     @property
     def is_awaited(self) -> bool:
@@ -100,23 +98,17 @@ class Workers:
         """A command has come to its end, with a result or without."""
         if self._closed:
             return
-        if result is not None:
-            self._count(result)
+        if result is not None and self._tally.halts_at(result):
+            self._halt_at(result)
         self._results.put(number, result)
         if result is not None and self._on_progress is not None:
             self._on_progress(self.progress)
 
-    def _count(self, result: MapResult[Any]) -> None:
-        if result.ok:
-            self._succeeded += 1
-        else:
-            self._failed += 1
-        halt = self._halt
-        if halt is None or self._source.stopped or not halt.is_reached(self._succeeded, self._failed, self._total):
-            return
+    def _halt_at(self, result: MapResult[Any]) -> None:
+        assert self._halt is not None
         self.halted = result
         self.stop()
-        if halt.when == "now":
+        if self._halt.when == "now":
             current = asyncio.current_task()
             for task in self._tasks:
                 if task is not current:

@@ -15,6 +15,7 @@ __all__ = [
     "ENCODING",
     "ERRORS",
     "INT_MAX",
+    "at_least",
     "callback",
     "encoded",
     "flag",
@@ -47,6 +48,13 @@ def number(name: str, value: Any, lowest: int, highest: int) -> int:
     given = whole(name, value)
     if not lowest <= given <= highest:
         raise ValueError(f"{name} must be between {lowest} and {highest}, got {given}")
+    return given
+
+
+def at_least(name: str, value: Any, lowest: int) -> int:
+    given = whole(name, value)
+    if given < lowest:
+        raise ValueError(f"{name} must be {lowest} or more, got {given}")
     return given
 
 

@@ -38,7 +38,7 @@ def test_options_of_this_process(options: dict[str, Any], message: str) -> None:
         ({"lease": 0.5}, ValueError, "lease must be 1 second or more, got 0.5"),
         ({"lease": "1"}, TypeError, "lease must be a number of seconds, not '1'"),
         ({"worker_retries": -1}, ValueError, "worker_retries must be 0 or more, got -1"),
-        ({"output_limit": 1.5}, TypeError, "output_limit must be a whole number, not 1.5"),
+        ({"output_limit": 1.5}, TypeError, "output_limit must be an integer, not float: 1.5"),
         ({"results": "relative"}, ValueError, "results must be an absolute path"),
         ({"resources": {"GPU": 0}}, ValueError, "resources must be amounts above 0, got 'GPU': 0"),
     ],
