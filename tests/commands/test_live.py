@@ -103,7 +103,7 @@ async def test_timeout_of_both_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     script = (
         "import os, signal, time\n"
         "def stopped(*_): os.write(1, b'stopped\\nout'); os.write(2, b'err'); os._exit(0)\n"
-        "signal.signal(signal.SIGTERM, stopped); os.write(2, b'ready\\n'); time.sleep(1000)"
+        "signal.signal(signal.SIGTERM, stopped); os.write(2, b'ready\\n'); [time.sleep(0.05) for _ in iter(int, 1)]"
     )
     interrupt_after = Capture.interrupt_after
     waiting: list[Any] = []
