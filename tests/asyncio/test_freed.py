@@ -180,7 +180,7 @@ def _collector_off() -> Iterator[None]:
 
 
 async def settled() -> None:
-    """What is told in the turns after."""
+    """What is reported in the iterations of the loop that follow."""
     for _ in range(10):
         await asyncio.sleep(0)
 

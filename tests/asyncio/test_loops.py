@@ -104,7 +104,7 @@ async def test_install_leaves_our_loops_alone(uninstalled: None) -> None:
 
 @foreign_kinds
 def test_a_child_outlives_uninstall(foreign: asyncio.AbstractEventLoop, uninstalled: None) -> None:
-    """A process that was launched while installed goes on and is told of after."""
+    """A process that was launched while installed goes on, and its exit is reported afterwards."""
 
     async def main() -> None:
         with aiospawn.install():

@@ -1,4 +1,4 @@
-"""The parent's ends of the pipes: paused, held back, closed by whoever holds them, and never taken for another child's."""
+"""The parent's ends of the pipes: paused, held back, closed by the program, and never taken for another child's."""
 
 import asyncio
 import os
@@ -55,7 +55,7 @@ async def test_a_paused_pipe_whose_writer_is_gone_does_not_spin(polls: list[Nati
 
 
 async def test_idle_stdin_tells_its_end_once(polls: list[Native]) -> None:
-    """A reader that went away is told once, and the pipe is quiet then."""
+    """A reader's end is reported once, and no event of the pipe follows."""
     transport, protocol = await _launched(Recorder, "exec <&-; echo closed; exec sleep 1000")
     while ("pipe lost", 0) not in protocol.calls:  # noqa: ASYNC110 - turns of the loop are what is looked at
         await asyncio.sleep(0)
@@ -159,7 +159,7 @@ async def test_a_closed_file_hurts_no_other_child(asked: bool) -> None:
 
 
 async def test_a_file_closed_in_mid_batch_hurts_no_other_child() -> None:
-    """Events of a pipe that was closed after they were read are nobody else's, whoever has its number now."""
+    """Events of a pipe that was closed after they were read go to nobody, not to the pipe that has its number now."""
     second = []
 
     class Closing(Recorder):
@@ -207,7 +207,7 @@ async def test_a_duplicate_of_the_file_wakes_nobody(polls: list[Native]) -> None
 
 
 async def test_closing_the_file_closes_the_stream() -> None:
-    """Whoever closes the file of stdin ends the child's input; it is told like any other end."""
+    """A program that closes stdin's descriptor ends the child's input; it is reported like any other end."""
     transport, protocol = await _launched(Recorder, "cat; echo end")
     transport.get_pipe_transport(0).get_extra_info("pipe").close()
     await protocol.lost

@@ -137,7 +137,7 @@ async def test_tree_is_stopped(function: Callable[[], None]) -> None:
 
 
 async def test_context() -> None:
-    """The function runs in the context of whoever launches."""
+    """The function runs in the caller's context."""
     variable = contextvars.ContextVar("variable", default="default")
 
     def to_standard_error() -> None:
@@ -244,7 +244,7 @@ async def test_popen_does_not_know_it() -> None:
 
 
 async def test_audited_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The event `subprocess.Popen` comes once, with what is launched; no other tells of a fork."""
+    """The audit event `subprocess.Popen` is raised once, with what is launched; none is raised for the fork."""
     if not _audited_by:  # a hook stays for ever
         sys.addaudithook(_audit)
         _audited_by.append(_audit)
@@ -326,7 +326,7 @@ loop.close()
 
 
 def _forked_elsewhere(report: int) -> None:
-    """A fork of another thread, whose child tells how many pipes it has."""
+    """A fork of another thread, whose child prints how many pipes it has."""
 
     def fork() -> None:
         pid = os.fork()

@@ -45,7 +45,7 @@ async def test_size(pty: Any, size: str) -> None:
 
 
 async def test_resize() -> None:
-    """A new size is told to the foreground group."""
+    """The foreground group is signalled a new size."""
     process = await _shell('trap "stty size; exit 0" WINCH; echo ready; sleep 1000 & wait')
     assert await process.stdout.readline() == b"ready\r\n"
     process.resize(12, 34)

@@ -60,7 +60,7 @@ def test_quick(benchmark: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("has_strace", [True, False])
 def test_counted_by_tools(has_strace: bool, tmp_path: Path) -> None:
-    """What a tool counts is told where it is there and works."""
+    """What a tool counts is printed where the tool is there and works."""
     has_strace = has_strace and shutil.which("strace") is not None
     for name, target in {"true": "true", "valgrind": "false", **({"strace": "strace"} if has_strace else {})}.items():
         (tmp_path / name).symlink_to(shutil.which(target) or target)
@@ -141,7 +141,7 @@ def test_overcommit_is_put_back(then: str, status: int, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_peers(tmp_path: Path) -> None:
-    """Launchers in other languages are built and take part; where the tool is missing or fails, that is told."""
+    """Launchers in other languages are built and take part; where the tool is missing or fails, a message says so."""
     tools = tmp_path / "tools"
     tools.mkdir()
     for name, script in {"node": 'echo \'{"per_s": 1, "mean_us": 7}\'', "go": "echo broken >&2; exit 1"}.items():
@@ -185,7 +185,7 @@ def test_other_files(text: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_missing_files(tmp_path: Path) -> None:
-    """A path that is not there is told before anything is measured."""
+    """A path that is not there is an error before anything is measured."""
     missing = str(tmp_path / "missing" / "results.json")
     assert_refused(run(*COMMAND, "bench", "--quick", "--json", missing), "--json", missing)
     assert_refused(run(*COMMAND, "bench", "--results", missing), missing)
@@ -198,7 +198,7 @@ def test_without_compiler(tmp_path: Path) -> None:
 
 
 def test_hard_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the hard limit of descriptors is in the way, that is told with both numbers."""
+    """Where the hard limit of descriptors is too low, the message has both numbers."""
 
     def refuse(*_: Any) -> None:
         raise ValueError("not allowed to raise maximum limit")
@@ -251,7 +251,7 @@ def test_measured() -> None:
 
 
 def test_measured_failure() -> None:
-    """A measurement that fails ends the run and tells what was said, unless that is the result."""
+    """A measurement that fails ends the run and shows its output, unless the failure is the result."""
     failing = ("sh", "-c", "echo the reason >&2; exit 1")
     with pytest.raises(OSError, match="the reason"):
         measure(group(*failing))
@@ -293,7 +293,7 @@ def test_overcommit_check(monkeypatch: pytest.MonkeyPatch) -> None:
         _overcommit.check()
 
 
-# ---- what is told -----------------------------------------------------------------------------------------------------
+# ---- messages ---------------------------------------------------------------------------------------------------------
 
 _MACHINE = {
     **{name: name for name in ("processor", "system", "kernel", "libc", "compiler", "python", "aiospawn", "uvloop")},

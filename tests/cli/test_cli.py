@@ -57,7 +57,7 @@ def test_help_lists_the_commands() -> None:
 
 
 def test_version() -> None:
-    """--version tells the package's."""
+    """--version prints the package's."""
     assert run(*COMMAND, "--version").stdout == f"aiospawn {aiospawn.__version__}\n"
 
 
@@ -76,7 +76,7 @@ def test_bad_options(arguments: str) -> None:
     [("aiospawn ru", "run"), ("aiospawn map --resume-", "--resume-failed"), ("aiospawn run --tim", "--timeout")],
 )
 def test_completion(line: str, word: str, tmp_path: Path) -> None:
-    """A shell that asks by argcomplete's protocol is told what may stand there."""
+    """A shell that asks by argcomplete's protocol gets the words that may stand there."""
     answer = tmp_path / "answer"
     asked = {
         "COMP_LINE": line,
@@ -120,7 +120,7 @@ def test_reader_gone(arguments: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("command", ["doctor", "demo"])
 def test_unknown_feature(command: str) -> None:
-    """A mistake in AIOSPAWN_WITHOUT is told, with the words that are known."""
+    """A mistake in AIOSPAWN_WITHOUT is an error that lists the known words."""
     assert_refused(run(*COMMAND, command, AIOSPAWN_WITHOUT="clome3"), "'clome3'", "clone3")
 
 
@@ -160,7 +160,7 @@ def test_doctor_for_a_file() -> None:
 
 @pytest.mark.once
 def test_doctor_not_supported() -> None:
-    """Where native launching does not work, the status is 1 and the reasons are told."""
+    """Where native launching does not work, the status is 1 and the reasons are printed."""
     result = run(*COMMAND, "doctor", "--json", AIOSPAWN_WITHOUT="pidfd")
     found = json.loads(result.stdout)
     assert result.returncode == 1
@@ -173,7 +173,7 @@ def test_doctor_not_supported() -> None:
 
 @pytest.mark.once
 def test_doctor_missing_feature() -> None:
-    """A feature that is missing is told with what that costs."""
+    """A missing feature is printed with what that costs."""
     found = json.loads(run(*COMMAND, "doctor", "--json", AIOSPAWN_WITHOUT="clone3").stdout)
     assert not found["features"]["clone3"]["there"]
     assert found["features"]["clone3"]["cost"]
@@ -181,7 +181,7 @@ def test_doctor_missing_feature() -> None:
 
 @pytest.mark.once
 def test_doctor_forced_variant() -> None:
-    """What the environment forces is told."""
+    """What the environment forces is printed."""
     found = json.loads(run(*COMMAND, "doctor", "--json", AIOSPAWN_SPAWN="vfork").stdout)
     assert found["settings"]["AIOSPAWN_SPAWN"] == "vfork"
     assert found["variant"] == ("vfork" if aiospawn.supported() else "none")
@@ -247,7 +247,7 @@ def test_demo_needs_sha256sum(tmp_path: Path) -> None:
 
 @pytest.mark.once
 def test_demo_json_not_writable(tmp_path: Path) -> None:
-    """A file that cannot be written is told before the work."""
+    """A file that cannot be written is an error before the work."""
     result = run(*COMMAND, "demo", "--json", str(tmp_path / "missing" / "demo.json"))
     assert_refused(result, "missing/demo.json")
     assert result.stdout == ""
@@ -311,7 +311,7 @@ def test_demo_on_a_terminal() -> None:
         try:
             while more := screen.read(4096):
                 seen += more
-        except OSError:  # how Linux tells that the last program has closed the terminal
+        except OSError:  # how Linux reports that the last program has closed the terminal
             pass
     assert process.returncode == 130
     assert b"Traceback" not in seen

@@ -323,7 +323,7 @@ def test_halt_stops_what_runs(tmp_path: Path) -> None:
 
 
 def test_jobs_that_cannot_be_run() -> None:
-    """They fail, and are told."""
+    """They fail, and a message names them."""
     result = run("-k", "/nonexistent", ":::", "a", "b c")
     assert result.returncode == 2
     assert [line.partition(": cannot be run: ")[0] for line in result.stderr.splitlines()] == [
@@ -336,7 +336,7 @@ def test_jobs_that_cannot_be_run() -> None:
 
 
 def test_timeout(tmp_path: Path) -> None:
-    """A job that takes too long has failed, what it said is told, and it is logged as GNU parallel has it."""
+    """A job that takes too long has failed, its output is printed, and its line in the log is GNU parallel's."""
     log, begun = tmp_path / "log", tmp_path / "begun"
     for seconds in (0.3, 1, 3, 9, 27):
         job = f"echo begun; touch {begun}; exec sleep {{}}"

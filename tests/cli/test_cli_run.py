@@ -43,7 +43,7 @@ def test_status(command: list[str], status: int, dashes: list[str]) -> None:
 
 
 def test_status_of_setting_up() -> None:
-    """What could not be set up is told apart from a program that could not be run."""
+    """A command that could not be set up has another status than a program that could not be run."""
     result = run("--cwd", "/nonexistent", "true")
     assert result.returncode == 125
     assert "/nonexistent" in result.stderr

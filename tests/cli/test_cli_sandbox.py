@@ -60,7 +60,7 @@ def test_map(tmp_path: Path) -> None:
     ],
 )
 def test_refused(options: list[str], said: str) -> None:
-    """Wrong values are told by name; nothing is run."""
+    """The error names a wrong value; nothing is run."""
     result = aiospawn("run", *options, "--", "echo", "ran")
     assert result.returncode in (2, 125)
     assert said in result.stderr
@@ -77,7 +77,7 @@ def test_doctor() -> None:
 
 @enforced
 def test_limits(tmp_path: Path) -> None:
-    """Each is told by its name, in the report as well."""
+    """The message names each, and so does the report."""
     report = tmp_path / "report"
     limits = ["--sandbox-limit", "wall=0.1s", "--sandbox-limit", "memory=1G"]
     result = aiospawn("run", "--json", str(report), *limits, "--", "sleep", "60")

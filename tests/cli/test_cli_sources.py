@@ -268,7 +268,7 @@ def test_counted(place: Path) -> None:
 def test_refused(
     line: str, told: str, place: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is told what is wrong, with the usage, and nothing runs."""
+    """The message says what is wrong, with the usage, and nothing runs."""
     monkeypatch.chdir(place)
     before = sorted(os.listdir(place))
     assert_refused_in_process(["map", *shlex.split(line)], capfd, told)

@@ -122,7 +122,7 @@ def test_pipe_of_files(tmp_path: Path) -> None:
 
 
 def test_interrupted_while_blocks_are_held(tmp_path: Path) -> None:
-    """Stopped, it leaves no block open: ResourceWarning would tell, and the exit status is SIGTERM's."""
+    """Stopped, it leaves no block open: there is no ResourceWarning, and the exit status is SIGTERM's."""
     command = [*MAP, "--pipe", "-j2", "-N1", "sh", "-c", "echo ready; sleep 1000"]
     with subprocess.Popen([*command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None

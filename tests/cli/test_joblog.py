@@ -1,4 +1,4 @@
-"""The job log: what is written is read again, whatever happened to the end of it, and damage is told."""
+"""The job log: what is written is read again, whatever happened to the end of it, and damage is an error."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_damaged(content: bytes, words: str, path: str) -> None:
 
 
 def test_another_map(path: str) -> None:
-    """A job that is another one than then is told: the input or the command has changed."""
+    """A job that differs from the log's is an error: the input or the command has changed."""
     written(path, [Job(1, "echo a", 0, 0, 0, 0, 0)])
     with opened(path) as log, pytest.raises(UsageError, match="another map: job 1 was 'echo a', and now is 'echo b'"):
         log.is_done(1, "echo b")
@@ -167,7 +167,7 @@ def test_anew(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/nonexistent/log", "/"])
 def test_unwritable(path: str) -> None:
-    """It is told."""
+    """There is an error."""
     with pytest.raises(UsageError, match="--joblog: "):
         JobLog(path, resume=False)
 

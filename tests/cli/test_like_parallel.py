@@ -98,7 +98,7 @@ def test_document() -> None:
 
 @pytest.mark.parametrize("word", [word for word in _parallel.WORDS if word.here == "not"], ids=lambda word: word.names)
 def test_what_there_is_not(word: _parallel.Word, capfd: pytest.CaptureFixture[str]) -> None:
-    """It is refused by each of its names, and told what is to be done instead."""
+    """It is refused by each of its names, with what to do instead."""
     assert word.text
     for name in word.options:
         said = f"{name} is an option of GNU parallel's that aiospawn map does not have; instead: {word.text}"

@@ -131,7 +131,7 @@ def test_without_a_command() -> None:
 
 @pytest.mark.parametrize("line", ["echo 'a", '"', "", "  ", "a \\"])
 def test_command_that_is_none(line: str) -> None:
-    """One that cannot be split is told."""
+    """One that cannot be split is an error."""
     with pytest.raises(ValueError, match=re.escape(repr(line))):
         Template([], shell=False).command((line,), 1)
 

@@ -30,7 +30,7 @@ async def collected(*args: Any, **keywords: Any) -> list[aiospawn.MapResult]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    while not condition():  # noqa: ASYNC110 - what it looks at tells nobody
+    while not condition():  # noqa: ASYNC110 - what it looks at has no event
         await asyncio.sleep(0.01)
 
 

@@ -89,7 +89,7 @@ async def test_long_lines_of_both_streams() -> None:
 
 @pytest.mark.loops("one")
 async def test_max_line_of_either_stream() -> None:
-    """What comes before it is told."""
+    """What comes before it is iterated over."""
     seen = []
     with pytest.raises(aiospawn.LineTooLong):  # noqa: PT012
         async for stream, line in aiospawn.lines(["sh", "-c", "printf 'a\\n123456' >&2; sleep 1000"], both=True, max_line=5):
@@ -198,7 +198,7 @@ async def test_bad_arguments_of_lines(keywords: dict[str, Any], error: type[Exce
         aiospawn.lines(["true"], **keywords)
 
 
-# ---- run: functions that are told ---------------------------------------------------------------------------------------
+# ---- run: functions that are called -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["on_line", "on_output"])
@@ -306,7 +306,7 @@ async def test_a_slow_function_keeps_the_whole_output() -> None:
 
 @pytest.mark.loops("one")
 async def test_limit_and_failed_launch() -> None:
-    """`max_output` counts what is read, and no function is told of more. A failed launch is raised."""
+    """`max_output` counts what is read, and no function is called with more. A failed launch is raised."""
     seen = bytearray()
     with pytest.raises(aiospawn.OutputLimitExceeded):
         await aiospawn.run(["yes"], on_output=lambda _, part: seen.extend(part), max_output=1001)

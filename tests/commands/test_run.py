@@ -69,7 +69,7 @@ async def test_cancelled_twice_kills_at_once() -> None:
 
 @pytest.mark.loops("one")
 async def test_cancelled_while_it_is_killed() -> None:
-    """The reactor is told that the child is done with, however often the caller insists."""
+    """The reactor releases the child, however often the caller interrupts."""
     task = asyncio.create_task(aiospawn.run(STUBBORN, stdout=aiospawn.DEVNULL, grace=1000))
     await asyncio.sleep(0.3)
     for _ in range(6):
@@ -113,7 +113,7 @@ async def test_terminal_stays_in_the_foreground() -> None:
 
 
 async def test_held_pipe() -> None:
-    """A grandchild that keeps the pipe is not waited for, and the result tells that there might be more."""
+    """A grandchild that keeps the pipe is not waited for, and the result says that there might be more."""
     script = "sleep 1000 & echo $!"
     result = await aiospawn.run(["sh", "-c", script], stdout=aiospawn.PIPE, pipe_grace=0.1)
     assert result.returncode == 0
@@ -273,10 +273,10 @@ async def test_coroutine_thrown_away(runs: bool) -> None:
     events: list[Any] = []
     running = aiospawn.run(["sleep", "1000"], on_event=events.append)
     running.send(None)
-    while runs and not isinstance(events[-1], aiospawn.Executed):  # noqa: ASYNC110 - nothing else tells
+    while runs and not isinstance(events[-1], aiospawn.Executed):  # noqa: ASYNC110 - nothing else reports it
         await asyncio.sleep(0.01)
     running.close()
-    while not isinstance(events[-1], (aiospawn.Exited, aiospawn.LaunchFailed)):  # noqa: ASYNC110 - nothing else tells
+    while not isinstance(events[-1], (aiospawn.Exited, aiospawn.LaunchFailed)):  # noqa: ASYNC110 - nothing else reports it
         await asyncio.sleep(0.01)
     if runs:
         assert events[-1].returncode == -signal.SIGKILL
@@ -331,7 +331,7 @@ def test_without_the_native_part(variant: str) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to make a set-user-id program")
 def test_child_that_may_not_be_signalled() -> None:
-    """It goes on, and the exception tells so, instead of waiting for ever; nothing of it stays in this process."""
+    """It goes on, and the exception says so, instead of waiting for ever; nothing of it stays in this process."""
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         pytest.skip("setpriv of util-linux is not installed")

@@ -1,4 +1,4 @@
-"""`supervise`: a command is kept running, and its end is told; on its own and in a ProcessGroup."""
+"""`supervise`: a command is kept running, and its end is reported; on its own and in a ProcessGroup."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def runs(path: Path) -> int:
 
 
 async def test_until_it_succeeds(tmp_path: Path) -> None:
-    """on-failure is the default; every run is told of."""
+    """on-failure is the default; every run is reported."""
     events: list[aiospawn.ProcessEvent] = []
     command = counting(tmp_path / "runs", "[ $n -ge 3 ] || exit 7")
     result = await aiospawn.supervise(command, on_event=events.append, **AT_ONCE)

@@ -29,7 +29,7 @@ async def test_system_with_options() -> None:
     "command", ["printf 'a\\r\\nb\\rc'", "true", "exit 3", "kill -9 $$", "echo x; exit 255", "seq 20000"]
 )
 async def test_popen_reads(command: str) -> None:
-    """What is read, and what close() tells, is os.popen's."""
+    """What is read, and what close() returns, is os.popen's."""
     theirs = os.popen(command)  # noqa: ASYNC220 - compared
     expected = theirs.read()
     expected_status = theirs.close()

@@ -35,7 +35,7 @@ def test_every_example_is_run() -> None:
 
 
 class _Span:
-    """Notes what it is told."""
+    """Notes what it is given."""
 
     def __init__(self, name: str, attributes: dict[str, Any]) -> None:
         self.told: list[Any] = [name, *attributes]
@@ -46,7 +46,7 @@ class _Span:
 
 @pytest.mark.loops("one")
 async def test_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A span begins, is told what OpenTelemetry's conventions name, and ends."""
+    """A span begins, gets the attributes that OpenTelemetry's conventions name, and ends."""
     begun: list[_Span] = []
 
     def start_span(name: str, attributes: dict[str, Any]) -> _Span:

@@ -126,7 +126,7 @@ def test_remote() -> None:
 
 
 def test_suite(tmp_path: Path) -> None:
-    """What failed comes once more at the end, with its output; a program that ends by a signal is told as such."""
+    """What failed comes once more at the end, with its output; a program that ends by a signal is named as such."""
     (tmp_path / "test_good.sh").write_text("echo fine")
     (tmp_path / "test_bad.sh").write_text("echo broken $TEST >&2; exit 3")
     (tmp_path / "test_left_out.sh").write_text("exit 77")

@@ -52,7 +52,7 @@ def test_every_page_is_on_the_site() -> None:
 
 
 def test_the_reference_has_every_public_name() -> None:
-    """Those that are not aiospawn's own, or have no docstring, are told of in words."""
+    """Those that are not aiospawn's own, or have no docstring, are described in words."""
     reference = (DOCS / "reference.md").read_text()
     shown = set(re.findall(r"^\.\. auto\w+:: (\w+)$", reference, re.MULTILINE))
     assert shown | {"PIPE", "STDOUT", "DEVNULL", "ProcessEvent", "__version__"} == set(aiospawn.__all__)

@@ -44,7 +44,7 @@ def test_every_example_is_run() -> None:
 
 @pytest.mark.parametrize("name", PEXPECT)
 def test_pexpects_names(name: str) -> None:
-    """A user of pexpect finds each, and the document tells of it."""
+    """A user of pexpect finds each, and the document has it."""
     session = aiospawn.TerminalSession(["true"])
     assert hasattr(type(session), name) or hasattr(session, name)
     assert re.search(rf"`[^`]*\b{name}\b", DOCUMENT)

@@ -50,7 +50,7 @@ async def note(way):
     if way is not pipeline:  # a launch that is cancelled kills at once
         await ready.wait()
     task.cancel()
-    while await tree.line() != b"told\\n":  # dash tells of its own children as well
+    while await tree.line() != b"told\\n":  # dash reports its own children as well
         pass
     task.cancel()
     try:
@@ -70,7 +70,7 @@ with asyncio.Runner(loop_factory=fresh.new_event_loop) as runner:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to make a set-user-id program")
 def test_note(variant: str) -> None:
-    """Whatever is raised tells which program goes on."""
+    """Every exception names the program that goes on."""
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         pytest.skip("setpriv of util-linux is not installed")

@@ -98,7 +98,7 @@ ALL = (
 
 
 async def _no_children_but(before: list[int]) -> None:
-    while set(fresh.children()) - set(before):  # noqa: ASYNC110 - nobody tells
+    while set(fresh.children()) - set(before):  # noqa: ASYNC110 - nothing reports it
         await asyncio.sleep(0.01)
 
 
@@ -123,7 +123,7 @@ async def test_closed(way: Any) -> None:
     before = fresh.children()
     coroutine = way()
     driver = asyncio.create_task(_drive(coroutine))
-    while fresh.children() == before:  # noqa: ASYNC110 - nobody tells
+    while fresh.children() == before:  # noqa: ASYNC110 - nothing reports it
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.05)  # most launches are over then; one that is not must end as well
     coroutine.close()

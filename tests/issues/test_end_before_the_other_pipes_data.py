@@ -20,7 +20,7 @@ PIPE = asyncio.subprocess.PIPE
 
 
 def wait_without_the_loop(pid: int) -> None:
-    """Until the process has exited; it stays a zombie. No callback runs meanwhile, so all it has to tell comes at once."""
+    """Until the process has exited; it stays a zombie. No callback runs meanwhile, so all its events come at once."""
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
@@ -59,7 +59,7 @@ async def test_protocol(first: str, second: str) -> None:
 @pytest.mark.parametrize("debug", [False, True])
 async def test_tasks_that_read_streams(debug: bool) -> None:
     """A task that reads one stream sees its end only when another has seen the other stream's data."""
-    asyncio.get_running_loop().set_debug(debug)  # where the streams' protocol is told by callbacks
+    asyncio.get_running_loop().set_debug(debug)  # where the streams' protocol is called by callbacks
     seen: list[tuple[str, bytes]] = []
 
     async def forward(name: str, stream: Any) -> None:

@@ -1,4 +1,4 @@
-"""Children that inherit the environment have it as it is, whoever changed it and however.
+"""Children that inherit the environment have it as it is, in whatever way it was changed.
 
 The process crashed where `environ` had become a shorter array, and did not see a string that had been changed in place.
 """

@@ -88,7 +88,7 @@ async def main():
 
 
 def test_parent_outside_that_is_gone(variant: str, tmp_path: pathlib.Path) -> None:
-    """Whoever is in another namespace has no number here: that it is gone, and `pdeathsig` void, /proc tells."""
+    """A parent in another namespace has no number here: /proc shows that it is gone, and `pdeathsig` void."""
     if missing := lacks("sys_admin"):
         pytest.skip(f"needs {', '.join(missing)}")
     program = """

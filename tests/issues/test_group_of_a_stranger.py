@@ -51,7 +51,7 @@ def _run(variant: str, *, ended: str, signals: str, before: str, **environment: 
 
 
 def test_leader_reaped_by_another(variant: str) -> None:
-    """The pidfd of the leader tells that it is gone: nobody is signalled."""
+    """The leader's pidfd shows that it is gone: nobody is signalled."""
     _run(
         variant,
         ended="os.waitpid(process.pid, 0)",

@@ -1,4 +1,4 @@
-"""A status was lost, once in 12,000 children, that another thread was just about to reap: the kernel did not tell it yet."""
+"""A status was lost, once in 12,000 children, that another thread was just about to reap: the kernel had not reported it."""
 
 import pathlib
 
@@ -33,7 +33,7 @@ loop.close()
 
 @pytest.mark.parametrize("how", ["between", "1", "20"])
 def test_half_reaped(tmp_path: pathlib.Path, variant: str, how: str) -> None:
-    """The kernel is asked until it tells."""
+    """The kernel is asked until it has the status."""
     if not aiospawn.supported().features["pidfd_info"]:
         pytest.skip("the kernel never tells")
     made = library(tmp_path, "half_reaped.c")

@@ -33,7 +33,7 @@ async def test_behind_the_clone(launch: Callable[..., Awaitable[Any]]) -> None:
             await launch("sleep", "1000")
     finally:
         sys.settrace(before)
-    while fresh.children():  # noqa: ASYNC110 - nobody tells of it
+    while fresh.children():  # noqa: ASYNC110 - nothing reports it
         await asyncio.sleep(0.001)
     assert (await aiospawn.run(["true"])).returncode == 0
 

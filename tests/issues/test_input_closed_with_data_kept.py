@@ -6,7 +6,7 @@ import aiospawn
 
 
 async def test_input_closed_with_data_kept() -> None:
-    """Nothing is kept any more, and nobody is told to pause."""
+    """Nothing is kept any more, and no writer is paused."""
     async with await aiospawn.create_subprocess_exec("sleep", "1000", stdin=aiospawn.PIPE) as process:
         pipe: Any = process.stdin and process.stdin.transport
         pipe.set_write_buffer_limits(high=2**30)

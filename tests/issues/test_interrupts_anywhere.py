@@ -294,7 +294,7 @@ def _check_callbacks(loop: asyncio.AbstractEventLoop, name: str, step: int) -> N
 
 @pytest.mark.parametrize(("variant", "name", "step"), [("stdlib", "run", 53), ("uvloop", "communicate", 89)])
 def test_in_some_callbacks(loop: asyncio.AbstractEventLoop, name: str, step: int) -> None:
-    """Everything that is told is told once, as without the interrupt: output, exit, end."""
+    """Every event is reported once, as without the interrupt: output, exit, end of file."""
     _check_callbacks(loop, name, step)
 
 

@@ -119,7 +119,7 @@ def copied(tmp_path: pathlib.Path) -> pathlib.Path:
 
 @pytest.mark.parametrize(("mode", "option"), [(0o4755, "user"), (0o2755, "group")])
 def test_launcher_with_a_mode_bit(mode: int, option: str, variant: str, copied: pathlib.Path) -> None:
-    """A launcher whose file makes another user, or a member of another group, of whoever runs it is not used."""
+    """A launcher whose file is set-user-ID or set-group-ID is not used."""
     _needs("setuid", "setgid")
     copied.chmod(mode)
     refused = _REFUSED if option == "user" else _REFUSED.replace("setresuid", "setresgid")

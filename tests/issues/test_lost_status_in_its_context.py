@@ -48,6 +48,6 @@ loop.close()
 
 
 def test_lost_status_in_its_context(variant: str) -> None:
-    """The handlers of the log run in the context of whoever launched the child, and what they raise hurts nobody."""
+    """The handlers of the log run in the context of the launch, and what they raise harms no other child."""
     lost = fresh.run(_PROGRAM, variant, AIOSPAWN_WITHOUT="pidfd_info")
     assert lost == "255\n255\nprocess ZeroDivisionError run ZeroDivisionError\n"

@@ -39,7 +39,7 @@ _TALKS = "trap 'exit 3' TERM; x=$(printf %060000d 0); while :; do echo $x; done"
 
 async def _waits_in_a_write(events: list[object]) -> None:
     assert isinstance(events[0], aiospawn.Spawned)
-    while not _in_a_write(events[0].pid):  # noqa: ASYNC110 - nobody tells
+    while not _in_a_write(events[0].pid):  # noqa: ASYNC110 - nothing reports it
         await asyncio.sleep(0.01)
 
 

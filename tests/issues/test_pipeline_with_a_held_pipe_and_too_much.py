@@ -6,7 +6,7 @@ import aiospawn
 
 
 async def test_pipeline_with_a_held_pipe_and_too_much() -> None:
-    """It is told all the same which stage wrote too much."""
+    """The exception names the stage that wrote too much."""
     holding = ["sh", "-c", "setsid sh -c 'echo; exec sleep 1' & exec sleep 1000"]
     writing = ["sh", "-c", "read _; exec yes"]  # when the other has left the group
     with pytest.raises(aiospawn.OutputLimitExceeded) as raised:

@@ -42,7 +42,7 @@ class Child:
     async def is_ready(self, launches: int = 1) -> None:
         """A launch that is cancelled kills the child, which nobody holds yet, though it may run already."""
         await self.has_said("ready")
-        while self._executed < launches:  # noqa: ASYNC110 - an event tells, to whom is not said
+        while self._executed < launches:  # noqa: ASYNC110 - an event has no addressee
             await asyncio.sleep(0.01)
 
     def said(self) -> list[str]:
@@ -50,7 +50,7 @@ class Child:
 
     async def has_said(self, word: str) -> None:
         """The test's own time limit ends it."""
-        while word not in self.said():  # noqa: ASYNC110 - nobody tells
+        while word not in self.said():  # noqa: ASYNC110 - nothing reports it
             await asyncio.sleep(0.01)
 
 

@@ -1,4 +1,4 @@
-"""A view that waited in the loop's thread when its child was reaped, and the loop not yet told: it waited for ever."""
+"""A view that waited in the loop's thread when its child was reaped and its loop not notified: it waited for ever."""
 
 import asyncio
 import os

@@ -132,7 +132,7 @@ def test_run_after_run(new_loop: Any) -> None:
 
 @pytest.mark.parametrize("installed", [False, True], ids=["function", "install"])
 def test_loops_that_are_not_ours(variant: str, new_loop: Any, installed: bool) -> None:
-    """Of these nobody tells us when they are closed."""
+    """Nothing reports when these loops are closed."""
     factory = pytest.importorskip("uvloop").new_event_loop if variant.startswith("uvloop") else asyncio.SelectorEventLoop
     opened = fresh.descriptors()
     with aiospawn.install() if installed else contextlib.nullcontext():
@@ -232,7 +232,7 @@ def test_fork(new_loop: Any) -> None:
 
 
 def test_reaped_by_somebody_else() -> None:
-    """Such a child is forgotten, and whoever has its number next is not hit."""
+    """Such a child is forgotten, and the process that has its number next is not signalled."""
     before = fresh.descriptors()
     (pid,) = ended(aiospawn.new_event_loop)
     assert os.waitpid(pid, 0)[0] == pid

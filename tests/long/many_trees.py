@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WAYS", "compiled", "counted"]
 
-COUNTS = {  # bytes that tell that a shape stands
+COUNTS = {  # bytes that a shape writes when it stands
     "plain": 1,
     "setsid": 2,
     "double_fork": 2,
@@ -52,7 +52,7 @@ COUNTS = {  # bytes that tell that a shape stands
 }
 BATCH, _AT_A_TIME = 120, 2
 PATIENCE = 60.0  # seconds until a batch stands, and until it is gone
-SETTLED = 1.0  # seconds after which whoever was killed is gone, for other keepers
+SETTLED = 1.0  # seconds after which what was killed is gone, for other keepers
 
 # ---- the process that launches --------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ It leaves 16 process ids in its PID namespace, launches children that exit at on
 is gone. Beside them it launches bystanders on the same ids. Nobody signals these: one that a signal ends is a stranger hit.
 
 `asyncio` in the place of `aiospawn` does the same on the standard library's loop, which loses statuses before CPython 3.13.
-Since then it hits strangers: it signals the number as it stands, also when the child is reaped and that was not told yet.
+Since then it hits strangers: it signals the number as it stands, also when the child is reaped and that is not reported yet.
 """
 
 from __future__ import annotations

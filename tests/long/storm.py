@@ -113,7 +113,7 @@ class Storm:
     def _kept(self, body: Callable[..., None], argument: object) -> None:
         try:
             body(argument)
-        except BaseException as error:  # noqa: BLE001 - of a thread: told in the end
+        except BaseException as error:  # noqa: BLE001 - of a thread: reported at the end
             self.lost.append("".join(traceback.format_exception(error)))
             self._over.set()
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KEEPERS", "Count", "count"]
 
-_SETTLED = 0.5  # seconds after the end: whoever was killed is gone by then
+_SETTLED = 0.5  # seconds after the end: what was killed is gone by then
 
 
 class Keeper(NamedTuple):
@@ -87,7 +87,7 @@ KEEPERS = {
 
 
 async def _launch_all(keeper: str, marker: int) -> None:
-    """Launches every shape, ends all of them when it is told to."""
+    """Launches every shape, and ends all of them at a line of input."""
     processes = []
     for shape in SHAPES:
         environment = {**os.environ, "MARK": f"survivor:{keeper}:{shape}:"}

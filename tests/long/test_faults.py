@@ -1,4 +1,4 @@
-"""System calls of a launch fail, and what comes of it is what docs/faults.md says: an error told, or another way."""
+"""System calls of a launch fail, and what comes of it is what docs/faults.md says: an error, or another way."""
 
 from __future__ import annotations
 

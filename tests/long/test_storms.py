@@ -25,13 +25,13 @@ def _told(script: str, *arguments: str) -> str:
 def test_soak() -> None:
     """Nothing is lost, and descriptors, children, slots and memory stay what they were."""
     told = _told("soak.py", "--seconds", "15")
-    (launches,) = re.findall(r"^(\d+) launches", told, re.MULTILINE)  # a fast machine tells of its progress before
+    (launches,) = re.findall(r"^(\d+) launches", told, re.MULTILINE)  # a fast machine prints its progress before
     assert int(launches) >= 2 * soak.ROUND
 
 
 @pytest.mark.slow
 def test_storm() -> None:
-    """Four loops launch while eight threads fork: every child of everybody ends as it was told to, and nothing hangs."""
+    """Four loops launch while eight threads fork: every child ends with its own status, and nothing hangs."""
     told = _told("storm.py", "--launches", "1000", "--forks", "101")
     launches, forks = map(int, re.findall(r"(\d+) (?:launches|forks)", told))
     assert launches >= 1000

@@ -39,7 +39,7 @@ def waits_for(flag: Path) -> list[str]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    while not condition():  # noqa: ASYNC110 - what it looks at tells nobody
+    while not condition():  # noqa: ASYNC110 - what it looks at has no event
         await asyncio.sleep(0.01)
 
 
@@ -239,7 +239,7 @@ def _ignores_term(pid: int) -> bool:
 
 
 async def test_two_callers() -> None:
-    """The next result is for one of them; the other is told, and nothing else happens."""
+    """The next result is for one of them; the other gets an error, and nothing else happens."""
     async with aiospawn.map([["sleep", "0.2"], TRUE]) as results:
         first = asyncio.ensure_future(anext(results))
         await asyncio.sleep(0)

@@ -135,7 +135,7 @@ loop.close()
     "stage", ["EXECVEAT, None", "PRCTL, 15", "EXECVE, None"], ids=["before", "in its start", "at its end"]
 )
 def test_killed(stage: str, variant: str, crowd: int) -> None:
-    """Killed on the way, whether before the launcher runs, as it starts, or at its end: never told as a program that ran."""
+    """Killed before the launcher runs, as it starts, or at its end: never reported as a program that ran."""
     definitions = f"""
 async def main():
     armed, handed = threading.Event(), []

@@ -31,7 +31,7 @@ def test_launches(built: list[pathlib.Path]) -> None:
 
 @pytest.mark.slow
 def test_status_is_not_told_halfway(built: list[pathlib.Path]) -> None:
-    """A thread that looks at a child while its loop reaps it is told its status or nothing, also before Linux 6.15."""
+    """A thread that looks at a child while its loop reaps it gets its status or nothing, also before Linux 6.15."""
     pidfd_info = 32
     told = launches(*built, 4, 2000, WITHOUT=str(pidfd_info))
     assert told[-1] == "4 loops, 2000 launches each: 0 wrong"

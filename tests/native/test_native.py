@@ -349,7 +349,7 @@ loop.close()
 )
 @crowds
 def test_without(variant: str, crowd: int, absent: str) -> None:
-    """On a kernel or processor that lacks a feature launches are the same, and `supported()` tells what it costs."""
+    """On a kernel or processor that lacks a feature launches are the same, and `supported()` says what that costs."""
     assert fresh.run(_LAUNCHES.format(absent=absent), variant, crowd, AIOSPAWN_WITHOUT=absent) == ""
 
 
@@ -583,7 +583,7 @@ async def test_packets() -> None:
 
 @pytest.mark.parametrize("via", ["", "launcher"], ids=["direct", "launcher"])
 def test_loop_is_closed_at_once(variant: str, via: str, tmp_path: pathlib.Path) -> None:
-    """Children live on when their loop is closed right behind the launch, whatever they have yet to tell."""
+    """Children live on when their loop is closed right behind the launch, whatever of them is yet to be reported."""
     program = """
 import os, time
 from aiospawn._binding.native import Native
@@ -606,7 +606,7 @@ while True:  # some are reaped already
 
 
 def test_peeked_while_reaped(variant: str) -> None:
-    """A thread that asks for the exit status while the loop reaps the child is never told another."""
+    """A thread that asks for the exit status while the loop reaps the child never gets another."""
     program = """
 import asyncio, threading
 import aiospawn, fresh

@@ -23,7 +23,7 @@ _NOTHING = object()
 
 
 def bad(error: type[Exception], *told: str, **options: Any) -> Any:
-    """What is told is in the text, each."""
+    """The error's text has each of these."""
     return pytest.param(options, error, told, id=" ".join(f"{name}={value!r}"[:60] for name, value in options.items()))
 
 

@@ -119,7 +119,7 @@ async def test_parity(command: Any, keywords: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("text", [False, True])
 async def test_timeout_with_output(*, text: bool) -> None:
-    """The output until then is told, where the child is given the time to print, however slow it begins."""
+    """The exception has the output until then, where the child has the time to print, however slowly it begins."""
     command, keywords = ["sh", "-c", "echo x; exec sleep 1000"], {"capture_output": True, "text": text}
     for timeout in (0.3, 1.0, 3.0, 10.0):
         theirs = await _outcome(_plain(command, **keywords, timeout=timeout))

@@ -1,4 +1,4 @@
-"""Each child's callbacks run in the context of whoever created it, and the reactor keeps nobody's context."""
+"""Each child's callbacks run in the context of its launch, and the reactor keeps no context."""
 
 import asyncio
 import contextvars

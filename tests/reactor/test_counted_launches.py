@@ -13,7 +13,7 @@ import aiospawn
 
 
 def wait_without_the_loop(pid: int) -> None:
-    """Until the process has exited; it stays a zombie. No callback runs meanwhile, so all it has to tell comes at once."""
+    """Until the process has exited; it stays a zombie. No callback runs meanwhile, so all its events come at once."""
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
@@ -46,7 +46,7 @@ def test_a_foreign_loop_holds_the_reactor_until_its_last_child(foreign: asyncio.
 
 
 def test_a_child_that_was_gone_at_once(foreign: asyncio.AbstractEventLoop) -> None:
-    """A child that has exited before anybody looks is told of, and lets the reactor go."""
+    """The exit of a child that has exited before anybody looks is reported, and the reactor is released."""
 
     async def launched() -> None:
         known = fresh.children()

@@ -1,4 +1,4 @@
-"""Death on the way to the program, at its start, while it is signalled; and the parent's own: told as it was."""
+"""Death on the way to the program, at its start, while it is signalled; and the parent's own: the status is the true one."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ async def main(directory):
 
 @routes
 def test_killed_at_once(way: dict[str, str], variant: str, crowd: int) -> None:
-    """Killed with the very event that told of its start, a hundred times: always the signal is told, never an error."""
+    """Killed as its start is reported, a hundred times: the signal is always reported, never an error."""
     program = f"""
 async def one():
     process = await aiospawn.create_subprocess_exec("sleep", "1000", stdin=-1, stdout=-1, **{way})
@@ -220,7 +220,7 @@ async def main(directory):
 
 
 def test_signalled_from_threads_while_it_dies(variant: str) -> None:
-    """Four threads signal a child until they are told that it is gone: its own status is told, and no other error."""
+    """Four threads signal a child until ProcessLookupError: its own status is reported, and no other error."""
     program = """
 def signal_on(process, told):
     try:

@@ -1,4 +1,4 @@
-"""The exit code is the child's, whoever else waits for it: other code in the process, or the kernel."""
+"""The exit code is the child's, also where other code in the process waits for it, or the kernel reaps it."""
 
 import asyncio
 import os
@@ -62,7 +62,7 @@ def test_sigchld_ignored(variant: str) -> None:
 
 
 def test_a_lost_exit_code(variant: str) -> None:
-    """Where the kernel cannot tell, the return code is 255 and a warning is logged."""
+    """Where the kernel does not know the status, the return code is 255 and a warning is logged."""
     ignored = "signal.signal(signal.SIGCHLD, signal.SIG_IGN); seccomp.refuse(seccomp.IOCTL, 25, 0xC040FF0B)"
     lines = fresh.run(_IGNORED.format(before=ignored), variant).splitlines()
     warnings = [line for line in lines if line.startswith("WARNING")]
@@ -73,7 +73,7 @@ def test_a_lost_exit_code(variant: str) -> None:
 
 @pytest.mark.loops("one")
 def test_switched_off(variant: str) -> None:
-    """AIOSPAWN_WITHOUT=pidfd_info is the same as a kernel that cannot tell."""
+    """AIOSPAWN_WITHOUT=pidfd_info is the same as a kernel that does not know it."""
     program = _IGNORED.format(before="signal.signal(signal.SIGCHLD, signal.SIG_IGN)")
     lines = fresh.run(program, variant, AIOSPAWN_WITHOUT="pidfd_info").splitlines()
     assert lines.count("255 255 None") == 2

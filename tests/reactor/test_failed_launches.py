@@ -118,7 +118,7 @@ async def refused():
 
 @crowds
 def test_no_memory_left(variant: str, crowd: int) -> None:
-    """ENOMEM when there is no room for the child's stack."""
+    """ENOMEM when there is no memory for the child's stack."""
     program = """
 async def refused():
     limits = resource.getrlimit(resource.RLIMIT_AS)
@@ -223,7 +223,7 @@ async def main():
 
     holder = threading.Thread(target=hold)
     holder.start()
-    # The output tells that the program runs, for it waits for its input then.
+    # The output shows that the program runs, for it waits for its input then.
     command = "/bin/sh", "-c", "echo text; read line; exit 7"
     process = await aiospawn.create_subprocess_exec(*command, stdin=-1, stdout=-1, via={via!r})
     assert held

@@ -17,7 +17,7 @@ from recorder import Recorder
 
 import aiospawn
 
-# A fork without any of Python's hooks: its child tells which descriptors it has, stays until `held` is closed, and exits.
+# A fork without any of Python's hooks: its child prints which descriptors it has, stays until `held` is closed, and exits.
 _STRANGER = r"""
 #include <dirent.h>
 #include <stdio.h>
@@ -97,7 +97,7 @@ async def _cat(via: str | None = None) -> Any:
 
 
 async def _assert_alive(transport: Any, protocol: Recorder) -> None:
-    """The child takes input, and its output, its end and its exit are told."""
+    """The child reads its input; its output, its end of file and its exit are reported."""
     transport.get_pipe_transport(0).write(b"text")
     transport.get_pipe_transport(0).write_eof()
     await protocol.lost

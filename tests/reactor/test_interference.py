@@ -80,7 +80,7 @@ def interfering(number):
         for end in ends:
             os.set_inheritable(end, True)
         os.close(ends[1])
-        assert os.read(ends[0], 1) == b""  # whoever holds the other end would keep this waiting
+        assert os.read(ends[0], 1) == b""  # a process that held the other end would keep this waiting
         copy = os.dup2(ends[0], 1000 + number)
         os.close(copy)
         os.close(ends[0])
@@ -145,7 +145,7 @@ async def main():
 
 @routes
 def test_somebody_else_waits(way: dict[str, str], variant: str, crowd: int) -> None:
-    """A thread that reaps whatever there is: each status is told, or 255 where the kernel cannot tell it."""
+    """A thread that reaps every child: each status is reported, or 255 where the kernel does not know it."""
     program = """
 import logging
 logging.disable()

@@ -1,4 +1,4 @@
-"""The rules of the reactor: what a wake-up brought is told completely, once, in order and fairly."""
+"""The rules of the reactor: the events of a wake-up are reported completely, once, in order and fairly."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ def polls(monkeypatch: pytest.MonkeyPatch) -> list[Native]:
 
 
 def wait_without_the_loop(pid: int) -> None:
-    """Until the process has exited; it stays a zombie. No callback runs meanwhile, so all it has to tell comes at once."""
+    """Until the process has exited; it stays a zombie. No callback runs meanwhile, so all its events come at once."""
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
@@ -123,7 +123,7 @@ def _interrupt_at(position: int) -> Iterator[None]:
 
 
 def test_an_interrupt_anywhere_in_a_wake_up_loses_and_doubles_nothing(loop: asyncio.AbstractEventLoop) -> None:
-    """Wherever in the reactor KeyboardInterrupt strikes, every child of the batch is told everything once."""
+    """Wherever in the reactor KeyboardInterrupt strikes, every event of each child of the batch is reported once."""
     position, interrupted = 0, 1
     while interrupted:
         position += 1
@@ -168,7 +168,7 @@ def test_an_interrupt_anywhere_hurts_no_stream(loop: asyncio.AbstractEventLoop) 
 def test_an_event_that_could_not_be_posted_is_not_lost(
     loop: asyncio.AbstractEventLoop, handed_over: bool, error: type[BaseException]
 ) -> None:
-    """When `call_soon` raises at any event of a batch, before or after it took the callback, all is told once."""
+    """When `call_soon` raises at any event of a batch, before or after it took the callback, each event is reported once."""
     call_soon, countdown, reported = loop.call_soon, -1, []
 
     def raising(callback: Any, *arguments: Any, **keywords: Any) -> Any:

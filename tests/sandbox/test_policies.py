@@ -49,7 +49,7 @@ def test_bad_policies(kind: type[Exception], make: Any, said: str) -> None:
 
 
 def test_a_value() -> None:
-    """Immutable, equal by its fields, and told."""
+    """Immutable, equal by its fields, and shown by explain()."""
     value = SystemCalls("compute", allow=["ptrace"], deny={"mkdir"}, answer="kill")
     assert pickle.loads(pickle.dumps(value)) == value != SystemCalls("compute")
     assert repr(value) == "SystemCalls('compute', allow=['ptrace'], deny=['mkdir'], answer='kill')"

@@ -44,7 +44,7 @@ def count() -> None:
 
 
 def count_lines() -> None:
-    """Reads lines up to END, tells how many there were, and does not wait for the end of its input."""
+    """Reads lines up to END, prints how many there were, and does not wait for the end of its input."""
     lines = 0
     while sys.stdin.readline() not in ("END\n", ""):
         lines += 1
@@ -57,7 +57,7 @@ def exit_with(status: str) -> None:
 
 
 def hold_pipe() -> None:
-    """Leaves a grandchild that holds its output, tells the pid, and exits when its input ends."""
+    """Leaves a grandchild that holds its output, prints the pid, and exits when its input ends."""
     pid = os.fork()
     if pid:
         _say(pid)
@@ -67,14 +67,14 @@ def hold_pipe() -> None:
 
 
 def ignore(signum: str) -> None:
-    """Ignores the signal, tells so, and stays."""
+    """Ignores the signal, prints "ready", and stays."""
     signal.signal(int(signum), signal.SIG_IGN)
     _say("ready")
     signal.pause()
 
 
 def converse() -> None:
-    """Answers lines: "stderr" on the other stream, "stop" by exit status 20, others in brackets; tells of SIGUSR1."""
+    """Answers lines: "stderr" on the other stream, "stop" by exit status 20, others in brackets; "signal" at SIGUSR1."""
     signal.signal(signal.SIGUSR1, lambda *_: _say("signal"))
     _say("ready")
     for line in sys.stdin:

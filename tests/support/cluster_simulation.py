@@ -83,7 +83,7 @@ class _Agent:
 
     def _look(self) -> None:
         if self.is_dead or self.is_stopped:
-            return  # whoever wakes it looks
+            return  # what wakes it looks
         if self.session.is_live(self.clock):
             self._watch()
         else:

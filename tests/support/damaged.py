@@ -86,7 +86,7 @@ def _flipped(draft: Draft, chance: random.Random) -> bytes | None:
 
 
 def _end(native: Native, token: int) -> int:
-    """Waits for the child's end, and tells which it was. Once it has started it is killed."""
+    """Waits for the child's end, and returns which it was. Once it has started it is killed."""
     poller = select.poll()
     poller.register(native.epoll, select.POLLIN)
     while True:

@@ -89,7 +89,7 @@ def _unowned(place: Place) -> int:
 
 
 async def raised(row: Failure, place: Place, **more: Any) -> tuple[Any, ...]:
-    """What is raised, with the kind of the step that the child reported, and whether the operand is told."""
+    """What is raised, with the kind of the step that the child reported, and whether the operand is reported."""
     options = {name: made(value, place) for name, value in row.options.items()}
     kinds = []
 

@@ -14,7 +14,7 @@ _HELD_UP = re.compile(r"Executing <.*> took \d+\.\d{3} seconds\n")  # asyncio, w
 
 
 def run(name: str, *arguments: str, status: int = 0) -> str:
-    """What the example prints. Development mode: every warning is an error, and asyncio tells what it dislikes."""
+    """What the example prints. Development mode: every warning is an error, and asyncio warns."""
     completed = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", EXAMPLES / name, *arguments],
         stdin=subprocess.DEVNULL,

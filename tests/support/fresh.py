@@ -66,7 +66,7 @@ def in_fork(body: Callable[[], object]) -> None:
         try:
             body()
             code = 0
-        except BaseException:  # noqa: BLE001 - a failed assertion, an interrupt: the parent is told
+        except BaseException:  # noqa: BLE001 - a failed assertion, an interrupt: the parent reports it
             traceback.print_exc()
         finally:
             os._exit(code)

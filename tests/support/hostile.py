@@ -173,7 +173,7 @@ def breeding(marker: int) -> None:
     _stay(marker)
 
 
-SHAPES = {  # and how many bytes tell that it stands
+SHAPES = {  # and how many bytes it writes when it stands
     "plain": (plain, 1),
     "setsid": (setsid, 2),
     "double_fork": (double_fork, 2),

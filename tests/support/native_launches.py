@@ -14,7 +14,7 @@ __all__ = ["build", "launches"]
 
 
 def launches(*command: object, **environment: str) -> list[str]:
-    """What the program tells; it must not find anything wrong."""
+    """What the program prints; it must not find anything wrong."""
     done = subprocess.run(
         [*map(str, command)],
         stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Parity: the process, its transport, and what its protocol is told."""
+"""Parity: the process, its transport, and the calls of its protocol."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ async def shell_s_calls(_: pathlib.Path) -> Any:
 
 @case
 async def close_kills(_: pathlib.Path) -> Any:
-    """A transport that is closed kills its child, which is told of all the same."""
+    """A transport that is closed kills its child, whose exit is reported all the same."""
     transport, protocol = await asyncio.get_running_loop().subprocess_exec(Recorder, "sleep", "1000")
     pid = transport.get_pid()
     told = [transport.is_closing()]
@@ -329,7 +329,7 @@ if sys.version_info >= (3, 12):  # before, a thread of asyncio's takes the statu
 
 @case
 async def protocol_exchanged(_: pathlib.Path) -> Any:
-    """What comes after `set_protocol` is told to the new one."""
+    """What comes after `set_protocol` goes to the new protocol."""
     loop = asyncio.get_running_loop()
     transport, first = await loop.subprocess_exec(Recorder, "cat", stderr=None)
     second = Recorder()

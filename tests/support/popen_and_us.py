@@ -41,7 +41,7 @@ def _stopped(pid: int) -> None:
 
 
 def _file(path: str | int) -> Any:
-    """What tells one file from another. Pipes of a launch are new each time, and only known to be pipes."""
+    """What distinguishes one file from another. Pipes of a launch are new each time, and only known to be pipes."""
     about = os.stat(path)
     return "a pipe" if stat.S_ISFIFO(about.st_mode) and about.st_ino not in _own_pipes else (about.st_dev, about.st_ino)
 

@@ -21,7 +21,7 @@ __all__ = [
     "none_marked",
 ]
 
-# A shell, a grandchild, and one of its own: all ignore SIGTERM, and tell their pids.
+# A shell, a grandchild, and one of its own: all ignore SIGTERM, and print their pids.
 _STUBBORN = "trap '' TERM; (trap '' TERM; echo $BASHPID; sleep 1000 & echo $!; wait) & echo $$; wait"
 
 STUBBORN = ["bash", "-c", _STUBBORN]
@@ -61,7 +61,7 @@ async def none_marked(mark: str) -> dict[int, str]:
     """Killed, they may need a moment, and a processor, which others may have; none needs two minutes."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + 120
-    while (left := marked(mark)) and loop.time() < deadline:  # noqa: ASYNC110 - nobody tells
+    while (left := marked(mark)) and loop.time() < deadline:  # noqa: ASYNC110 - nothing reports it
         await asyncio.sleep(0.01)
     return left
 

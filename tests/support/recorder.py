@@ -1,4 +1,4 @@
-"""A subprocess protocol that writes down what it is told."""
+"""A subprocess protocol that writes down its calls."""
 
 import asyncio
 import collections

@@ -82,10 +82,10 @@ WAYS: dict[str, Way] = {way.__name__: way for way in (by_stop, by_run, by_system
 
 
 async def begun(way: Way, events: list[Any]) -> None:
-    """Its children's starts were told, and the launches are over: one that is cancelled has no grace."""
+    """Its children's starts were reported, and the launches are over: one that is cancelled has no grace."""
     while sum(isinstance(event, aiospawn.Executed) for event in events) < 1 + (way is by_pipeline):  # noqa: ASYNC110
-        await asyncio.sleep(0.01)  # the loop's own is told late
-    for _ in range(20):  # whoever launched may have to be told by another task
+        await asyncio.sleep(0.01)  # the loop's own is reported late
+    for _ in range(20):  # the launch's caller may have to be resumed by another task
         await asyncio.sleep(0)
 
 

@@ -125,7 +125,7 @@ async def test_top() -> None:
 
 
 async def test_password() -> None:
-    """It is not written back; waitnoecho tells when to type it."""
+    """It is not echoed; waitnoecho() returns when it can be typed."""
     log = io.StringIO()
     program = "import getpass; print('got', getpass.getpass('Password: '))"
     async with TerminalSession(fresh.command(program, flags=["-S"]), env=ENVIRONMENT, logfile=log) as session:
@@ -166,7 +166,7 @@ async def test_text_is_no_pattern() -> None:
 
 
 async def test_time_out() -> None:
-    """What came is kept and told; the class among the patterns stands for it."""
+    """The output is kept and is in the error; the class among the patterns stands for the exception."""
     async with shell("echo some; sleep 1000") as session:
         await session.expect_exact("some\r")
         session.buffer = "some\r\n"

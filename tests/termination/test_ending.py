@@ -1,4 +1,4 @@
-"""A tree is ended in one way, whoever ends it and whoever launched it; nobody hangs in it, and nobody is left."""
+"""A tree is ended in one way, by every caller and for every launch; nothing hangs, and no process is left."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ async def test_stop_thrown_away(options: dict[str, Any], tree: Tree) -> None:
 
 
 async def test_close_thrown_away(tree: Tree) -> None:
-    """The same for whoever waits for a command's end behind its pipe."""
+    """The same for a caller that waits for a command's end behind its pipe."""
     pipe = await aiospawn.popen(DEAF, stderr=tree.stderr, start_new_session=True)
     await tree.is_ready()
     close = pipe.close()
@@ -163,7 +163,7 @@ async def test_launch_thrown_away() -> None:
     running = aiospawn.run(["sleep", "1000"], on_event=events.append)
     running.send(None)
     running.close()
-    while not events or not isinstance(events[-1], aiospawn.Exited):  # noqa: ASYNC110 - nothing else tells
+    while not events or not isinstance(events[-1], aiospawn.Exited):  # noqa: ASYNC110 - nothing else reports it
         await asyncio.sleep(0.01)
     assert events[-1].returncode == -signal.SIGKILL
 
@@ -205,7 +205,7 @@ def test_loop_closed_under_it(variant: str, cancelled: str) -> None:
 
 
 def test_of_another_loop() -> None:
-    """It is refused, instead of waiting for what another loop is told; a child that is gone needs no loop."""
+    """It is refused, instead of waiting for an event of another loop; a child that has ended needs no loop."""
     with asyncio.Runner(loop_factory=aiospawn.new_event_loop) as runner, asyncio.Runner() as other:
         process = runner.run(aiospawn.create_subprocess_exec("sleep", "1000"))
         with pytest.raises(RuntimeError, match="another event loop"):

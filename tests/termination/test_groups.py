@@ -76,7 +76,7 @@ async def test_leader_gone(options: dict[str, Any]) -> None:
 
 @needs_group_signals
 async def test_leader_gone_and_its_transport_finished() -> None:
-    """The same when nothing of the child is left to be told."""
+    """The same when no event of the child is left to be reported."""
     process = await _launched("sleep 1000 >/dev/null & echo ready; echo $!", start_new_session=True)
     output, _ = await process.communicate()
     member = os.pidfd_open(int(output))
@@ -99,7 +99,7 @@ async def _exit_of(pidfd: int) -> None:
 
 @leaders
 async def test_empty_group(options: dict[str, Any]) -> None:
-    """A group that nobody is in any more is told as ProcessLookupError, however often it is asked."""
+    """A group without members raises ProcessLookupError, however often it is signalled."""
     process = await aiospawn.create_subprocess_exec("true", **options)
     await process.wait()
     for number in (0, signal.SIGTERM, signal.SIGKILL):

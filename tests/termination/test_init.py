@@ -112,7 +112,7 @@ if how in ("thread", "closed in a thread"):
     thread.join()
 else:
     loop.run_until_complete(launch())
-if os.fork() == 0:  # whoever is forked from here must not hold the trees
+if os.fork() == 0:  # what is forked from here must not keep the trees alive
     os.close(marker)
     time.sleep(1000)
 print("launched", flush=True)
@@ -143,7 +143,7 @@ else:
     ],
 )
 def test_nobody_survives_the_parent(how: str, without: str, namespace: str, marker: Marker) -> None:
-    """However this process ends, from whatever thread the launch came, and whoever was forked from it."""
+    """However this process ends, from whatever thread the launch came, and whatever was forked from it."""
     with subprocess.Popen(
         fresh.command(_PARENT, str(marker.writer), how, namespace),
         pass_fds=[marker.writer],
@@ -213,7 +213,7 @@ def test_lease(how: str, marker: Marker) -> None:
 
 
 def _become_zombies(pids: list[int]) -> None:
-    """Waits until they have ended; whoever should reap them does not."""
+    """Waits until they have ended; their parent does not reap them."""
     deadline = time.monotonic() + PATIENCE
     while any(map(lives, pids)):
         assert time.monotonic() < deadline
@@ -300,7 +300,7 @@ async def test_every_exit_status() -> None:
 
 @pytest.mark.loops("one")
 async def test_every_signal() -> None:
-    """The command is ended by it, and so is init: whoever waits for that sees the same."""
+    """The command is ended by it, and so is init: its own status is the same."""
     harmless = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH}
     stopping = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
     for number in sorted(signal.valid_signals() - harmless - stopping):

@@ -45,7 +45,7 @@ def _has(parent: pathlib.Path, *controllers: str) -> bool:
 
 
 async def test_the_tree_is_in_it(parent: pathlib.Path) -> None:
-    """The command and whoever it starts, but not init; it is gone with the tree."""
+    """The command and its descendants are in it, but not init; it is removed with the tree."""
     script = "cat /proc/self/cgroup; setsid cat /proc/self/cgroup; read line"
     process = await aiospawn.create_subprocess_exec("sh", "-c", script, init=True, init_cgroup=parent, stdin=-1, stdout=-1)
     assert process.stdout is not None
@@ -145,7 +145,7 @@ async def test_limits(parent: pathlib.Path) -> None:
 
 
 async def test_limits_of_memory_and_processes(parent: pathlib.Path) -> None:
-    """The tree that is too large is killed, this process is not, and what it had is told."""
+    """The tree that is too large is killed, this process is not, and the result has its peak."""
     if not _has(parent.parent, "memory", "pids"):
         pytest.skip("this kernel's memory and pids controllers are not those of cgroup v2")
     (parent.parent / "cgroup.subtree_control").write_text("+memory +pids")

@@ -41,7 +41,7 @@ async def test_init_is_process_1() -> None:
 
 @pytest.mark.loops("kinds")
 async def test_every_end_of_the_command() -> None:
-    """Process 1 of a namespace cannot end by a signal of its own: the status is told by another way."""
+    """Process 1 of a namespace cannot end by a signal of its own: the status is reported in another way."""
     for status in (0, 1, 127, 128, 137, 255):
         assert (await aiospawn.run(["sh", "-c", f"exit {status}"], **INSIDE)).returncode == status
     for number in (signal.SIGHUP, signal.SIGSEGV, signal.SIGKILL, signal.SIGTERM, signal.SIGRTMAX):

@@ -269,7 +269,7 @@ loop.close()
 
 
 def test_not_ours(variant: str) -> None:
-    """A program that may not be signalled is told as PermissionError, and no task stays behind."""
+    """A program that may not be signalled raises PermissionError, and no task stays behind."""
     if missing := lacks("setuid"):
         pytest.skip(f"needs {', '.join(missing)}")
     assert fresh.run(_NOT_OURS, variant) == "refused 1 None\n"

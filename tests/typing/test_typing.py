@@ -41,7 +41,7 @@ def _named(function: Callable[..., Any]) -> set[str]:
 
 
 def _typed(function: Callable[..., Any]) -> set[str]:
-    """All names that its signature tells a type checker."""
+    """All names that a type checker finds in its signature."""
     (options,) = typing.get_args(typing.get_type_hints(function)[inspect.getfullargspec(function).varkw or ""])
     assert options.__required_keys__ == frozenset()
     assert not _named(function) & options.__annotations__.keys()
@@ -125,7 +125,7 @@ def test_annotations_can_be_evaluated(name: str) -> None:
 
 @pytest.mark.parametrize("public", [each for each in map(aiospawn.__dict__.get, aiospawn.__all__) if inspect.isclass(each)])
 def test_annotations_of_classes_can_be_evaluated(public: type) -> None:
-    """And whoever makes a schema of a result class finds its fields'."""
+    """The types of a result class's fields can be evaluated, as libraries that make schemas do."""
     methods = [method for name, method in inspect.getmembers(public, inspect.isfunction) if not name.startswith("_")]
     for annotated in (public, *methods):
         typing.get_type_hints(annotated)
