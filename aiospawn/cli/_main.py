@@ -49,8 +49,38 @@ COMMANDS = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """As CPython's own from 3.12.5 on, for an option's value that is `--`, as in `--recend=--`: it was dropped before."""
+    """One whose options have the next word as their value, whatever it begins with, as getopt(3) has it."""
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        return super().parse_known_args(None if args is None else self._joined(args), namespace)
+
+    def _joined(self, words: Sequence[str]) -> list[str]:
+        """A value that begins with a dash is put behind its option in one word, for argparse would take it for an option."""
+        joined: list[str] = []
+        left = iter(words)
+        for word in left:
+            joined.append(word)
+            if not word.startswith("-") or word in ("-", "--"):
+                break  # what follows are operands
+            if self._wants_next(word) and (value := next(left, None)) is not None:
+                if value.startswith("-"):
+                    joined[-1] += f"={value}" if word.startswith("--") else value
+                else:
+                    joined.append(value)
+        return [*joined, *left]
+
+    def _wants_next(self, word: str) -> bool:
+        """Whether the next word is the value of this one, or of the last of its single letters."""
+        known = self._option_string_actions
+        if word in known or word.startswith("--"):
+            return word in known and known[word].nargs is None
+        for place, letter in enumerate(word[1:], 2):
+            action = known.get(f"-{letter}")
+            if action is None or action.nargs is None:
+                return action is not None and place == len(word)
+        return False
+
+    # CPython's own does so from 3.12.5 on; before, a value that is `--` was dropped.
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         if arg_strings == ["--"] and action.option_strings and action.nargs is None:
             return self._get_value(action, "--")

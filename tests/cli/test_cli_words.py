@@ -98,6 +98,23 @@ def test_pipe(options: list[str], blocks: list[str]) -> None:
     assert output("-k", "--pipe", *options, *CAT, input=NUMBERS) == "".join(f"{block}=\n" for block in blocks)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--pipe", "--recend", "--", "-N1", *CAT], "a--=\nb--=\nc=\n"),
+        (["--pipe", "--recstart", "--", "-N1", "--", *CAT], "a=\n--b=\n--c=\n"),
+        (["-d", "--", "echo"], "a\nb\nc\n"),
+        (["-d", "--b", "--", "echo"], "a\n--c\n"),
+        (["-a", "-", "--tagstring", "--tag", "-E", "--", "echo"], "--tag\ta--b--c\n"),
+        (["--tagstring", "-v", "echo"], "-v\ta--b--c\n"),
+        (["-j", "-1", "-I", "-n", "echo", "x-n"], "xa--b--c\n"),
+    ],
+)
+def test_values_with_dashes(options: list[str], said: str) -> None:
+    """The next word is an option's value, whatever it begins with."""
+    assert output("-k", *options, input="a--b--c") == said
+
+
 def test_pipe_again() -> None:
     """A job that is run again has the same block again."""
     said = run("--pipe", "--retries", "3", "sh", "-c", "cat; exit 1", input="a\n")
@@ -159,6 +176,10 @@ def test_interrupted_while_blocks_are_held(tmp_path: Path) -> None:
         ("--resume echo ::: a", "--resume needs --joblog FILE or --results DIR"),
         ("--trim x echo ::: a", "--trim: invalid choice: 'x'"),
         ("-d= echo ::: a", "-d/--delimiter: must not be empty"),
+        ("-j -- echo ::: a", "-j/--jobs/-P/--max-procs: must be a number, N% or +N or -N of the processors, not '--'"),
+        ("-j --bar echo ::: a", "not '--bar'"),
+        ("-kj", "-j/--jobs/-P/--max-procs: expected one argument"),
+        ("--pipe --recend", "--recend: expected one argument"),
     ],
 )
 def test_refused(arguments: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:

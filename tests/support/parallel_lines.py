@@ -91,6 +91,18 @@ PARALLEL -k --trim rl echo '[{}]' ::: ' a ' 'b '
 PARALLEL --arg-sep ,, -k echo ,, a b
 PARALLEL --arg-sep ,, -k echo {} ::: x ,, a b
 PARALLEL --arg-file-sep ,, -k echo ,, letters
+# values that begin with dashes
+PARALLEL -k -d -- echo ::: a--b-c
+PARALLEL -kd -x echo ::: a-xb
+PARALLEL -k -E -- echo ::: a -- b
+PARALLEL -k --arg-sep -- echo -- a b
+PARALLEL -k -I -- echo x--y {} ::: a
+PARALLEL -k --tagstring --tag echo ::: a
+PARALLEL -k --tagstring -- -j1 -- echo ::: a
+PARALLEL -k -j -1 echo ::: a b
+PARALLEL -kN 2 echo ::: a b c
+PARALLEL -j1 --halt -1 test -e ::: /nowhere ten letters 2>/dev/null
+PARALLEL -k --joblog -log -j1 echo ::: a; cut -f 1,7,8,9 ./-log
 # replacement strings
 PARALLEL -k echo {} {.} {/} {//} {/.} ::: a/b.c.d x /a/b .x a.b/c
 PARALLEL -k echo '{1} {2} {1.} {2/} {1//} {2/.}' ::: d/a.x ::: e/b.y
@@ -257,6 +269,9 @@ printf 'aaaaaa\n%.0s' 1 2 3 4 5 | PARALLEL -k --pipe --block 10 wc -c
 PARALLEL -k --pipe --recend ';' -N1 'cat; echo' < semicolons
 PARALLEL -k --pipe --recend ';' --block 4 'cat; echo' < semicolons
 printf 'a--b--c--' | PARALLEL -k --pipe --recend=-- -N1 'cat; echo'
+printf 'a--b--c--' | PARALLEL -k --pipe --recend -- -N1 'cat; echo'
+printf -- '--a--b--c' | PARALLEL -k --pipe --recstart -- -N1 'cat; echo'
+printf 'a-r b-r c' | PARALLEL -k --pipe -N 1 --rrs --recend '-r ' 'cat; echo'
 printf 'a--b--c--' | PARALLEL -k --pipe --recend=-- --rrs -N2 'cat; echo'
 PARALLEL -k --pipe --recstart '>' -N1 'cat; echo =' < records
 PARALLEL -k --pipe --recstart '>' --block 8 'cat; echo =' < records
