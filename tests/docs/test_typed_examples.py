@@ -49,7 +49,9 @@ def _written(directory: Path, *, leave_out: Collection[str] = ()) -> int:
 def test_mypy(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     assert _written(tmp_path) > 40
-    leniently = ["--ignore-missing-imports", "--allow-subclassing-any", "--allow-untyped-decorators"]  # for what is not here
+    # For what is not here, and for `distributed`, whose Client has no annotations.
+    leniently = ["--ignore-missing-imports", "--allow-subclassing-any", "--allow-untyped-decorators"]
+    leniently += ["--untyped-calls-exclude=distributed"]
     command = [sys.executable, "-m", "mypy", "--strict", *leniently, "--python-version", "3.12", "."]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.startswith("Success: "), done.stdout
