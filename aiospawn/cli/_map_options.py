@@ -146,7 +146,12 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     add("--cluster", type=_cluster, metavar="ADDRESS",
         help="run the jobs on the workers of a Dask cluster, as tcp://HOST:8786; local is for one on this machine; -j is "
         "each worker's, by default its threads")  # fmt: skip
-    add("--dry-run", "--dryrun", action="store_true", help="print the commands instead of running them")
+    add(
+        "--dry-run",
+        "--dryrun",
+        action="store_true",
+        help="print the commands, and what a sandbox allows, instead of running",
+    )
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:

@@ -60,7 +60,7 @@ WORDS = (
     Word("--delay", "different", "no 'auto'"),
     Word("--delimiter -d", "same"),
     Word("--dirnamereplace --dnr", "same"),
-    Word("--dry-run", "different", "words are quoted as a shell wants them"),
+    Word("--dry-run", "different", "words are quoted as a shell wants them; comments say what a sandbox allows"),
     Word("-E", "same"),
     Word("--eof -e", "not", "-E TEXT"),
     Word("--embed", "not", "pip install aiospawn"),

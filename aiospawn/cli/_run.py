@@ -15,8 +15,9 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import aiospawn
 
-from . import _child, _pty, _restart, _sources, _status, _values
+from . import _child, _pty, _restart, _sandbox_options, _sources, _status, _values
 from ._errors import UsageError
+from ._replace import shown
 from ._suspension import SuspendableLoop, Suspension
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ EXAMPLES = """\
   $ aiospawn run --pty -- sh -c 'test -t 1 && stty size'
   $ aiospawn run --cwd / --clear-env --env LANG=C -- ls
   $ aiospawn run --sandbox --sandbox-write . -- gzip -k big.log
+  $ aiospawn run --dry-run --sandbox-hide --sandbox-read big.log -- wc -l big.log
   $ aiospawn run --restart on-failure --restart-sec 1s -- test -e big.log
 """
 _FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
@@ -49,6 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="from SIGTERM to SIGKILL when it is stopped (default: %(default)s)")  # fmt: skip
     add("--pty", action="store_true", help="it has a terminal of its own, and you are in front of it")
     add("--json", metavar="FILE", help="write status, times and resource use to FILE, - is standard error")
+    add("--dry-run", action="store_true", help="print the command, and what its sandbox allows, instead of running it")
     _restart.add_options(parser.add_argument_group("keeping it running, in the words of systemd.service(5)"))
     _child.add_options(parser)
 
@@ -59,6 +62,11 @@ def run(options: argparse.Namespace) -> int:
     if not command:
         raise UsageError("COMMAND is missing")
     _restart.refuse_strays(options)
+    if options.dry_run:
+        if options.json is not None:
+            raise UsageError("--json reports on a command that has run: not with --dry-run")
+        print(*_sandbox_options.explained(options), shown(command), sep="\n")
+        return 0
     with ExitStack() as stack:
         report = _opened(options.json, stack) if options.json is not None else None
         with asyncio.Runner(loop_factory=SuspendableLoop) as runner, Suspension(runner.get_loop()):

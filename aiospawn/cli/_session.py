@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiospawn
 
-from . import _child, _pace, _status
+from . import _child, _pace, _sandbox_options, _status
 from ._bar import progress
 from ._errors import CannotRunError, UsageError
 from ._joblog import TIMED_OUT, Job
@@ -93,6 +93,8 @@ class Session:
             records, total = _each(read), len(read)
         tasks = self._tasks(records)
         if options.dry_run:
+            for line in _sandbox_options.explained(options):
+                print(line)
             async for task in tasks:
                 print(shown(task.command))
             return 0

@@ -96,6 +96,21 @@ def test_system_calls() -> None:
     assert "fork" in aiospawn("run", *compute, "--", "/bin/dash", "-c", "(:)").stderr
 
 
+def test_dry_run(tmp_path: Path) -> None:
+    """What the command may do, as comments, and the command, for a shell; nothing is launched."""
+    words = ("touch", f"{tmp_path}/a b")
+    given = ("--sandbox-write", str(tmp_path))
+    explained = [f"# {line}" for line in package.Sandbox(write=[tmp_path]).explain().splitlines()]
+    assert f"# reads, makes, changes and removes: {tmp_path}" in explained
+    shown = f"touch '{tmp_path}/a b'"
+    assert aiospawn("run", "--dry-run", *given, "--", *words).stdout.splitlines() == [*explained, shown]
+    assert aiospawn("map", "--dry-run", *given, *words[:1], ":::", *words[1:]).stdout.splitlines() == [*explained, shown]
+    assert aiospawn("run", "--dry-run", "--", *words).stdout.splitlines() == [shown]
+    refused = aiospawn("run", "--dry-run", "--json", "-", "--", *words)
+    assert (refused.returncode, "--json reports on a command that has run" in refused.stderr) == (2, True)
+    assert not [*tmp_path.iterdir()]
+
+
 @enforced
 def test_view(tmp_path: Path) -> None:
     """What is named, with places of its own."""
