@@ -30,11 +30,12 @@ int aiospawn_launcher_open(const char *path) {
 }
 
 /* Programs close descriptors that they do not know: the number may mean another file by now. One with more rights
- * than its user (a mode bit, as capabilities above) would give them to the steps. */
+ * than its user (a mode bit, as capabilities above) would give them to the steps. -errno where it cannot be looked at. */
 static int is_still_ours(void) {
   struct stat now;
-  return program >= 0 && fstat(program, &now) == 0 && now.st_dev == identity.st_dev && now.st_ino == identity.st_ino &&
-         !(now.st_mode & (S_ISUID | S_ISGID));
+  if (program < 0) return 0;
+  if (fstat(program, &now) == -1) return errno == EBADF ? 0 : -errno;
+  return now.st_dev == identity.st_dev && now.st_ino == identity.st_ino && !(now.st_mode & (S_ISUID | S_ISGID));
 }
 
 static void try_launcher(void *argument) {
@@ -43,22 +44,27 @@ static void try_launcher(void *argument) {
   for (;;) sys1(SYS_exit_group, 127);
 }
 
-/* A noexec mount, a lost bit, a seccomp filter: tried, in a suspended child as in probe.c. -1: it could not be. */
+/* A noexec mount, a lost bit, a seccomp filter: tried, in a suspended child as in probe.c. -errno: a shortage. */
 static int answers(void) {
   int pidfd, status = -1;
   long pid = run_suspended(try_launcher, &program, 0, (features_found() & AIOSPAWN_HAS_CLONE3) != 0, &pidfd);
-  if (pid < 0) return is_shortage(pid) ? -1 : 0;
+  if (pid < 0) return is_shortage(pid) ? (int)pid : 0;
   if (exit_status_of(pidfd, WEXITED, &status, NULL) == -ECHILD) exit_status_await(pidfd, &status);
   close(pidfd);
   return status == LAUNCHER_ANSWER;
 }
 
 /* No lock: a fork elsewhere would copy it as it is held. Two threads may ask at the same time, and get the same answer. */
-int aiospawn_launcher_usable(void) {
-  static int usable = -1;
-  if (!is_still_ours()) return 0;
-  int answer = __atomic_load_n(&usable, __ATOMIC_ACQUIRE);
-  if (answer == -1 && child_would_be_first()) return 0;
-  if (answer == -1) __atomic_store_n(&usable, answer = answers(), __ATOMIC_RELEASE);
-  return answer == 1;
+int launcher_state(void) {
+  static int known = -1;
+  int ours = is_still_ours();
+  if (ours <= 0) return ours;
+  int answer = __atomic_load_n(&known, __ATOMIC_ACQUIRE);
+  if (answer >= 0) return answer;
+  if (child_would_be_first()) return 0;
+  answer = answers();
+  if (answer >= 0) __atomic_store_n(&known, answer, __ATOMIC_RELEASE);
+  return answer;
 }
+
+int aiospawn_launcher_usable(void) { return launcher_state() == 1; }

@@ -7,4 +7,7 @@
 /* The descriptor to execute it from, or -1. */
 int launcher_program(void);
 
+/* 1: it can be executed here, 0: it cannot, -errno: a shortage, which may pass, kept it from being tried. */
+int launcher_state(void);
+
 #endif

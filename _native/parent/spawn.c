@@ -13,6 +13,7 @@
 #include "features.h"
 #include "launch_setup.h"
 #include "launcher_client.h"
+#include "launcher_program.h"
 #include "orphans.h"
 #include "privileges.h"
 #include "reactor.h"
@@ -66,13 +67,15 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
 /* Where the steps run that must not run in shared memory. Init is the launcher: nothing can take its place. */
 static int choose_memory(struct child *child, const struct aiospawn_request *head) {
   int launcher = (head->flags & AIOSPAWN_VIA_LAUNCHER) != 0;
+  int usable = launcher ? launcher_state() : 0;
+  int keeps = usable > 0 && privileges_outlast_execve(); /* asked once: the answers of two system calls may differ */
   child->has_init = (head->flags & AIOSPAWN_INIT) != 0;
   child->has_namespace = (head->flags & AIOSPAWN_INIT_NAMESPACE) != 0;
   if (child->has_namespace && !child->has_init) return -EINVAL;
   if (child->has_init && !launcher) return -EINVAL;
-  if (child->has_init && !aiospawn_launcher_usable()) return -EOPNOTSUPP;
-  if (child->has_init && !privileges_outlast_execve()) return -EPERM;
-  child->via_launcher = launcher && aiospawn_launcher_usable() && privileges_outlast_execve();
+  if (child->has_init && usable <= 0) return usable < 0 ? usable : -EOPNOTSUPP;
+  if (child->has_init && !keeps) return -EPERM;
+  child->via_launcher = keeps;
   child->private_memory = (head->flags & AIOSPAWN_PRIVATE_MEMORY) || (launcher && !child->via_launcher);
   return 0;
 }

@@ -355,7 +355,7 @@ Made on Linux {kernel}, {machine}, by
 - *raised*: the launch raises the `OSError` of that very errno, with what is named as its `.step`.
 - *works*: the program ran, with its output and status right: the call was made again, or there is another way.
 - *works, without input*: as if the program did not read it; that is no error in asyncio either.
-- *the loop's own*: aiospawn does not run there, as `aiospawn.supported()` tells, and hands over.
+- *the loop's own*: aiospawn does not run there, as `aiospawn.supported()` shows, and hands over.
 
 No descriptor and no child stays, nothing hangs, and the launch afterwards works. *first*, *second*, *last* say which call of
 the name fails; *every*: all of them. The child's are those between its clone and the program's `execve`, init's those behind
