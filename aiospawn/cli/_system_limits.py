@@ -24,6 +24,7 @@ class Limit(NamedTuple):
 
 # A running child holds a pidfd and one end of each of its pipes; while it is launched, a status pipe as well.
 _DESCRIPTORS_BARE, _DESCRIPTORS_PIPED = 2, 5
+_NO_PROC = "what of it is used stands in /proc, which is not there"
 
 
 def limits() -> Iterator[Limit]:
@@ -50,7 +51,10 @@ def _open_files() -> Limit:
     value = f"{_amount(soft)} (hard {_amount(hard)})"
     if soft == resource.RLIM_INFINITY:
         return Limit("RLIMIT_NOFILE", value, None, "")
-    free = max(0, soft - len(os.listdir("/dev/fd")))
+    try:
+        free = max(0, soft - len(os.listdir("/proc/self/fd")))
+    except OSError:
+        return Limit("RLIMIT_NOFILE", value, None, _NO_PROC)
     bare, piped = free // _DESCRIPTORS_BARE, free // _DESCRIPTORS_PIPED
     return Limit("RLIMIT_NOFILE", value, piped, f"with three pipes each; {bare:,} without pipes")
 
@@ -62,6 +66,8 @@ def _processes_of_user() -> Limit:
         return Limit("RLIMIT_NPROC", value, None, "")
     if os.geteuid() == 0:
         return Limit("RLIMIT_NPROC", value, None, "does not bind root")
+    if not os.path.exists("/proc/self"):
+        return Limit("RLIMIT_NPROC", value, None, _NO_PROC)
     mine = _threads_of(os.getuid())
     return Limit("RLIMIT_NPROC", value, max(0, soft - mine), f"{mine:,} threads of this user run")
 
@@ -76,7 +82,8 @@ def _cgroup() -> Limit:
         found = int(limit), max(0, int(limit) - int(current))
         tightest = min(tightest or found, found, key=lambda pair: pair[1])
     if tightest is None:
-        return Limit("cgroup pids.max", "no limit", None, "")
+        known = os.path.exists("/proc/self/cgroup")
+        return Limit("cgroup pids.max", *(("no limit", None, "") if known else ("unknown", None, _NO_PROC)))
     return Limit("cgroup pids.max", _amount(tightest[0]), tightest[1], "tasks of the whole cgroup")
 
 

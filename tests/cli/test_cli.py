@@ -148,6 +148,17 @@ def test_doctor_json() -> None:
         assert (launch["ms"] is not None) == (UVLOOP or "uvloop" not in method)
 
 
+@pytest.mark.skipif(not shutil.which("unshare") or os.getuid() != 0, reason="needs unshare(1) and the right to use it")
+@pytest.mark.parametrize("hidden", ["/dev", "/proc"])
+def test_doctor_in_a_bare_tree(hidden: str) -> None:
+    """Where nobody has made /dev/fd, or mounted /proc, it tells what it can."""
+    script = f'mount -t tmpfs none {hidden} && exec "$@"'
+    result = run("unshare", "--mount", "sh", "-c", script, "sh", *COMMAND, "doctor", "--json")
+    assert result.stderr == ""
+    counted = json.loads(result.stdout)["limits"]["RLIMIT_NOFILE"]["children"] is not None
+    assert counted == (hidden == "/dev")
+
+
 def test_doctor_for_a_file() -> None:
     """Without a terminal there are no control codes."""
     result = run(*COMMAND, "doctor")
