@@ -362,7 +362,23 @@ def test_document(tmp_path: Path) -> None:
     assert texts[0].endswith("\nafter\n")
     assert "\nold\n" not in texts[0]
     assert "(bench-true.svg)" in texts[0]
-    assert {path.name for path in tmp_path.glob("bench-*")} == {"bench-true.svg", "bench-true.png"}
+    assert [path.name for path in tmp_path.glob("bench-*")] == ["bench-true.svg"]
+
+
+@needs_matplotlib
+def test_bars(tmp_path: Path) -> None:
+    """The stall of a launch whose execve is slow has no axis: a bar for each launcher, with its figure."""
+    measurements = [
+        _rounds.Measurement("loop", method, {"situation": "delayed"}, 0, 0.5, 0.25, {"stall_worst_ms": stall})
+        for method, stall in (("asyncio", 1001.0), ("aiospawn", 1.34))
+    ]
+    file = tmp_path / "results.json"
+    file.write_text(_results.Results(_MACHINE, QUICK, measurements).as_json())
+    result = run(*COMMAND, "bench", "--plot", str(tmp_path), str(file))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert {path.name for path in tmp_path.glob("bench-*")} == {"bench-stalls.svg", "bench-stalls.png"}
+    shown = re.findall(r"<text [^>]*>([^<]*)</text>", (tmp_path / "bench-stalls.svg").read_text())
+    assert {"asyncio", "1,001", "aiospawn", "1.34", "execve + 1 s, worst (ms)"} <= {*shown}
 
 
 @needs_matplotlib

@@ -32,7 +32,7 @@ def update(path: str, results: Results) -> None:
     _, end, after = rest.partition(_END)
     if not (begin and end):
         raise CannotRunError(f"--document: {path} lacks the lines {_BEGIN} and {_END}")
-    plots = plotted(results, os.path.dirname(path) or ".")
+    plots = plotted(results, os.path.dirname(path) or ".", formats=["svg"])
     block = "\n".join(_parts(results, plots))
     Path(path).write_text(f"{before}{begin}\n\n{block}\n{end}{after}", encoding="utf-8")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ._results import Results, Series
     from ._scale import Scale
 
-__all__ = ["TABLES", "Filled", "Table", "as_markdown", "as_rich", "busiest", "caption", "filled", "header"]
+__all__ = ["TABLES", "Filled", "Table", "as_markdown", "as_rich", "busiest", "caption", "filled", "header", "number"]
 
 NOTE = (
     "Medians of the rounds. In parentheses: how many times the C limit's figure of the same round; of what is counted, "
@@ -33,7 +33,7 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """What is compared. With `x` the columns are points on that axis."""
+    """What is compared. With `x` the columns are points on that axis; `bars` is the heading of one that is plotted alone."""
 
     name: str
     benchmark: str
@@ -42,6 +42,7 @@ class Table(NamedTuple):
     columns: Callable[[Scale], list[Column]]
     x: str = ""
     yardstick: str = LIMIT
+    bars: str = ""
 
 
 def busiest(scale: Scale) -> int:
@@ -154,7 +155,7 @@ TABLES = (
                    for situation, heading in (("idle", "idle"), ("paced", "paced"), ("opening", "opening"),
                                               ("delayed", "execve + 1 s"))
                    for words, figure in (("p99", "stall_p99_ms"), ("worst", "stall_worst_ms"))
-                   if (situation, words) != ("delayed", "p99"))), yardstick=""),
+                   if (situation, words) != ("delayed", "p99"))), yardstick="", bars="execve + 1 s, worst"),
     Table("live", "live", "Many children alive", "", _live, yardstick=""),
     *(Table(f"calls-{name}", "calls", title, "", _counted(figure), yardstick="asyncio") for name, figure, title in (
         ("python", "python_calls", "Python functions that one launch calls"),
@@ -218,13 +219,12 @@ def _lines(one: Filled) -> Iterator[list[str]]:
 def _cell(series: Series | None, yardstick: Series | None) -> str:
     if series is None:
         return ""
-    text = f"{_number(series.median)}{'*' if series.cut else ''}"
-    return (
-        f"{text} ({_number(series.over(yardstick))})" if yardstick is not None and all(yardstick.values.values()) else text
-    )
+    text = f"{number(series.median)}{'*' if series.cut else ''}"
+    return f"{text} ({number(series.over(yardstick))})" if yardstick is not None and all(yardstick.values.values()) else text
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Three digits or more."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
@@ -267,8 +267,8 @@ def as_rich(one: Filled) -> RichTable:
 
     headings, *rows = _lines(one)
     table = RichTable(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number and not one.outcomes else "left", no_wrap=number == 0)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place and not one.outcomes else "left", no_wrap=place == 0)
     for row in rows:
         table.add_row(*row, style="bold" if row[0].startswith("aiospawn") else None)
     return table
