@@ -73,7 +73,7 @@ def _go_on(worker: int) -> None:
 async def locks(count: int, seed: int) -> list[str]:
     """What is wrong."""
     wrong = []
-    with tempfile.TemporaryDirectory() as directory, dask_workers(count=4) as cluster:
+    with tempfile.TemporaryDirectory() as directory, dask_workers(count=4, nannies=False) as cluster:
         script = 'echo "$0" >>done; sleep 0.0$(($0 % 5))'
         commands = (
             ["flock", "-n", "-E", "9", f"{number % 1000}/{number}", "sh", "-c", script, str(number)]

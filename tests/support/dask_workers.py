@@ -29,6 +29,31 @@ _PROGRAM = textwrap.dedent("""
             sys.stdin.read()
 """)
 
+_WITHOUT_NANNIES = textwrap.dedent("""
+    import asyncio
+    import subprocess
+    import sys
+    import distributed
+
+    WORKER = "import asyncio, sys, distributed\\nasync def main():\\n"
+    WORKER += "    async with distributed.Worker(sys.argv[1], nthreads=1) as worker: await worker.finished()\\n"
+    WORKER += "asyncio.run(main())"
+
+    async def kept(address):
+        while True:
+            worker = subprocess.Popen([sys.executable, "-c", WORKER, address])
+            while worker.poll() is None:
+                await asyncio.sleep(0.1)
+
+    async def main():
+        async with distributed.Scheduler(host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0") as scheduler:
+            print(scheduler.address, flush=True)
+            workers = [asyncio.create_task(kept(scheduler.address)) for _ in range(int(sys.argv[1]))]
+            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+    asyncio.run(main())
+""")
+
 
 class DaskWorkers(NamedTuple):
     """A cluster that runs."""
@@ -36,14 +61,17 @@ class DaskWorkers(NamedTuple):
     address: str
     """The scheduler's."""
     pid: int
-    """Of the process that has the scheduler and the nannies."""
+    """Of the process that has the scheduler, and whose children the workers are."""
 
 
 @contextlib.contextmanager
-def dask_workers(count: int = 2) -> Iterator[DaskWorkers]:
-    """Everything has ended behind the block."""
+def dask_workers(count: int = 2, *, nannies: bool = True) -> Iterator[DaskWorkers]:
+    """Everything has ended behind the block.
+
+    A nanny does not start a worker again that is killed while it begins; without nannies there is a plain loop that does.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, str(count)],
+        [sys.executable, "-c", _PROGRAM if nannies else _WITHOUT_NANNIES, str(count)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -66,12 +94,13 @@ def dask_workers(count: int = 2) -> Iterator[DaskWorkers]:
 
 
 def workers_of(pid: int) -> list[int]:
-    """The processes of the workers: the nannies' children."""
+    """The processes of the workers."""
     children = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
     found = []
     for child in {int(number) for path in children for number in path.read_text().split()}:
         with contextlib.suppress(OSError):
-            if b"spawn_main" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes():
+            command = pathlib.Path(f"/proc/{child}/cmdline").read_bytes()
+            if b"spawn_main" in command or b"distributed.Worker" in command:
                 found.append(child)
     return sorted(found)
 
