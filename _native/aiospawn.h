@@ -316,6 +316,12 @@ int aiospawn_landlock_allow_path(int ruleset, int fd, uint64_t access);
 int aiospawn_landlock_allow_port(int ruleset, uint64_t port, uint64_t access);
 /* Does this kernel take seccomp filters that answer with an error? */
 int aiospawn_seccomp_filters(void);
+/* Puts the calling thread behind a filter for good: the descriptor of its listener (seccomp_unotify(2)), or -errno. */
+int aiospawn_seccomp_listener(const void *instructions, uint16_t count);
+/* Does this kernel have listeners that let a call go on, and pidfd_getfd(2): Linux 5.6? */
+int aiospawn_seccomp_listeners(void);
+/* A duplicate of a process's descriptor, close-on-exec, or -errno. */
+int aiospawn_descriptor_of(int pid, int fd);
 /* Can a child be given a view of its own: namespaces, mounts, /proc? Tried once in a child, unless there is a shortage. */
 int aiospawn_views(void);
 /* Has the calling thread CAP_SETPCAP in effect? */

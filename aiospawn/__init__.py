@@ -22,6 +22,7 @@ from ._commands.results import CompletedProcess, LineTooLong, OutputLimitExceede
 from ._commands.run import run
 from ._commands.supervise import StartLimitHit, Supervised, supervise
 from ._commands.system import AsyncPipe, popen, system
+from ._commands.trace_sandbox import SandboxTrace, trace_sandbox
 from ._map.halt import Halt
 from ._map.map import Map, MapLine, MapProgress, MapResult, map  # noqa: A004 - only ever aiospawn.map
 from ._options.child_functions import NativeHook
@@ -33,6 +34,7 @@ from ._sandbox.network import Network
 from ._sandbox.paths import IfExists
 from ._sandbox.restrictions import Restriction
 from ._sandbox.sandbox import Sandbox
+from ._sandbox.tracing import Denied
 from ._terminals.ansi import strip_ansi
 from ._terminals.expect import EndOfOutput, ExpectTimeout
 from ._terminals.session import TerminalSession
@@ -58,6 +60,7 @@ __all__ = [
     "CommandOptions",
     "CompletedPipeline",
     "CompletedProcess",
+    "Denied",
     "EndOfOutput",
     "EventLoop",
     "Executed",
@@ -84,6 +87,7 @@ __all__ = [
     "Restriction",
     "RunningPipeline",
     "Sandbox",
+    "SandboxTrace",
     "Spawned",
     "StartLimitHit",
     "Supervised",
@@ -108,6 +112,7 @@ __all__ = [
     "supervise",
     "supported",
     "system",
+    "trace_sandbox",
     "uninstall",
 ]
 

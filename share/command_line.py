@@ -33,13 +33,14 @@ def summary_of(name: str) -> str:
 
 
 def parser_of(name: str) -> argparse.ArgumentParser:
-    """The parser of `aiospawn NAME`; of `aiospawn` itself with an empty name."""
+    """The parser of `aiospawn NAME`, or of its one action; of `aiospawn` itself with an empty name."""
     parser = _main._parser([name])
     if not name:
         return parser
     (subparsers,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     found: argparse.ArgumentParser = subparsers.choices[name]
-    return found
+    (nested,) = [action for action in found._actions if isinstance(action, argparse._SubParsersAction)] or (None,)
+    return found if nested is None else next(iter(nested.choices.values()))
 
 
 def options(parser: argparse.ArgumentParser) -> list[tuple[str, list[Option]]]:

@@ -44,7 +44,7 @@ def bash() -> str:
         )
     lines += [
         "    esac",
-        '    [[ $command == run || $command == map ]] && COMPREPLY=($(compgen -c -- "$current")) && return',
+        '    [[ $command == @(run|map|sandbox) ]] && COMPREPLY=($(compgen -c -- "$current")) && return',
         '    COMPREPLY=($(compgen -f -- "$current"))',
         "}",
         "complete -o bashdefault -o default -F _aiospawn aiospawn",
@@ -81,7 +81,7 @@ def zsh() -> str:
         "    case $command in",
     ]
     for name in commands():
-        behind = "'*:::command:_normal'" if name in ("run", "map") else ""
+        behind = "'*:::command:_normal'" if name in ("run", "map", "sandbox") else ""
         lines += [f"        {name})", "            _arguments -S \\"]
         lines += [f"                {each} \\" for option in _all(name) for each in _zsh_option(option)]
         lines += [f"                {behind or chr(39) + '*:file:_files' + chr(39)}", "            ;;"]
@@ -113,7 +113,7 @@ def fish() -> str:
             if option.value and not option.optional_value:
                 words.append(f"-x -a '{' '.join(option.choices)}'" if option.choices else "-r -F")
             lines.append(" ".join([*words, f"-d '{_fish_text(option.help)}'"]))
-        if name in ("run", "map"):
+        if name in ("run", "map", "sandbox"):
             lines.append(f"complete -c aiospawn -n '{seen}' -a '(__fish_complete_command)'")
     return "\n".join([*lines, ""])
 

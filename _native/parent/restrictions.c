@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/prctl.h>
 #include <linux/sched.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -18,7 +19,9 @@
 enum { CREATE_RULESET = 444, ADD_RULE = 445 };
 enum { ASK_VERSION = 1 };
 enum { RULE_PATH = 1, RULE_PORT = 2 };
-enum { ACTION_AVAILABLE = 2 };
+enum { SET_FILTER = 1, ACTION_AVAILABLE = 2 };
+enum { NEW_LISTENER = 8, WAIT_KILLABLE_RECV = 32 };
+enum { PIDFD_OPEN = 434, PIDFD_GETFD = 438 };
 
 int aiospawn_landlock_abi(void) {
   long abi = sys3(CREATE_RULESET, 0, 0, ASK_VERSION);
@@ -50,6 +53,31 @@ int aiospawn_landlock_allow_port(int ruleset, uint64_t port, uint64_t access) {
 int aiospawn_seccomp_filters(void) {
   uint32_t action = 0x00050000; /* SECCOMP_RET_ERRNO */
   return sys3(SYS_seccomp, ACTION_AVAILABLE, 0, (long)&action) == 0;
+}
+
+int aiospawn_seccomp_listener(const void *instructions, uint16_t count) {
+  struct {
+    uint16_t count;
+    const void *instructions;
+  } program = {count, instructions};
+  long error = sys5(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (error) return (int)error;
+  long fd = sys3(SYS_seccomp, SET_FILTER, NEW_LISTENER | WAIT_KILLABLE_RECV, (long)&program);
+  if (fd == -EINVAL) fd = sys3(SYS_seccomp, SET_FILTER, NEW_LISTENER, (long)&program); /* before Linux 5.19 */
+  return (int)fd;
+}
+
+int aiospawn_seccomp_listeners(void) {
+  uint32_t action = 0x7fc00000; /* SECCOMP_RET_USER_NOTIF */
+  return sys3(SYS_seccomp, ACTION_AVAILABLE, 0, (long)&action) == 0 && sys3(PIDFD_GETFD, -1, -1, 0) == -EBADF;
+}
+
+int aiospawn_descriptor_of(int pid, int fd) {
+  long pidfd = sys2(PIDFD_OPEN, pid, 0);
+  if (pidfd < 0) return (int)pidfd;
+  long copy = sys3(PIDFD_GETFD, pidfd, fd, 0);
+  sys1(SYS_close, pidfd);
+  return (int)copy;
 }
 
 static void try_view(void *argument) {

@@ -10,7 +10,10 @@ from .support import support
 __all__ = [
     "allow_path",
     "allow_port",
+    "descriptor_of",
     "landlock_abi",
+    "listener",
+    "listeners",
     "may_drop_bounding",
     "ruleset",
     "seccomp_filters",
@@ -31,6 +34,21 @@ def landlock_abi() -> int:
 
 def seccomp_filters() -> bool:
     return lib is not None and bool(lib.aiospawn_seccomp_filters())
+
+
+def listeners() -> bool:
+    """Can another process be asked about a call, and let it go on (Linux 5.6, with `descriptor_of`)?"""
+    return lib is not None and bool(lib.aiospawn_seccomp_listeners())
+
+
+def listener(program: bytes) -> int:
+    """Puts this thread behind a filter for good, with no new privileges: the descriptor of its listener. Raises OSError."""
+    return _checked(lib.aiospawn_seccomp_listener(program, len(program) // 8))
+
+
+def descriptor_of(pid: int, fd: int) -> int:
+    """A duplicate of a process's descriptor. Raises OSError."""
+    return _checked(lib.aiospawn_descriptor_of(pid, fd))
 
 
 def views() -> bool:

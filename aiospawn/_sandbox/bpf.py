@@ -11,17 +11,19 @@ import struct
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 __all__ = [
     "ALLOW",
     "KILL",
     "Block",
+    "answer",
     "architecture",
     "argument",
     "assembled",
     "denied",
     "masked",
+    "noticed",
     "ranges",
     "refuse",
     "when",
@@ -32,8 +34,10 @@ Block: TypeAlias = "list[tuple[int, int, int, int]]"
 
 _LOAD, _AND, _RETURN = 0x20, 0x54, 0x06
 _EQUAL, _GREATER, _AT_LEAST, _ANY_BIT = 0x15, 0x25, 0x35, 0x45
+_JUMP = 0x05
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 
+_NOTIFY: Final = (_RETURN, 0, 0, 0x7FC00000)  # SECCOMP_RET_USER_NOTIF
 ALLOW: Final[Block] = [(_RETURN, 0, 0, 0x7FFF0000)]
 KILL: Final[Block] = [(_RETURN, 0, 0, 0x80000000)]  # the process, by SIGSYS
 
@@ -103,3 +107,54 @@ def _jump(operation: int, value: int, block: Block) -> Block:
 def assembled(block: Block) -> bytes:
     """As the kernel reads it: struct sock_filter."""
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in block)
+
+
+# ---- filters that ask another process ---------------------------------------------------------------------------------
+
+
+def noticed(program: bytes, audit_number: int, calls: Iterable[int], where_given: Mapping[int, int]) -> bytes:
+    """A filter that asks its listener about these calls, and about every one that the program does not allow.
+
+    Args:
+        program: A filter.
+        audit_number: The architecture of the calls' numbers.
+        calls: Calls to ask about in any case.
+        where_given: Calls to ask about where an argument, that of this place, is not 0 in its low half.
+    """
+    number = (_LOAD, 0, 0, _NUMBER)
+    watched = [number, *ranges(calls, [_NOTIFY])]
+    for call, place in where_given.items():
+        watched += when(call, [*argument(place), (_EQUAL, 1, 0, 0), _NOTIFY, number])
+    before = [(_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 1, 0, audit_number), (_JUMP, 0, 0, len(watched)), *watched]
+    rest = [tuple(instruction) for instruction in struct.iter_unpack("=HBBI", program)]
+    return assembled([*before, *(_NOTIFY if each[0] == _RETURN and each != ALLOW[0] else each for each in rest)])
+
+
+def answer(program: bytes, call: bytes) -> int:
+    """What a filter says to a call: the error number, 0 for "allowed", -1 for "killed".
+
+    Args:
+        program: A filter of `assembled`.
+        call: struct seccomp_data.
+    """
+    instructions = [*struct.iter_unpack("=HBBI", program)]
+    loaded = at = 0
+    while True:
+        operation, if_so, if_not, value = instructions[at]
+        at += 1
+        if operation == _RETURN:
+            return 0 if value == ALLOW[0][3] else -1 if value == KILL[0][3] else value & 0xFFFF
+        if operation == _LOAD:
+            (loaded,) = struct.unpack_from("=I", call, value)
+        elif operation == _AND:
+            loaded &= value
+        else:
+            at += if_so if _holds(operation, loaded, value) else if_not
+
+
+def _holds(operation: int, loaded: int, value: int) -> bool:
+    if operation == _EQUAL:
+        return loaded == value
+    if operation == _GREATER:
+        return loaded > value
+    return loaded >= value if operation == _AT_LEAST else bool(loaded & value)

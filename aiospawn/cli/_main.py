@@ -42,6 +42,7 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("run", "run one command, set up as asked", "_run"),
     Command("map", "run a command for each argument, a few at a time", "_map"),
+    Command("sandbox", "find out what a command needs of a sandbox", "_sandbox"),
     Command("doctor", "report what this machine offers and whether launching works", "_doctor"),
     Command("demo", "checksum real files on each event loop and compare the loops", "_demo"),
     Command("bench", "measure launching against the limit in C and against others", "_bench"),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import sys
 from typing import TYPE_CHECKING
 
 import place
@@ -109,6 +112,67 @@ def test_dry_run(tmp_path: Path) -> None:
     refused = aiospawn("run", "--dry-run", "--json", "-", "--", *words)
     assert (refused.returncode, "--json reports on a command that has run" in refused.stderr) == (2, True)
     assert not [*tmp_path.iterdir()]
+
+
+@enforced
+def test_trace(tmp_path: Path) -> None:
+    """What is found, as Python and as words: each lets the command run."""
+    place = tmp_path.resolve()
+    (place / "b").write_text("text")
+    found = place / "found"
+    command = ["sh", "-c", f"cat '{place}/b'; cat '{place}/b' >'{place}/a b'; exit 3"]
+    traced = aiospawn("sandbox", "trace", "--output", str(found), "--", *command)
+    assert (traced.stdout, traced.returncode) == ("text", 3)
+    _, python, words = re.split(r"^# .*\n", found.read_text(), flags=re.MULTILINE)
+    value = eval(python, {"aiospawn": package})
+    assert [*value.write] == [str(place)]
+    (place / "a b").unlink()
+    program, *arguments = shlex.split(words)
+    assert program == "aiospawn"
+    again = aiospawn(*arguments)
+    assert (again.stdout, again.returncode) == ("text", 3)
+    assert (place / "a b").exists()
+    (place / "a b").unlink()
+    alone = aiospawn("sandbox", "trace", "--", "true")
+    assert alone.stderr.endswith("# on the command line\naiospawn run --sandbox -- true\n") or "--sandbox-" in alone.stderr
+
+
+@enforced
+def test_trace_in_a_sandbox(tmp_path: Path) -> None:
+    """What is refused, and by which word it is allowed."""
+    place = tmp_path.resolve()
+    (place / "a").write_text("text")
+    denied = aiospawn("sandbox", "trace", "--sandbox", "--", "sh", "-c", f"cat {place}/a {place}/a; echo >{place}/b")
+    assert f"# refused: read {place}/a (2 times); allowed by --sandbox-read {place}/a\n" in denied.stderr
+    assert f"# refused: write {place} (once); allowed by --sandbox-write {place}\n" in denied.stderr
+    python = ["--sandbox-execute", sys.prefix, "--sandbox-execute", sys.base_prefix, "--", sys.executable, "-ISc"]
+    program = "import socket, ctypes; ctypes.CDLL(None).unshare(1 << 28); socket.socket()"
+    denied = aiospawn("sandbox", "trace", *python, program)
+    assert "# refused: syscalls socket (once); allowed by --sandbox-network\n" in denied.stderr
+    assert "# refused: syscalls unshare (once); allowed by --sandbox-allow unshare\n" in denied.stderr
+    ports = ("--sandbox-connect", "443")
+    denied = aiospawn("sandbox", "trace", *ports, *python, "import socket; socket.socket().connect(('127.0.0.1', 1))")
+    assert "# refused: connect 1 127.0.0.1 (once); allowed by --sandbox-connect 1\n" in denied.stderr
+    assert aiospawn("sandbox", "trace", "--sandbox-read", "/", "--", "cat", "/dev/null").stderr == "# nothing was refused\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        ((), 2, "the following arguments are required: ACTION"),
+        (("watch",), 2, "invalid choice: 'watch'"),
+        (("trace",), 2, "COMMAND is missing"),
+        (("trace", "--sandbox-raed", "a", "true"), 2, "there is no option --sandbox-raed, did you mean --sandbox-read?"),
+        (("trace", "--sandbox-hide", "true"), 2, "a sandbox with hide=True cannot be traced"),
+        (("trace", "--output", "/nonexistent/file", "true"), 2, "--output: "),
+        (("trace", "no such program"), 127, "No such file or directory: 'no such program'"),
+    ],
+)
+def test_trace_refused(words: tuple[str, ...], status: int, said: str) -> None:
+    """Told by name; nothing is run."""
+    result = aiospawn("sandbox", *words)
+    assert result.returncode == status
+    assert said in result.stderr
 
 
 @enforced

@@ -53,6 +53,36 @@ _RECIPES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
 }
 
 
+# Each beside its script: what the others take to run is in the sandbox of the trace.
+_TRACED = {name: recipe for name, recipe in _RECIPES.items() if name != "a test suite without network"} | {
+    "tar": ("tar", "echo text >a; tar cf a.tar a; tar tf a.tar", "a", {}),
+    "gzip": ("gzip", "echo text >a; gzip a; gzip -dc a.gz", "text", {}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", _TRACED)
+async def test_traced(recipe: str, tmp_path: pathlib.Path) -> None:
+    """It does the same in the sandbox that a trace of it has found."""
+    program, script, shown, _ = _TRACED[recipe]
+    if shutil.which(program) is None:
+        pytest.skip(f"needs {program}")
+    if lacks := place.lacks("sandbox"):
+        pytest.skip(f"needs {lacks}")
+    work = tmp_path / "work"
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(work), "TMPDIR": str(work)}
+    work.mkdir()
+    with (tmp_path / "shown").open("wb") as output:
+        trace = await aiospawn.trace_sandbox(["sh", "-c", script], cwd=work, env=env, stdout=output)
+    assert (trace.returncode, (tmp_path / "shown").read_text().strip()) == (0, shown)
+    for path in work.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    result = await aiospawn.run(
+        ["sh", "-c", script], sandbox=trace.sandbox, capture_output=True, text=True, cwd=work, env=env
+    )
+    assert (result.returncode, result.stdout.strip()) == (0, shown), (result.stderr, trace.sandbox)
+
+
 @pytest.mark.parametrize("hide", [False, True], ids=["landlock", "view"])
 @pytest.mark.parametrize("recipe", _RECIPES)
 async def test_recipe(recipe: str, hide: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
