@@ -179,7 +179,7 @@ class Blocks:
                     return place
             if cut.most is not None:
                 place = 0
-            elif self._descriptor is None and len(self._data) <= cut.size:
+            elif self._descriptor is None and len(self._data) <= cut.size and cut.records.joined == 1:
                 return len(self._data)
             else:
                 place = cut.records.last(self._data, min(len(self._data), self._wanted))

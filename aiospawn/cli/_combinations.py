@@ -38,15 +38,11 @@ def column_separator(text: str) -> re.Pattern[str]:
     return pattern
 
 
-async def columns(records: Records, separator: re.Pattern[str], *, trims: bool = True) -> Records:
-    """Of each argument its columns; `trims`: without space around them.
-
-    What is in parentheses in the separator is a column too.
-    """
+async def columns(records: Records, separator: re.Pattern[str]) -> Records:
+    """Of each argument its columns. What is in parentheses in the separator is one too."""
     async with aclosing(records):
         async for record in records:
-            split = [column or "" for argument in record for column in separator.split(argument)]
-            yield tuple(column.strip() for column in split) if trims else tuple(split)
+            yield tuple(column or "" for argument in record for column in separator.split(argument))
 
 
 def combined(groups: Sequence[Sequence[Records]]) -> Records:

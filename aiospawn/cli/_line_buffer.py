@@ -35,10 +35,14 @@ class LineBuffer:
             self._received[line.number] = self._received.get(line.number, 0) + len(line.line)
         else:
             self._errors.setdefault(line.number, collections.deque(maxlen=_LAST_ERRORS)).append(line.line)
-        if self._ordered and line.number > self._due:
-            self._held.setdefault(line.number, []).append((descriptor, tag, line.line))
+        self.write(line.number, descriptor, tag, line.line)
+
+    def write(self, number: int, descriptor: int, tag: bytes, line: bytes) -> None:
+        """In a job's place a line that it has not written. Raises as `take`."""
+        if self._ordered and number > self._due:
+            self._held.setdefault(number, []).append((descriptor, tag, line))
         else:
-            self._printer.write(descriptor, tag, line.line)
+            self._printer.write(descriptor, tag, line)
 
     def ended(self, number: int) -> tuple[int, bytes]:
         """A job, those before which have ended where jobs are ordered. Raises as `take`.
@@ -46,11 +50,11 @@ class LineBuffer:
         How many bytes of output it had, and its last lines of standard error.
         """
         for earlier in sorted(each for each in self._held if each <= number):
-            self._write(earlier)
+            self._release(earlier)
         self._due = number + 1
-        self._write(self._due)
+        self._release(self._due)
         return self._received.pop(number, 0), b"".join(self._errors.pop(number, ()))
 
-    def _write(self, number: int) -> None:
+    def _release(self, number: int) -> None:
         for descriptor, tag, line in self._held.pop(number, ()):
             self._printer.write(descriptor, tag, line)

@@ -149,8 +149,6 @@ def _records(
         records = _combinations.recycled([source for group in opened for source in group])
     else:
         records = _combinations.combined(opened)
-    if options.no_run_if_empty:
-        records = _selection.not_empty(records)
     if options.filter is not None:
         records = _selection.filtered(records, options.filter, templates.strings)
     if options.shuf:
@@ -166,23 +164,22 @@ def _records(
 
 def _of_source(records: Records, options: argparse.Namespace) -> Records:
     """What of its arguments counts."""
-    if options.eof is not None:
+    if options.eof:
         records = _selection.until(records, options.eof)
     if options.max_lines:
         records = _selection.continued(records)
-    if options.trim not in (None, "n"):
-        records = _selection.trimmed(records, options.trim)
+    if options.no_run_if_empty:
+        records = _selection.not_empty(records)
     if options.colsep:
-        records = _combinations.columns(records, options.colsep, trims=options.trim is None)
-    return records
+        records = _combinations.columns(records, options.colsep)
+    trim = options.trim or ("lr" if options.colsep else "n")
+    return records if trim == "n" else _selection.trimmed(records, trim)
 
 
 def _refuse_contradictions(options: argparse.Namespace, words: list[str], sources: list[_sources.Source]) -> None:
     files = [source.name for source in sources if isinstance(source, _sources.File)]
     if files.count("-") > 1:
         raise UsageError("- is named twice: standard input is one source of arguments")
-    if sources and not files and options.delimiter == b"\0":
-        raise UsageError("-0 is for arguments from a file or standard input, not for :::")
     if not options.width and (options.results or not words):
         raise UsageError(f"-n 0 {'and --results' if words else 'without a command'}: a job needs an argument for that")
 

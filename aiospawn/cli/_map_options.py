@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 
 import aiospawn
@@ -60,7 +61,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         metavar="TEXT",
         help="arguments end with TEXT, which may have \\n, \\t, \\x1e ...",
     )
-    add("-E", dest="eof", metavar="TEXT", help="an argument that is TEXT ends its source")
+    add("-E", dest="eof", metavar="TEXT", help="an argument that is TEXT ends its source; none does with an empty TEXT")
     add("-r", "--no-run-if-empty", action="store_true", help="no job for arguments that are only white space")
     add("--trim", choices=["n", "l", "r", "lr", "rl"], help="white space goes from the left or right end of arguments")
     add("--link", "--xapply", action="store_true", help="go through all sources side by side; shorter ones begin again")
@@ -168,10 +169,11 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     add("--group", dest="ungroup", action="store_false", help="takes -u back: output of a job together, when it has ended")
     add("--line-buffer", "--lb", action="store_true", help="write each line of output as soon as it is there")
     add("--tag", action="store_true", help="begin each line of output with the arguments and a tab")
-    add("--tagstring", metavar="TEXT", help="begin each line with TEXT and a tab; {} and the like are replaced in it")
-    add("-v", dest="print_commands", action="store_const", const=1, help="write the command before the output of its job")
-    add("-t", "--verbose", dest="print_commands", action="store_const", const=2, help="write the command to standard error")
-    add("--silent", dest="print_commands", action="store_const", const=0, help="takes -v and -t back")
+    add("--tagstring", type=_text, metavar="TEXT",
+        help="begin each line with TEXT and a tab; {} and the like are replaced in it, and \\t, \\n ...")  # fmt: skip
+    add("-v", dest="print_commands", action="store_true", help="write the command before the output of its job")
+    add("-t", "--verbose", action="store_true", help="write the command to standard error when its job starts")
+    add("--silent", action="store_true", help="takes -v back")
     add("--joblog", "--jl", metavar="FILE", help="write a line for each job that has ended to FILE; to its end with +FILE")
     add("--resume", action="store_true", help="go on with the job log or the results: what is there is not run")
     add("--resume-failed", action="store_true", help="as --resume with a job log, and jobs that failed are run again")
@@ -221,6 +223,10 @@ def _delimiter(text: str) -> bytes:
     if not delimiter:
         raise argparse.ArgumentTypeError("must not be empty")
     return delimiter
+
+
+def _text(text: str) -> str:
+    return os.fsdecode(_values.bytes_of(text))
 
 
 def _block(text: str) -> int:
@@ -277,11 +283,13 @@ def settle(options: argparse.Namespace) -> None:
     given = [name for name in ("max_args", "max_replace_args", "max_lines") if getattr(options, name) is not None]
     if len(given) > 1 and not options.pipe:
         raise UsageError("-n, -N and -L: each says how many arguments a job gets")
-    options.repeats = options.packs == "X" or (options.packs is None and options.max_replace_args is not None)
+    options.repeats = options.packs == "X" or options.max_replace_args is not None
     options.most = getattr(options, given[0]) if given else None
     options.width = 1 if options.most is None else options.most
-    if options.ungroup is None:
-        options.ungroup = options.tty
+    if options.ungroup is None and options.tty:
+        options.ungroup, options.keep_order = True, False  # one job after the other, unless -j says otherwise
+    options.print_commands = options.print_commands and not options.silent
+    options.tagstring = options.tagstring or None
     if options.jobs is None and options.cluster is None:
         options.jobs = 1 if options.tty else _values.jobs("100%")
     if options.header is not None and options.header > 1 and not options.pipe:
@@ -332,4 +340,5 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
         raise UsageError("--tag and --tagstring: a line has one tag")
     for name in ("tag", "tagstring", "line_buffer", "keep_order", "results"):
         if options.ungroup and getattr(options, name) not in (None, False):
-            raise UsageError(f"-u and --{name.replace('_', '-')}: jobs that write for themselves cannot have that")
+            how = "--tty without --group" if options.tty else "-u"
+            raise UsageError(f"{how} and --{name.replace('_', '-')}: jobs that write for themselves cannot have that")

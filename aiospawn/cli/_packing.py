@@ -49,7 +49,7 @@ async def packed(records: Records, template: Callable[[], Template], packing: Pa
             more = sum(map(measure.of, record))
             is_full = packing.most is not None and len(arguments) + len(record) > packing.most
             too_long = measure.none + length + more >= packing.longest
-            if arguments and too_long and packing.exact and not is_full:
+            if arguments and too_long and packing.exact and packing.most is not None and not is_full:
                 raise UsageError(f"-x: a command of {packing.most} arguments would have more than {packing.longest} bytes")
             if arguments and (is_full or too_long):
                 yield tuple(arguments)

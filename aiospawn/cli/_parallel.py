@@ -32,6 +32,7 @@ _SQL = "--joblog FILE keeps what is done, and --resume goes on"
 _PERL = "there is no Perl here; --shell with the shell's own ${...}, or aiospawn.map in Python"
 _SEMAPHORE = "flock(1) is a mutex of the shell's; in Python asyncio.Semaphore"
 _SPREAD = "each job gets one block of --pipe"
+_ESCAPES = "all that printf(1) escapes: \\x41 and \\101 too"
 _THREADS = "-j N, -j N%: processors are those that this process may use (sched_getaffinity)"
 
 WORDS = (
@@ -58,7 +59,7 @@ WORDS = (
     Word("--ctag", "not", "--tag"),
     Word("--ctagstring", "not", "--tagstring TEXT"),
     Word("--delay", "different", "no 'auto'"),
-    Word("--delimiter -d", "same"),
+    Word("--delimiter -d", "different", _ESCAPES),
     Word("--dirnamereplace --dnr", "same"),
     Word("--dry-run", "different", "words are quoted as a shell wants them; comments say what a sandbox allows"),
     Word("-E", "same"),
@@ -71,7 +72,7 @@ WORDS = (
     Word("--filter", "different", "a Python expression; the exit status does not count jobs that are left out"),
     Word("--filter-hosts", "not", _REMOTE),
     Word("--gnu", "not", "leave it out"),
-    Word("--group", "same"),
+    Word("--group", "different", "takes -u back, as -u does with --group; there they are an error together"),
     Word("--group-by", "not", _SPREAD),
     Word("--help -h", "different", "aiospawn's"),
     Word("--halt-on-error --halt", "different", "what is stopped has --grace seconds; messages are other ones"),
@@ -123,7 +124,7 @@ WORDS = (
     Word("--no-run-if-empty -r", "same"),
     Word("--noswap", "not", "--memfree SIZE"),
     Word("--record-env", "not", "--clear-env with --env NAME keeps what is named"),
-    Word("--recstart --recend", "same"),
+    Word("--recstart --recend", "different", _ESCAPES),
     Word("--regexp", "different", "Python regular expressions"),
     Word("--remove-rec-sep --removerecsep --rrs", "same"),
     Word("--results --res", "different", "a directory; output is written to standard output as well; with -n it counts on"),
@@ -174,7 +175,7 @@ WORDS = (
     Word("--transferfile --tf", "not", _REMOTE),
     Word("--trc", "not", _REMOTE),
     Word("--trim", "same"),
-    Word("--ungroup -u", "different", "not with --tag, --tagstring, -k, --results"),
+    Word("--ungroup -u", "different", "not with --tag, --tagstring, -k, --results; --group takes it back"),
     Word("--extensionreplace --er", "same"),
     Word("--use-sockets-instead-of-threads --use-cores-instead-of-threads --use-cpus-instead-of-cores", "not", _THREADS),
     Word("-v", "different", "there is nothing for -v -v to show"),
@@ -182,7 +183,7 @@ WORDS = (
     Word("--workdir --wd", "different", "a directory; no replacement strings, no '...'"),
     Word("--wait", "not", _SEMAPHORE),
     Word("-X", "different", "up to 128 KiB unless -s says otherwise"),
-    Word("--exit -x", "same"),
+    Word("--exit -x", "different", "it is an error if as many arguments as -n says do not fit; there nothing happens"),
     Word("--xargs", "different", "up to 128 KiB unless -s says otherwise"),
 )  # in the order of the manual page
 

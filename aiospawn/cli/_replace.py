@@ -54,7 +54,7 @@ class Strings(NamedTuple):
     names: Mapping[str, int] = {}
     """The places of columns that have names, from 0."""
     instead: Mapping[str, str] = {}
-    """Strings that take the place of the standard ones, as with `-I`: `{",,": "{}"}`."""
+    """Strings that take the place of the standard ones, as with `-I`: `{",,": "{}"}`. `{1}` and the like go with `{}`."""
 
     def parts(self, word: str) -> list[str | Field]:
         """Texts and what stands between them."""
@@ -73,22 +73,41 @@ class Strings(NamedTuple):
         return parts
 
     def _pattern(self) -> re.Pattern[str]:
-        own = sorted(map(re.escape, self.instead), key=len, reverse=True)
-        return re.compile("|".join([*own, re.sub(r"\((?!\?)", "(?:", f"{_STANDARD}|{_NAMED}")]))
+        own = sorted(self.instead, key=len, reverse=True)
+        patterns = [*map(re.escape, own), *(_placed(text) for text in own if _is_in_braces(text))]
+        return re.compile("|".join([*patterns, re.sub(r"\((?!\?)", "(?:", f"{_STANDARD}|{_NAMED}")]))
 
     def _field(self, text: str) -> Field | None:
-        standard = self.instead.get(text)
-        if standard is None and text in self.instead.values():
-            return None
-        match = re.fullmatch(_STANDARD, standard or text)
+        standard = self._standard(text)
+        match = re.fullmatch(_STANDARD, standard)
         if match is not None:
             place, kind, counter = match.groups()
+            if standard == text and f"{{{kind or counter or ''}}}" in self.instead.values():
+                return None
             index = None if place is None else int(place) - (not place.startswith("-"))
             return Field(text, kind or "", index, counter or "")
         named = re.fullmatch(_NAMED, text)
         if named is None or named[1] not in self.names:
             return None
         return Field(text, named[2], self.names[named[1]], "")
+
+    def _standard(self, text: str) -> str:
+        """What this one stands for, which may be itself: as `,,` for `{}`, and `{2x}` for `{2.}` where `{x}` is `{.}`."""
+        for own, standard in self.instead.items():
+            if text == own:
+                return standard
+            if _is_in_braces(own) and re.fullmatch(_placed(own), text):
+                return text.removesuffix(own[1:]) + standard[1:]
+        return text
+
+
+def _is_in_braces(text: str) -> bool:
+    return text.startswith("{") and text.endswith("}")
+
+
+def _placed(text: str) -> str:
+    """A pattern: it, with the place of an argument."""
+    return rf"\{{-?[1-9][0-9]{{,8}}{re.escape(text[1:])}"
 
 
 class Field(NamedTuple):
@@ -100,6 +119,8 @@ class Field(NamedTuple):
     """Of the argument, from 0 or negative; None for all of them."""
     counter: str
     """`#` or `%`, for the job's number or its slot."""
+    is_quoted: bool = True
+    """Whether the shell takes what it is replaced by for one word."""
 
     @property
     def takes_all(self) -> bool:
@@ -127,7 +148,8 @@ class Template:
     """A command with replacement strings.
 
     Without one, the arguments are added at the end. Without any word, the arguments are commands themselves. With `shell`,
-    the words are one text for a shell, and what is replaced is quoted, so that the shell takes each argument for one word.
+    the words are one text for a shell, and what is replaced is quoted, so that the shell takes each argument for one word;
+    but for a string that the text begins with, where a command is to stand.
     Without it, there is no shell, and nothing to quote: the words are the program's arguments, of which each is replaced in
     its place. There a word that is `{}` becomes a word for each argument; in a longer one, spaces are between them, or
     with `repeats` the word is repeated for each. Of an argument that a job has not, nothing is left.
@@ -162,6 +184,8 @@ class Template:
         self._words = [_texts(parts, shlex.quote) for parts in split] if quotes and shell else split
         if shell and not quotes:  # a shell's words are not those of the command line
             self._words = _shell_words(split)
+            if self._words and self._words[0] and isinstance(first := self._words[0][0], Field):
+                self._words[0][0] = first._replace(is_quoted=False)
 
     def command(self, arguments: tuple[str, ...], number: int, slot: int = 1) -> list[str] | str:
         """Of one job, whose number begins with 1: what `aiospawn.run` takes.
@@ -180,7 +204,7 @@ class Template:
             words = parts[0].values(job)
             if not self._shell:
                 return words
-            return [" ".join(map(shlex.quote, words))] if words else [""]
+            return [self._joined(parts[0], words)]
         if self._repeats and any(isinstance(part, Field) and part.takes_all for part in parts):
             each = (job._replace(arguments=(argument,)) for argument in job.arguments)
             return [self._text(parts, one, job) for one in each]
@@ -193,9 +217,11 @@ class Template:
             if isinstance(part, str):
                 texts.append(part)
             else:
-                values = part.values(one if part.takes_all else job)
-                texts.append(" ".join(map(shlex.quote, values) if self._shell else values))
+                texts.append(self._joined(part, part.values(one if part.takes_all else job)))
         return "".join(texts)
+
+    def _joined(self, field: Field, values: list[str]) -> str:
+        return " ".join(map(shlex.quote, values) if self._shell and field.is_quoted else values)
 
 
 def _texts(parts: list[str | Field], change: Callable[[str], str]) -> list[str | Field]:

@@ -51,6 +51,10 @@ class Header:
         return places
 
 
+_SPACE = " \t\n\r\f\v"
+"""ASCII's white space: to bytes that are no ASCII a space of another script means nothing."""
+
+
 async def until(records: Records, end: str) -> Records:
     """Those before an argument that is this text."""
     async with aclosing(records):
@@ -65,7 +69,7 @@ async def trimmed(records: Records, where: str) -> Records:
     strip = {"l": str.lstrip, "r": str.rstrip}.get(where, str.strip)
     async with aclosing(records):
         async for record in records:
-            yield tuple(strip(argument) for argument in record)
+            yield tuple(strip(argument, _SPACE) for argument in record)
 
 
 async def continued(records: Records) -> Records:
@@ -85,7 +89,7 @@ async def not_empty(records: Records) -> Records:
     """Without those that are only white space."""
     async with aclosing(records):
         async for record in records:
-            if any(argument.strip() for argument in record):
+            if any(argument.strip(_SPACE) for argument in record):
                 yield record
 
 

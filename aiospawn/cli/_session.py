@@ -94,9 +94,9 @@ class Session:
         tasks = self._tasks(records)
         if options.dry_run:
             for line in _sandbox_options.explained(options):
-                print(line)
+                self._printer.write(1, b"", os.fsencode(f"{line}\n"))
             async for task in tasks:
-                print(shown(task.command))
+                self._printer.write(1, task.tag, _line(task))
             return 0
         if options.cluster is not None and not options.header and self._has_slot():
             raise UsageError(_NO_SLOT)
@@ -164,8 +164,8 @@ class Session:
             async for task in tasks:
                 start = await self._pace.keep(start)
                 self._running[count] = task
+                self._announce(task, count)
                 count += 1
-                self._announce(task, at_start=True)
                 yield self._with_its_own(task)
 
     def _with_its_own(self, task: _Task) -> list[str] | str | aiospawn.Command:
@@ -182,11 +182,15 @@ class Session:
             return task.command
         return aiospawn.Command(task.command, shell=isinstance(task.command, str), **options)
 
-    def _announce(self, task: _Task, *, at_start: bool) -> None:
-        """With `-v`, before its output; with `-t` when it is started."""
-        where = self._options.print_commands
-        if where and at_start == (where == 2 or self._options.ungroup):
-            self._write(where, b"", os.fsencode(shown(task.command)) + b"\n")
+    def _announce(self, task: _Task, number: int) -> None:
+        """When it is started. Where its output is written at its end, so is the command of `-v`."""
+        if self._options.verbose:
+            self._write(2, b"", _line(task))
+        if self._options.print_commands and self._lines is not None:
+            self._make_way(False)
+            self._lines.write(number, 1, task.tag, _line(task))
+        elif self._options.print_commands and self._options.ungroup:
+            self._write(1, b"", _line(task))
 
     def _map(self, tasks: AsyncGenerator[_Task, None], total: int | None) -> aiospawn.Map[Any]:
         options = self._options
@@ -239,10 +243,11 @@ class Session:
         if result.ok and isinstance(self._options.timeout, Share):
             self._times.append(result.elapsed)
         stdout, stderr = result.stdout or b"", result.stderr or b""
+        if self._options.print_commands and not self._options.ungroup:
+            stdout = _line(task) + stdout
         if self._lines is not None:
             received, errors = self._lines.ended(result.number)
         else:
-            self._announce(task, at_start=False)
             self._write(1, task.tag, stdout)
             self._write(2, task.tag, stderr)
             received, errors = len(stdout), stderr
@@ -291,6 +296,11 @@ class Session:
 
 def _is_percentage(halt: aiospawn.Halt | None) -> bool:
     return halt is not None and halt.percent
+
+
+def _line(task: _Task) -> bytes:
+    """Its command, as one would type it."""
+    return os.fsencode(shown(task.command)) + b"\n"
 
 
 async def _each(records: list[Record]) -> Records:

@@ -96,7 +96,7 @@ async def _each(arguments: list[str], delimiter: str) -> Records:
         if delimiter in ("\n", "\0"):  # which a word of the command line may have within
             yield (argument,)
         else:
-            for part in argument.removesuffix(delimiter).split(delimiter):
+            for part in argument.split(delimiter):
                 yield (part,)
 
 

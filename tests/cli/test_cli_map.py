@@ -537,7 +537,7 @@ def test_hangup(tmp_path: Path) -> None:
         ("--retries 0", "--retries"), ("--retries x", "--retries"), ("--backoff x", "--backoff"), ("--delay x", "--delay"),
         ("--load 0", "--load"), ("--halt sometimes", "sometimes"), ("--halt now,fail=0", "now,fail=0"),
         ("--resume", "--joblog"), ("--resume-failed", "--joblog"), ("--joblog /nonexistent/log", "/nonexistent/log"),
-        ("--joblog /", "--joblog"), ("--results /dev/null/x", "--results"), ("-a /nonexistent", "-a"), ("-0", "-0"),
+        ("--joblog /", "--joblog"), ("--results /dev/null/x", "--results"), ("-a /nonexistent", "-a"),
         ("-u --tag", "--tag"), ("-u --line-buffer", "--line-buffer"), ("--tag --tagstring x", "--tagstring"),
         ("--tagstring {3}", "{3}"), ("-u -k", "--keep-order"), ("-u --results x", "--results"), ("--nonsense", "--nonsense"),
         ("--nice 99", "99"), ("--user nobody-at-all", "nobody-at-all"), ("--rlimit x", "--rlimit"), ("--retr 3", "--retr"),

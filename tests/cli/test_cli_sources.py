@@ -254,7 +254,7 @@ def test_counted(place: Path) -> None:
         ("touch ::: ran :::: .", ":::: .: Is a directory"), ("touch ran ::::", ":::: needs the name of a file"),
         ("touch ran ::: a ::::+", "::::+ needs the name of a file"), ("touch ran :::+ a", ":::+ links to"),
         ("touch ran :::: - -", "- is named twice"), ("-a - touch ran ::::+ n", "::::+ links to"),
-        ("-a - touch ran :::: -", "- is named twice"), ("-0 touch ran ::: a ::: b", "-0 is for arguments from a file"),
+        ("-a - touch ran :::: -", "- is named twice"),
         ("--colsep '(' touch ran ::: a", "--colsep: must be a regular expression, not '(': missing )"),
         ("--colsep ,* touch ran ::: a", "--colsep: must be a regular expression that does not match an empty text"),
         ("--colsep '' touch ran ::: a", "--colsep: must be a regular expression that does not match an empty text, not ''"),

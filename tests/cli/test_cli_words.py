@@ -115,6 +115,51 @@ def test_values_with_dashes(options: list[str], said: str) -> None:
     assert output("-k", *options, input="a--b--c") == said
 
 
+def test_own_strings() -> None:
+    """Those of places go with them: `{1}` is replaced by its own name only, where that has braces."""
+    assert output("-k", "-I", "@", "echo", "@", "{1}", ":::", "a") == "a {1}\n"
+    assert output("-k", "--er", "{e}", "echo", "{e}", "{-1e}", "{1.}", "{1}", ":::", "a.b") == "a a {1.} a.b\n"
+    assert output("-k", "--seqreplace", "{n}", "echo", "{n}", "{#}", "{1n}", ":::", "a") == "1 {#} {1n}\n"
+
+
+def test_command_that_is_an_argument() -> None:
+    """What a shell's command begins with is not quoted, what follows is."""
+    assert output("-k", "--shell", "{} | tr a b; echo {}", ":::", "echo a; echo c") == "a\nc\necho a; echo c\n"
+    assert output("-k", "--shell", "-q", "echo", "{}", ":::", "a;b") == "a;b\n"
+
+
+def test_commands_are_shown(tmp_path: Path) -> None:
+    """With -v each is the first line of its job, also in order, tagged, and in its results; -t is beside that."""
+    assert output("-k", "-v", "--tag", "--line-buffer", "echo", ":::", *"ab") == "a\techo a\na\ta\nb\techo b\nb\tb\n"
+    assert output("-k", "-v", "--tagstring", "{#}", "--results", str(tmp_path), "echo", ":::", "a") == "1\techo a\n1\ta\n"
+    assert (tmp_path / "1/a/stdout").read_text() == "echo a\na\n"
+    assert output("-k", "--dry-run", "--tag", "echo", ":::", "a") == "a\techo a\n"
+    said = run("-t", "-v", "--silent", "echo", ":::", "a")
+    assert (said.stdout, said.stderr) == ("a\n", "echo a\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["-r", "echo", ":::", "a", "", ":::", "1", " "], "a 1\n"),
+        (["-r", "--link", "echo", ":::", "a", "", "b", ":::", *"123"], "a 1\nb 2\na 3\n"),
+        (["--trim", "l", "-C", ",", "echo", "[{1}{2}]", ":::", " a , b "], "[a b ]\n"),
+        (["--trim", "lr", "echo", "[{}]", ":::", "\u00a0a "], "[\u00a0a]\n"),
+        (["-d", ",", "echo", "[{}]", ":::", "a,", "b"], "[a]\n[]\n[b]\n"),
+        (["-0", "echo", ":::", *"ab"], "a\nb\n"),
+        (["-E", "", "echo", "[{}]", ":::", "a", "", "b"], "[a]\n[]\n[b]\n"),
+        (["-N2", "-m", "echo", "x{}", ":::", *"abc"], "xa xb\nxc\n"),
+        (["--tagstring", "", "echo", ":::", "a"], "a\n"),
+        (["--tagstring", "x\\t{}", "echo", ":::", "\\t"], "x\t\\t\t\\t\n"),
+        (["-x", "-j1", "-X", "-s", "12", "echo", ":::", *"abcd"], "a b c\nd\n"),
+        (["-a", "-", "--pipe", "-L4", *CAT], "1\n2\n3\n4\n5\n6\n7\n8\n=\n9\n10\n=\n"),
+    ],
+)
+def test_odd_shapes(options: list[str], said: str) -> None:
+    """As GNU parallel has them."""
+    assert output("-k", *options, input=NUMBERS) == said
+
+
 def test_pipe_again() -> None:
     """A job that is run again has the same block again."""
     said = run("--pipe", "--retries", "3", "sh", "-c", "cat; exit 1", input="a\n")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from aiospawn.cli._combinations import Record, Records, columns, combined, joined, recycled
 from aiospawn.cli._errors import UsageError
+from aiospawn.cli._selection import trimmed
 from aiospawn.cli._sources import File, opened, split
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def test_joined(records: list[Record], count: int) -> None:
 def test_columns(rows: list[list[str]]) -> None:
     """What was joined is split again, without space around it."""
     lines = [" , ".join(row) for row in rows]
-    assert collected(columns(singles(lines), re.compile(","))) == [tuple(row) for row in rows]
+    assert collected(trimmed(columns(singles(lines), re.compile(",")), "lr")) == [tuple(row) for row in rows]
 
 
 def test_column_that_did_not_match() -> None:

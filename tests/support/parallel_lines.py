@@ -226,6 +226,142 @@ PARALLEL --results out true ::: a >/dev/null; PARALLEL --results out --resume to
 PARALLEL --shuf echo < ten | sort -n
 PARALLEL -k --filter '{1} < {2}' echo ::: 1 2 3 ::: 1 2 3; true
 PARALLEL -k --filter '{1} % 2 == 0' echo < ten; true
+# each option once more, in odder shapes
+printf 'a\0b\nc\0' | PARALLEL -k --null -n2 echo
+printf 'a\0b\0' | PARALLEL -k -0 echo {1}{2} :::: - ::: x y
+PARALLEL -k -0 echo ::: a b
+printf 'x/a b.c\0' | PARALLEL -k -0 echo {/} {.} {/.} {//}
+PARALLEL -k --arg-sep ,, echo x ,, a ,, 1 2
+PARALLEL -k --arg-sep , --arg-file-sep ,, echo , a ,, letters
+PARALLEL -k --arg-sep ,, echo ,, 1 2 ,,+ a b
+PARALLEL -k --arg-file-sep ,, echo ,, letters ,,+ unfinished
+PARALLEL -k --arg-file-sep ,, echo {} :::: letters ,, unfinished
+PARALLEL -k --arg-sep ,, echo ::: < letters
+PARALLEL -k --arg-sep ,, echo ,, a :::: letters
+PARALLEL -k --bnr ,, echo ,, x,,y {/} ::: a/b.c
+PARALLEL -k --bner ,, echo ,, {/.} ::: a/b.c
+PARALLEL -k --er @ echo x@y ::: a.b c
+PARALLEL -k --dnr @ echo @ {//} ::: a/b /c d
+PARALLEL -k -I % echo % %% ::: a
+PARALLEL -k -I xx echo axxb xx ::: 1 2
+PARALLEL -k -I X -I Y echo X Y ::: a
+PARALLEL -k -I @ echo {1} @ ::: a ::: b
+PARALLEL -k -I @ echo {.} {#} {/} ::: a/b.c
+PARALLEL -k --seqreplace @ echo @{}@ ::: a b
+PARALLEL -k --seqreplace @ echo {} ::: a b
+PARALLEL -k -j1 --slotreplace @ echo @ {%} ::: a b
+PARALLEL -k --er EE --bnr BB --dnr DD --bner NN echo EE BB DD NN ::: a/b.c
+PARALLEL -k -X -j1 --er @ echo x@ ::: a.b c.d
+printf 'a.b|c' | PARALLEL -k -d . echo
+printf 'a.b|c' | PARALLEL -k -d '|' echo
+printf 'a\\nb\nc' | PARALLEL -k -d '\n' echo
+printf 'a\rb\rc' | PARALLEL -k -d '\r' echo
+PARALLEL -k -d , echo ::: a,b ::: 1,2
+printf 'a\0b' | PARALLEL -k -d '\0' echo
+printf 'a;b;c\n' | PARALLEL -k --delimiter ';' -n 2 echo
+printf 'a\nEND\nb\n' | PARALLEL -k -E END echo
+printf 'a\nENDX\nb\n' | PARALLEL -k -E END echo
+printf 'END\nb\n' | PARALLEL -k -E END echo x
+PARALLEL -k -E b echo ::: a b c ::: 1 2
+PARALLEL -k -E b --link echo ::: a b c ::: 1 2 3
+PARALLEL -k -E '' echo ::: a '' b
+PARALLEL -k -E b -n 2 echo ::: a c b d
+PARALLEL -k -E b --colsep , echo ::: a,b b c
+PARALLEL -k -E b -X -j1 echo ::: a c b d
+PARALLEL -j1 --no-keep-order -k echo ::: a b
+printf 'a\nb\0c' | PARALLEL -k -0 echo '[{}]'
+printf '\0a\0\0' | PARALLEL -k -0 echo '[{}]'
+printf 'a,b,,c,' | PARALLEL -k -d , echo '[{}]'
+printf 'a\nb,c\n' | PARALLEL -k -d , echo '[{}]'
+printf 'a  b c' | PARALLEL -k -d ' ' echo '[{}]'
+printf 'a, b' | PARALLEL -k -d ', ' echo '[{}]'
+PARALLEL -k -d , echo '[{}]' ::: a, ,b
+PARALLEL -k -d , -a letters echo '[{}]'
+PARALLEL -k -d , echo '[{}]' ::: a,, ,
+printf 'a\\b\n' | PARALLEL -k echo '[{}]'
+PARALLEL -k --link echo ::: a b c ::: 1 2 ::: x
+PARALLEL -k --link -n2 echo {1} {2} {3} {4} ::: a b c d ::: 1 2 3 4
+PARALLEL -k --link echo ::: a b :::+ 1 2 3 ::: x y z
+PARALLEL -k --xapply --tag echo ::: a b ::: 1 2
+PARALLEL -k echo ::: a b :::+ 1 2 :::+ x y
+PARALLEL -k echo ::: a b c :::+ 1 2 3 ::: X Y :::+ 11 22
+PARALLEL -k echo :::: letters :::+ 1 2
+PARALLEL -k echo ::: 1 2 :::: letters unfinished
+PARALLEL -k -a letters echo ::: 1 2 :::: unfinished
+PARALLEL -k -n 3 echo {2} ::: a b c d
+PARALLEL -k -n 2 echo {} and {} ::: a b c
+PARALLEL -k -n 2 echo {/} {.} ::: a/b.c d/e.f g
+PARALLEL -k -n 2 echo {-1} ::: a b c
+PARALLEL -k -n 1k echo < ten
+PARALLEL -k -n 0 echo {} {#} ::: a b
+PARALLEL -k -n 2 --colsep , echo ::: a,b c,d
+PARALLEL -k -N 2 echo {/} {.} ::: a/b.c d/e.f g
+PARALLEL -k -N 2 echo x{}y{} ::: a b c
+PARALLEL -k -N 2 echo x{}y{1} ::: a b c
+PARALLEL -k -N 2 echo {2}{1} {} ::: a b c
+PARALLEL -k -N 3 echo {3} {2} {1} ::: a b c d
+PARALLEL -k -N 2 echo ::: a b c ::: 1 2
+PARALLEL -k -N 2 -j1 -X echo x{} ::: a b c
+PARALLEL -k -N 2 -m echo x{} ::: a b c
+PARALLEL -k -N 2 --xargs echo x{} ::: a b c
+PARALLEL -k -N 2 --tag echo ::: a b c
+PARALLEL -k -N 2 --tagstring {2} echo ::: a b c
+PARALLEL -k -N 0 --tag echo x ::: a b
+PARALLEL -k -N 2 --trim lr echo '[{}]' ::: ' a' 'b '
+printf ' \na\n\n' | PARALLEL -k -r echo '[{}]'
+PARALLEL -k -r echo '[{}]' ::: '' a ' '
+PARALLEL -k -r echo ::: a '' ::: 1 ''
+PARALLEL -k -r -n2 echo '[{}]' ::: '' '' a b
+PARALLEL -k -r echo '[{#}]' ::: '' a ' ' b
+PARALLEL -r -k -X -j1 echo ::: '' a ''
+PARALLEL -r -k --colsep , echo '{1}{2}' ::: , a,b
+printf '\n\n' | PARALLEL -r echo x
+PARALLEL --shuf -j1 echo '{#}' ::: a b c
+PARALLEL --shuf -j1 echo ::: a b ::: 1 2 | sort
+PARALLEL --shuf -N2 -j1 echo < ten | wc -l
+PARALLEL -k -t --silent echo ::: a 2>&1
+PARALLEL -k --silent -v echo ::: a
+PARALLEL -k -t --tag echo ::: a b 2>&1 >/dev/null
+PARALLEL -k -v --tag echo ::: a b
+PARALLEL -k -v --lb echo ::: a b
+PARALLEL -k -v --dry-run echo ::: a b
+PARALLEL -k --tag echo x ::: 'a	b' ''
+PARALLEL -k --tag printf ::: 'x\n\ny' a
+PARALLEL -k --tag cat ::: unfinished blanks
+PARALLEL -k --tagstring '' echo ::: a
+PARALLEL -k --tagstring 'a\tb' echo ::: a
+PARALLEL -k --tagstring 'a\nb' echo ::: a
+PARALLEL -k --tagstring '{/.}' echo ::: a/b.c 'd e.f'
+PARALLEL -k --tagstring '{}-{}' echo ::: 'a b'
+PARALLEL -k --tagstring '$x;' echo ::: 'a'
+PARALLEL -k --tag --header : echo ::: x a b
+PARALLEL -k --tagstring '{x}' --header : echo ::: x a b
+PARALLEL -k --tag --colsep , echo {2} ::: a,b c,d
+PARALLEL -k --tagstring '{2}' --colsep , echo {1} ::: a,b c,d
+PARALLEL -k --tag --lb cat ::: unfinished letters
+PARALLEL -k --lb --tagstring {#} cat ::: blanks unfinished
+PARALLEL -k --tag -X -j1 echo ::: a b c
+PARALLEL -k --tagstring {} -X -j1 echo ::: a b c
+PARALLEL -k --total-jobs 5 echo ::: a b
+PARALLEL -k --trim lr echo '[{}]' ::: '  a  b ' '	x	'
+PARALLEL -k --trim lr echo '[{1}{2}]' ::: ' a ' ::: ' b '
+PARALLEL -k --trim l --colsep , echo '[{1}{2}]' ::: ' a , b '
+printf ' a\t\n b\n' | PARALLEL -k --trim rl echo '[{}]'
+PARALLEL -k --trim lr -E b echo ::: ' a ' ' b ' c
+PARALLEL -k --trim lr -r echo ::: ' a ' '  ' c
+PARALLEL -k --trim lr --tag echo ::: ' a '
+PARALLEL -k -x -n 2 -s 30 echo ::: a b c
+PARALLEL -k -x -j1 -X -s 12 echo ::: a b c d
+PARALLEL -k -I '{x}' echo '{x} {1x} {1}' ::: a b
+PARALLEL -k --er '{e}' echo '{e} {1e} {1.}' ::: a.b
+PARALLEL -k --dry-run --tag echo ::: a
+PARALLEL -k --dry-run --tagstring {#} echo ::: a b
+PARALLEL -k -r --link echo ::: a '' b ::: 1 2 3
+PARALLEL -k -r echo ::: a '' b :::+ 1 2 3
+PARALLEL -k --trim lr --colsep , echo '[{1}{2}]' ::: ' a , b '
+PARALLEL -k --trim r --colsep , echo '[{1}{2}]' ::: ' a , b '
+PARALLEL -k --seqreplace '{n}' echo '{n} {#}' ::: a
+PARALLEL -k --dnr '{d}' echo '{2d} {2//}' ::: a/b ::: c/d
 """),
     *_lines(r"""
 # commands of a shell
@@ -291,5 +427,88 @@ PARALLEL -k --pipe -N4 'cat; exit 3' < ten
 PARALLEL --pipe 'cat; echo x' < /dev/null
 printf ' \n' | PARALLEL -r --pipe 'cat; echo x'
 PARALLEL -k --pipe -N4 --joblog log wc -l < ten; cut -f 1,5,7,8 log
+# each option once more, in odder shapes
+PARALLEL -k --lb 'echo -n {}' ::: a b
+PARALLEL -k --lb 'echo {}; echo {} >&2' ::: a b 2>/dev/null
+PARALLEL -k 'echo {}; echo {} >&2' ::: a b 2>&1 >/dev/null
+PARALLEL -k -v 'echo {} | cat' ::: 'a b' c
+PARALLEL -k -t 'echo {} | cat' ::: 'a b' c 2>&1 >/dev/null
+PARALLEL -k --tag 'echo; echo {}; echo' ::: a b
+PARALLEL -k --tag 'printf a' ::: a b
+PARALLEL -k --tag 'cat' ::: a < letters
+PARALLEL -k --tagstring '{}' 'echo x; echo y >&2' ::: a 2>&1
+PARALLEL -k -n 2 'echo {1}; echo {2}' ::: 'a b' c d
+PARALLEL -k -N 2 'echo x{}' ::: 'a b' c d
+PARALLEL -k -I @ 'echo @ | tr a b' ::: a
+PARALLEL -k --tag ::: 'echo a' 'echo b'
+PARALLEL -k -v ::: 'echo a; echo c' 'echo b'
+PARALLEL -k --joblog log ::: 'echo a; false' true; cut -f 1,7,8,9 log
+PARALLEL -k -d ';' < semicolons ; true
+PARALLEL -k {} ::: 'echo a b' 'echo c'
+PARALLEL -k '{} x' ::: 'echo a' 'echo c'
+PARALLEL -k {1} {2} ::: echo printf ::: a b
+PARALLEL -k echo '"{}"' ::: a 'b c'
+PARALLEL -k echo "'{}'" ::: a 'b c'
+PARALLEL -k 'echo {}' ::: "it's" 'a"b' 'a$b' 'a\b' '~' 'a!b' '#' 'é' '-n' '=' 'a{b,c}' ''
+PARALLEL -k 'echo a{}b{.}c{/}' ::: 'x y/z w.e'
+PARALLEL -k 'echo {};' 'echo x' ::: a
+PARALLEL -k echo {} \; echo x ::: a b
+PARALLEL -k echo {} \> {}.out ::: a b ; cat a.out b.out
+PARALLEL -k echo '   x   y' {} ::: a
+PARALLEL -k 'kill -TERM $$' ::: a
+PARALLEL -j1 --joblog log 'kill -TERM $$' ::: a; cut -f 1,7,8 log
+PARALLEL nosuchcommand ::: a
+PARALLEL /nosuch/command ::: a
+PARALLEL -k -j1 --halt soon,fail=50% 'exit {}' ::: 0 1 0 1 0 0
+PARALLEL -k -j1 --halt now,success=2 'echo {}; exit {}' ::: 0 1 0 1 0 0
+PARALLEL -k -j1 --halt soon,fail=2 'echo {}; exit {}' ::: 0 1 0 1 0 0
+PARALLEL -k '{} {}' ::: 'echo a'
+PARALLEL -k ' {} x' ::: 'echo a'
+PARALLEL -k {}x ::: 'echo a; echo b'
+PARALLEL -k {.} x ::: 'echo a.b'
+PARALLEL -k '{#} x' ::: 'echo a.b'
+PARALLEL -k {} ::: 'echo "a  b"' 'for i in 1 2; do echo $i; done'
+PARALLEL -k -X -j1 {} ::: 'echo a' b
+PARALLEL -k -n2 {} ::: 'echo a' 'b c'
+PARALLEL -k -q {} ::: 'echo a'
+PARALLEL -k --tag {} ::: 'echo a'
+PARALLEL -k --pipe --block 10 --recend '' 'cat; echo =' < ten
+PARALLEL -k --pipe --block 3 'cat; echo =' < unfinished
+PARALLEL -k --pipe -N1 'cat; echo =' < unfinished
+PARALLEL -k --pipe -N1 --rrs --recend ';' 'cat; echo' < semicolons
+PARALLEL -k --pipe -N3 --rrs --recend ';' 'cat; echo' < semicolons
+PARALLEL -k --pipe --rrs --recend ';' --block 4 'cat; echo' < semicolons
+PARALLEL -k --pipe --recstart b --recend a -N1 'cat; echo' <<< aababab
+PARALLEL -k --pipe --recstart a -N1 'cat; echo =' <<< xabacad
+PARALLEL -k --pipe --recstart a --rrs -N1 'cat; echo =' <<< xabacad
+PARALLEL -k --pipe --recstart a --rrs -N2 'cat; echo =' <<< xabacad
+PARALLEL -k --pipe --recstart '>' --recend '\n' --block 6 'cat; echo =' < records
+PARALLEL -k --pipe --recend '\n\n' -N1 'cat; echo =' < blanks
+PARALLEL -k --pipe --recend '\t' -N1 'cat; echo =' < tabs
+PARALLEL -k --pipe --recend '\0' -N1 'tr "\0" x; echo =' < nuls
+PARALLEL -k --pipe --regexp --recend '[,;]' -N1 'cat; echo' < semicolons
+PARALLEL -k --pipe --regexp --recstart '[bd]' -N1 'cat; echo' < semicolons
+PARALLEL -k --pipe --regexp --rrs --recend '[,;]' -N2 'cat; echo' < semicolons
+PARALLEL -k --pipe --regexp --recend '\d\n' --block 4 'cat; echo =' < ten
+PARALLEL -k --pipe -L3 'cat; echo =' < ten
+PARALLEL -k --pipe --max-lines 3 -N2 'cat; echo =' < ten
+PARALLEL -k --pipe --header : 'cat; echo =' < tabs
+PARALLEL -k --pipe --header : -N1 'cat; echo =' < commas
+PARALLEL -k --pipe --header : -N1 cat < /dev/null
+PARALLEL -r --pipe 'cat; echo x' < /dev/null
+PARALLEL -k --pipe --tag -N5 cat < ten
+PARALLEL -k --pipe --tagstring '{#}' -N5 cat < ten
+PARALLEL -k --pipe -v -N5 cat < ten
+PARALLEL -k --pipe --dry-run -N5 cat < ten
+PARALLEL -k --pipe -N5 --retries 2 'cat; false' < ten
+PARALLEL -k --pipe -j1 --halt now,fail=1 -N5 'cat; false' < ten
+PARALLEL -k -a records --pipe-part --recstart '>' --block 5 'cat; echo ='
+PARALLEL -k --pipe -N2 --env HOME 'cat; echo $HOME | wc -l' < letters
+# on a terminal
+script -qec "PARALLEL --tty 'tty < /dev/tty > /dev/null; test -t 0; echo st \$?' ::: a b" /dev/null
+script -qec "PARALLEL -k -o 'test -t 0; echo \$?; test -t 1; echo \$?' ::: a" /dev/null
+script -qec "PARALLEL -k --open-tty 'test -t 0; echo \$?' ::: a" /dev/null
+script -qec "PARALLEL --tty -j2 -k 'test -t 1; echo \$?' ::: a" /dev/null
+script -qec "PARALLEL --tty --group -k 'test -t 1; echo \$?' ::: a" /dev/null
 """, shell=True),
 ]  # fmt: skip
