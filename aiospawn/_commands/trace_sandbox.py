@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 from aiospawn._asyncio.process import create_subprocess_exec
 from aiospawn._options.keywords import Args, LaunchOptions, Stream
+from aiospawn._request.request import candidates
 from aiospawn._sandbox.sandbox import Sandbox
 from aiospawn._sandbox.tracing import Denied, Tracer, Watched
 
 from .command import arguments, refuse_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from aiospawn._asyncio.process import Process
 
@@ -82,7 +84,7 @@ async def trace_sandbox(
     with ExitStack() as stack:
         watched = Watched(sandbox)
         stack.callback(watched.close)
-        tracer = Tracer(sandbox, watched.program)
+        tracer = Tracer(sandbox, watched.program, _programs(words, options))
         stack.callback(tracer.close)
         service = _Service(tracer)
         stack.callback(service.close)
@@ -95,6 +97,19 @@ async def trace_sandbox(
         async with process:
             returncode = await service.until(process)
         return SandboxTrace(returncode, tracer.learned(), tracer.denied(), tracer.unseen)
+
+
+def _programs(words: list[Any], options: Mapping[str, Any]) -> list[str]:
+    """The paths that the launch tries, one after the other."""
+    executable, env = options.get("executable"), options.get("env")
+    program = words[0] if executable is None else executable
+    if isinstance(program, int):
+        return []
+    if options.get("env_add"):
+        env = {**(os.environ if env is None else env), **options["env_add"]}
+    directory = options.get("cwd")
+    here = os.fsdecode(directory) if directory is not None and not isinstance(directory, int) else os.getcwd()
+    return [os.path.realpath(os.path.join(here, os.fsdecode(path))) for path in candidates(os.fsencode(program), env)]
 
 
 class _Service:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from .descriptor_plan import Plan, StepTuple
 
-__all__ = ["Program", "Request", "compiled", "program", "requested"]
+__all__ = ["Program", "Request", "candidates", "compiled", "program", "requested"]
 
 _INITS = {EXDEV: "/proc is that of another PID namespace", ENOENT: "/proc is not mounted"}
 _LAUNCHERS = {EPROTO: "is of another version than this process's aiospawn"}
@@ -300,7 +300,7 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
         count, environment = environ.inherited()
     else:
         count, environment = environ.given(options.env, by_path=b"/" in path and not by_descriptor and not options.forks)
-    paths = () if by_descriptor else _candidates(path, options.env)
+    paths = () if by_descriptor else candidates(path, options.env)
     strings = b"\0".join([*paths, *argv, b""])
     if strings.count(b"\0") != len(paths) + len(argv):
         raise ValueError("embedded null byte")
@@ -313,7 +313,7 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
 # ---- the program's path -----------------------------------------------------------------------------------------------
 
 
-def _candidates(program: bytes, env: Mapping[Any, Any] | None) -> Sequence[bytes]:
+def candidates(program: bytes, env: Mapping[Any, Any] | None) -> Sequence[bytes]:
     """The paths to try, as CPython has it: the child's PATH, each directory, unless the program is a path itself."""
     if b"/" in program:
         return [program]

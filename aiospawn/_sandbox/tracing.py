@@ -24,17 +24,17 @@ from . import bpf
 from .calls import SystemCalls
 from .coverage import Coverage
 from .learning import learned
-from .needs import CALLS, WHERE_GIVEN, needs
+from .needs import CALLS, WHERE_GIVEN, Need, needs
 from .notifications import Listener
 from .policy import compiled_filter, has_numbers
+from .programs import executed
 from .ruleset import handled_by
 from .system_calls import ARCHITECTURES, NUMBERS
 from .tracee import Tracee
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from .needs import Need
     from .notifications import Call
     from .sandbox import Sandbox
 
@@ -118,10 +118,24 @@ class Watched(Confinement):
 class Tracer:
     """The watching process's side. The watched one calls `begin`, behind its fork."""
 
-    __slots__ = ("_audit_number", "_coverage", "_denied", "_ends", "_listener", "_names", "_needs", "_program", "unseen")
+    __slots__ = (
+        "_audit_number",
+        "_candidates",
+        "_child",
+        "_coverage",
+        "_denied",
+        "_ends",
+        "_listener",
+        "_names",
+        "_needs",
+        "_program",
+        "unseen",
+    )
 
-    def __init__(self, sandbox: Sandbox | None, program: bytes) -> None:
-        """`program`: the filter of the sandbox's policy."""
+    def __init__(self, sandbox: Sandbox | None, program: bytes, candidates: Sequence[str]) -> None:
+        """`program`: the filter of the sandbox's policy; `candidates`: the paths that the launch tries."""
+        self._candidates = [*candidates]
+        self._child: int | None = None
         column, self._audit_number = ARCHITECTURES[platform.machine()]
         self._names = {numbers[column]: name for name, numbers in NUMBERS.items()}
         self._program = program
@@ -179,6 +193,7 @@ class Tracer:
             return False
         call = listener.received()
         if call is not None:
+            self._child = self._child or call.thread
             error = bpf.answer(self._program, call.data)
             if error:
                 self._denied["syscalls", self._names.get(call.number, f"number {call.number}")] += 1
@@ -188,10 +203,14 @@ class Tracer:
         return True
 
     def _note(self, listener: Listener, call: Call) -> None:
+        name = self._names[call.number]
+        if name not in ("execve", "execveat"):
+            self._candidates.clear()  # one of them runs
+        found: list[Need] | None
         try:
-            found = needs(self._names[call.number], Tracee(call.thread), call.arguments)
+            found = needs(name, Tracee(call.thread), call.arguments)
         except (OSError, struct.error):
-            found = None
+            found = self._of_launch(call)
         if not listener.is_valid(call):
             return
         if found is None:
@@ -200,6 +219,12 @@ class Tracer:
         self._needs.update(found)
         if self._coverage is not None:
             self._denied.update((need.kind, need.what) for need in found if not self._coverage.meets(need))
+
+    def _of_launch(self, call: Call) -> list[Need] | None:
+        """Before its program runs the child may be looked into by root alone (`core_forbid`): what it tries is known."""
+        if call.thread != self._child or not self._candidates:
+            return None
+        return [Need("execute", path) for path in executed(self._candidates.pop(0))]
 
     def learned(self) -> Sandbox:
         return learned(self._needs)

@@ -25,6 +25,8 @@ _VERSION = 7
 _DATA = b"/\0/\0" + bytes(20)
 _SIZES = {Step.RLIMIT: 16, Step.SETGROUPS: 8, Step.SECCOMP: 16, Step.AFFINITY: 8, Step.CGROUP: 2, Step.OOM_SCORE_ADJ: 1}
 _SIZES |= {Step.LANDLOCK_RULES: 24}
+_NEW_MOUNTS = 0x20000  # CLONE_NEWNS
+_VIEWS = {0: 0, 1: 24, 2: 4, 3: 2, 4: 5, 5: 0}  # enum aiospawn_view: the size of each operation's data
 _STRINGS = {Step.OPEN: 2, Step.CHROOT: 2, Step.CHDIR: 2, Step.UNSHARE: 4}
 
 
@@ -34,6 +36,7 @@ def _every_step() -> bytes:
     values = {Step.SAVE: 0, Step.SETGROUPS: 2, Step.CLOSE: 100, Step.UMASK: 0o22}
     sizes, fds = {**_SIZES, **_STRINGS}, {Step.LIMIT: 1}
     steps = [library.pack_step(kind, fds.get(kind, 0), values.get(kind, 1), 0, sizes.get(kind, 0)) for kind in kinds]
+    steps += [library.pack_step(Step.VIEW, operation, _NEW_MOUNTS, 0, size) for operation, size in _VIEWS.items()]
     draft = damaged.Draft("true", env={})
     strings = bytes(draft.bytes[_HEADER + draft.head.steps * _STEP + draft.head.data_size :])
     draft.head.steps, draft.head.data_size, draft.head.top = len(steps), len(_DATA), 9

@@ -1,14 +1,12 @@
-"""What a sandbox costs, and that many leave nothing behind.
+"""What a sandbox costs.
 
-python tests/long/sandbox_figures.py [--rounds 300] [--commands 10000]
+python tests/long/sandbox_figures.py [--rounds 300]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import pathlib
 import shutil
 import statistics
 import time
@@ -54,44 +52,14 @@ async def _cost(rounds: int) -> None:
         print(f"`true`, {name}: {middle:.0f} us, {middle - without:+.0f}", flush=True)
 
 
-def _there() -> tuple[int, int, int]:
-    """Descriptors of this process, mounts that it sees, and mount namespaces of the machine."""
-    namespaces = set()
-    for link in pathlib.Path("/proc").glob("[0-9]*/ns/mnt"):
-        try:
-            namespaces.add(os.readlink(link))
-        except OSError:
-            continue
-    return (
-        len(os.listdir("/proc/self/fd")),
-        len(pathlib.Path("/proc/self/mountinfo").read_text().splitlines()),
-        len(namespaces),
-    )
-
-
-async def _many(commands: int) -> None:
-    for keywords in ({}, {"hide": True, "tmp": True}):
-        value = aiospawn.Sandbox(**keywords)  # type: ignore[arg-type]
-        await aiospawn.run(["true"], sandbox=value)
-        before, began, failed = _there(), time.perf_counter(), 0
-        async with aiospawn.map((["true"] for _ in range(commands)), concurrency=64, sandbox=value) as results:
-            async for result in results:
-                failed += not result.ok
-        took = time.perf_counter() - began
-        print(f"{commands} commands in {value}: {failed} failed, {commands / took:.0f} a second", flush=True)
-        print(f"descriptors, mounts, mount namespaces: before {before}, after {_there()}", flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=300)
-    parser.add_argument("--commands", type=int, default=10_000)
     given = parser.parse_args()
     for factory in (aiospawn.new_event_loop, aiospawn.new_uvloop_event_loop):
         print(f"-- {factory.__name__}", flush=True)
         with asyncio.Runner(loop_factory=factory) as runner:
             runner.run(_cost(given.rounds))
-            runner.run(_many(given.commands))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import fresh
 import place
 import pytest
 
@@ -242,6 +243,41 @@ async def test_cancelled(work: pathlib.Path) -> None:
         await task
     with pytest.raises(ProcessLookupError):
         os.kill(int((work / "pid").read_text()), 0)
+
+
+def test_an_ordinary_user() -> None:
+    """Before its program runs the child cannot be looked into: the program is named all the same. One of 0711 never can."""
+    shown = fresh.run(
+        """
+        import asyncio, ctypes, os, shutil, sys, tempfile
+        import aiospawn
+
+        place = os.path.realpath(tempfile.mkdtemp())
+        os.chmod(place, 0o755)
+        for name, mode in (("plain", 0o755), ("unreadable", 0o711)):
+            shutil.copy("/bin/cat", f"{place}/{name}")
+            os.chmod(f"{place}/{name}", mode)
+        is_root = os.getuid() == 0
+        pid = os.fork()
+        if not pid:
+            if is_root:
+                os.setgroups([])
+                os.setresgid(1000, 1000, 1000)
+                os.setresuid(1000, 1000, 1000)
+                ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: else /proc/self is root's from now on
+            os.chdir("/")
+            for name in ("plain", "unreadable"):
+                environment = {"PATH": f"/nowhere:{place}:/bin"}
+                trace = asyncio.run(aiospawn.trace_sandbox([name, "/etc/passwd"], env=environment, stdout=-3))
+                named = [path.replace(place, "") for path in trace.sandbox.execute]
+                # an owner's program may be read where its user is no other
+                print(trace.returncode, named, bool(trace.unseen) == (name == "unreadable" and is_root), flush=True)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        shutil.rmtree(place)
+        """
+    )
+    assert shown.splitlines() == ["0 ['/plain'] True", "0 ['/unreadable'] True"]
 
 
 _IMPORTS = f"import sys; sys.path[:0] = {sys.path!r}; import asyncio, aiospawn"
