@@ -218,7 +218,8 @@ enum aiospawn_feature {
   AIOSPAWN_HAS_PIDFD_INFO = 32,  /* PIDFD_GET_INFO has the exit code of a child that was reaped elsewhere */
   AIOSPAWN_UNDER_VALGRIND = 64,
   AIOSPAWN_SHORTAGE = 128,       /* no child could be made to try: that may pass */
-  AIOSPAWN_HAS_PROC_CHILDREN = 256 /* /proc lists a thread's children, CONFIG_PROC_CHILDREN */
+  AIOSPAWN_HAS_PROC_CHILDREN = 256, /* /proc lists a thread's children, CONFIG_PROC_CHILDREN */
+  AIOSPAWN_HAS_PIDFD_AUTOKILL = 512 /* clone3 takes CLONE_PIDFD_AUTOKILL */
 };
 
 /* Changes in the child of a fork. */

@@ -43,9 +43,9 @@ _NO_NAMESPACE = {
 
 
 def no_init(error: OSError, *, namespace: bool) -> OSError:
-    """The exception for an init that could not be made, as the native part reports it; others are returned as they are."""
-    reason = (_NO_INIT | _NO_NAMESPACE if namespace else _NO_INIT).get(error.errno or 0)
-    return error if reason is None else step_failed(error.errno or 0, "init", reason, None)
+    """The exception for an init that could not be made, as the native part reports it."""
+    reason = (_NO_INIT | _NO_NAMESPACE if namespace else _NO_INIT).get(error.errno or 0, "")
+    return step_failed(error.errno or 0, "init", reason, None)
 
 
 def child_died(signum: int) -> OSError:

@@ -1,7 +1,6 @@
 /* The stub that makes a child and enters it. Compiled like child.c, under the same contract. */
 #include "clone.h"
 
-#include <linux/sched.h>
 #include <signal.h>
 #include <stddef.h>
 
@@ -105,7 +104,7 @@ long child_clone(const struct clone_plan *plan, void (*run)(void *), void *argum
         .flags = plan->flags | CLONE_CLEAR_SIGHAND,
         .pidfd = (uintptr_t)plan->pidfd,
         .child_tid = (uintptr_t)plan->alive,
-        .exit_signal = SIGCHLD,
+        .exit_signal = plan->flags & CLONE_AUTOREAP ? 0 : SIGCHLD,
         .stack = (uintptr_t)plan->stack,
         .stack_size = plan->stack_size,
     };

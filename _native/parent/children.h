@@ -24,6 +24,7 @@ struct child {
   uint8_t launcher_alive;          /* it has reported so */
   uint8_t has_init;                /* the launcher stays as init: this is its pid */
   uint8_t has_namespace;           /* a PID namespace of its own, of which init is process 1 */
+  uint8_t ends_with_pidfd;         /* the kernel kills it where its pidfd is closed, and reaps it */
   int32_t lease;                   /* the file of its init's lease, the reactor's, or -1 */
   uint8_t tree_refuses;            /* init has said so */
   uint8_t limit;                   /* enum aiospawn_limit: init has ended the tree for it */

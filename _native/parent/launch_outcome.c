@@ -53,8 +53,8 @@ enum outcome { NOT_YET, RAN, NEVER_RAN };
 static enum outcome outcome_of(const struct child *child) {
   int status = 0, result = exit_status_of(child->watched[WATCHED_PIDFD].fd, WEXITED | WNOHANG | WNOWAIT, &status, NULL);
   if (result == 0) return NOT_YET;
-  if (result < 0) return RAN;
   if (child->via_launcher && !child->launcher_alive) return NEVER_RAN;
+  if (result < 0) return RAN;
   return status < 0 && before_exec(child) == 1 ? NEVER_RAN : RAN;
 }
 

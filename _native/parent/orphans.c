@@ -53,9 +53,9 @@ static int is_still_ours(const struct orphan *orphan) {
 }
 
 static long look(const struct orphan *orphan, int flags, siginfo_t *info) {
-  enum { BY_PIDFD = 3 };           /* P_PIDFD, which older headers lack */
+  enum { BY_PIDFD = 3, EVERY_KIND = 0x40000000 }; /* P_PIDFD, which older headers lack; __WALL */
   info->si_pid = 0;
-  return sys5(SYS_waitid, BY_PIDFD, orphan->pidfd, (long)info, WEXITED | WNOHANG | flags, 0);
+  return sys5(SYS_waitid, BY_PIDFD, orphan->pidfd, (long)info, WEXITED | WNOHANG | EVERY_KIND | flags, 0);
 }
 
 static void forget(struct orphan *orphan, int closes) {

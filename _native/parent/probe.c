@@ -4,6 +4,7 @@
  *   pidfd_send_signal              5.1     epoll on a pidfd               5.3
  *   clone3                         5.3     CLONE_CLEAR_SIGHAND            5.5
  *   close_range                    5.9     PIDFD_GET_INFO, exit code      6.15
+ *   CLONE_PIDFD_AUTOKILL           7.1
  *
  * Containers and emulators refuse or imitate single calls, so the version proves little: each is tried. The child is made
  * with CLONE_VFORK, because an emulator that runs CLONE_VM as a thread would let it run beside us on our memory. Where it would
@@ -14,6 +15,7 @@
 #include <errno.h>
 #include <linux/sched.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -121,6 +123,23 @@ static int knows_clone3(void) {
   return sys2(SYS_clone3, (long)args, sizeof args) == -EINVAL;
 }
 
+/* What clone3 says to these flags, and to a pidfd that can be written nowhere: so there is no child, but where an emulator does not look. */
+static long refusal_of(uint64_t flags) {
+  enum { NOWHERE = 1 };
+  uint64_t args[8] = {CLONE_PIDFD | flags, NOWHERE, [4] = flags & CLONE_AUTOREAP ? 0 : SIGCHLD};
+  long result = sys2(SYS_clone3, (long)args, sizeof args);
+  while (result == 0) sys1(SYS_exit_group, 0);
+  while (result > 0 && waitpid((pid_t)result, NULL, __WALL) == -1 && errno == EINTR) {
+  }
+  return result;
+}
+
+/* Flags are refused first (EINVAL). This one needs another beside it: so no other flag in its place is taken for it. */
+static int knows_autokill(void) {
+  return refusal_of(CLONE_NNP | CLONE_PIDFD_AUTOKILL) == -EINVAL &&
+         refusal_of(CLONE_NNP | CLONE_PIDFD_AUTOKILL | CLONE_AUTOREAP) == -EFAULT;
+}
+
 /* This process in the place of a child. That memory is shared is taken for granted, and PIDFD_GET_INFO for missing. */
 static uint32_t examine_self(uint32_t without) {
   uint32_t found = AIOSPAWN_HAS_SHARED_MEMORY;
@@ -148,6 +167,7 @@ static uint32_t probe(uint32_t without) {
   uint32_t found = AIOSPAWN_STUB ? AIOSPAWN_HAS_STUB : 0;
   if (under_valgrind()) found |= AIOSPAWN_UNDER_VALGRIND;
   if (access("/proc/thread-self/children", R_OK) == 0) found |= AIOSPAWN_HAS_PROC_CHILDREN;
+  if (AIOSPAWN_STUB && !(without & AIOSPAWN_HAS_CLONE3) && knows_autokill()) found |= AIOSPAWN_HAS_PIDFD_AUTOKILL;
   if (child_would_be_first()) return (found | examine_self(without)) & ~without;
   struct trial trial = {0};
   int pidfd = -1;

@@ -48,7 +48,7 @@ static long clone_child(const struct aiospawn_reactor *reactor, struct child *ch
   struct clone_plan plan = {
       .flags = CLONE_PIDFD | (child->private_memory ? 0 : CLONE_VM | CLONE_CHILD_CLEARTID) | (suspend ? CLONE_VFORK : 0) |
                (launch->segment == FD_BLOCK_NONE ? 0 : CLONE_FILES) | (child->has_namespace ? CLONE_NEWPID : 0) |
-               (launch->in_new_user ? CLONE_NEWUSER : 0),
+               (launch->in_new_user ? CLONE_NEWUSER : 0) | (child->ends_with_pidfd ? CLONE_PIDFD_AUTOKILL | CLONE_AUTOREAP : 0),
       .use_clone3 = (features & AIOSPAWN_HAS_CLONE3) != 0,
       .stack = stack->bottom,
       .stack_size = STACK_SIZE,
@@ -94,10 +94,16 @@ static int status_watch(struct child *child) {
   return watched_fd_set(&child->watched[WATCHED_STATUS], reports ? EPOLLIN : 0);
 }
 
-/* A PID namespace needs CAP_SYS_ADMIN, here or in a user namespace that is made with it. */
-static void choose_namespaces(struct child *child) {
+/* A PID namespace needs CAP_SYS_ADMIN, here or in a user namespace that is made with it. With that right the kernel may end it together with
+ * this process, also where somebody has stopped init: SIGKILL to process 1 is everybody's end. Elsewhere it would be init's alone, and not
+ * its tree's; and nobody would be left to remove the tree's cgroup. */
+static void choose_namespaces(struct child *child, const struct aiospawn_request *head) {
+  const uint32_t needed = AIOSPAWN_HAS_CLONE3 | AIOSPAWN_HAS_PIDFD_INFO | AIOSPAWN_HAS_PIDFD_AUTOKILL;
   struct launch *launch = &child->stack->launch;
-  launch->in_new_user = child->has_namespace && !privileges_make_namespaces();
+  int may = privileges_make_namespaces();
+  launch->in_new_user = child->has_namespace && !may;
+  child->ends_with_pidfd = child->has_namespace && may && !(head->flags & AIOSPAWN_INIT_CGROUP) &&
+                           (features_found() & needed) == needed;
   launch->user = geteuid();
   launch->group = getegid();
 }
@@ -108,7 +114,7 @@ static long clone_first(const struct aiospawn_reactor *reactor, struct child *ch
   long result = sys_sigmask(&all, &mask);
   if (result < 0) return result; /* a seccomp filter */
   launch_finish(child, head, mask);
-  choose_namespaces(child);
+  choose_namespaces(child, head);
   result = choose_steps(child, head);
   if (result == 0) {
     shared_table_enter(child, head);

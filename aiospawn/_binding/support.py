@@ -43,6 +43,7 @@ _FEATURES: Final = (
     ("HAS_CLOSE_RANGE", "close_range", "descriptors are closed one by one (Linux 5.9)"),
     ("HAS_PROC_CHILDREN", "proc_children", "init finds its tree by looking at every process (CONFIG_PROC_CHILDREN)"),
     ("HAS_PIDFD_INFO", "pidfd_info", "a child that somebody else reaped: its exit code is lost, 255 (PIDFD_GET_INFO, 6.15)"),
+    ("HAS_PIDFD_AUTOKILL", "pidfd_autokill", "a stopped init outlives this process (CLONE_PIDFD_AUTOKILL, Linux 7.1)"),
 )  # fmt: skip
 _NEEDED: Final = ("pidfd", "shared_memory")
 
