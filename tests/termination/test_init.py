@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import pathlib
-import resource
 import select
 import signal
 import subprocess
@@ -288,32 +287,6 @@ async def test_grace_is_the_trees(marker: Marker) -> None:
 
 
 @pytest.mark.loops("one")
-async def test_every_exit_status() -> None:
-    async def status(number: int) -> int:
-        process = await aiospawn.create_subprocess_exec("sh", "-c", f"exit {number}", init=True)
-        return await process.wait()
-
-    for first in range(0, 256, 16):
-        numbers = range(first, first + 16)
-        assert await asyncio.gather(*map(status, numbers)) == [*numbers]
-
-
-@pytest.mark.loops("one")
-async def test_every_signal() -> None:
-    """The command is ended by it, and so is init: its own status is the same."""
-    harmless = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH}
-    stopping = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
-    for number in sorted(signal.valid_signals() - harmless - stopping):
-        process = await aiospawn.create_subprocess_exec("sleep", "1000", init=True, rlimits={resource.RLIMIT_CORE: 0})
-        pidfd = os.dup(process.pidfd)
-        process.send_signal(number)
-        try:
-            assert await process.wait() == -number
-        finally:
-            os.close(pidfd)
-
-
-@pytest.mark.loops("one")
 async def test_signals_are_passed_on() -> None:
     """What is sent to the process, or by somebody to its number, is the command's."""
     script = 'for s in HUP INT QUIT USR1 TERM CONT WINCH; do trap "echo $s" $s; done; echo .; while :; do sleep 0.01; done'
@@ -330,7 +303,6 @@ async def test_signals_are_passed_on() -> None:
     await process.wait()
 
 
-@pytest.mark.loops("one")
 async def test_resource_use() -> None:
     """The command's and its descendants', and nothing of this process: the memory here is far larger."""
     ballast = bytearray(64 << 20)

@@ -1,0 +1,153 @@
+"""An init in adverse places: where it cannot be made nothing is started, and where it is flooded it obeys all the same."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import fresh
+import pytest
+from marker import Marker, stands
+
+import aiospawn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# ---- it cannot be made ------------------------------------------------------------------------------------------------
+
+_REFUSED = """
+import asyncio, ctypes, errno, os, resource, shutil
+import aiospawn, fresh, seccomp
+
+async def main():
+    before = fresh.descriptors()
+    {limit}
+    try:
+        done = await aiospawn.run([shutil.which("cat"), "/dev/null"], init=True)
+    except OSError as error:
+        print(error.step, errno.errorcode[error.errno])
+    else:
+        print(done.returncode)
+    {after}
+    after = fresh.descriptors()
+    assert [target for fd, target in after.items() if fd not in before] == [], after
+    assert fresh.children() == []
+
+assert aiospawn.supported()
+loop = fresh.new_event_loop()
+loop.run_until_complete(asyncio.sleep(0))
+{first}
+loop.run_until_complete(main())
+loop.close()
+"""
+
+_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        ("seccomp.refuse_all(seccomp.PRCTL, errno.EPERM)", "init EPERM"),
+        (f"seccomp.refuse(seccomp.PRCTL, errno.EINVAL, {_SUBREAPER}, 0)", "init EINVAL"),
+        (f"seccomp.refuse(seccomp.PRCTL, errno.EPERM, {_SUBREAPER}, 0)", "init EPERM"),
+        ("seccomp.refuse_all(seccomp.SIGNALFD, errno.EMFILE)", "init EMFILE"),
+        ("seccomp.refuse_all(seccomp.SOCKETPAIR, errno.ENFILE)", "init ENFILE"),
+        ("seccomp.refuse_all(seccomp.RECVMSG, errno.ENOMEM)", "launcher ENOMEM"),
+        ("seccomp.refuse_all(seccomp.PPOLL, errno.ENOMEM)", "0"),
+        ("seccomp.refuse_all(seccomp.RECVFROM, errno.ENOMEM)", "0"),
+        ("seccomp.refuse_all(seccomp.RECVFROM, errno.EINTR)", "0"),
+    ],
+)
+def test_filtered(limit: str, told: str, variant: str) -> None:
+    """A filter of the whole process: an error with its step, and nothing is left; or it does without the call."""
+    assert fresh.run(_REFUSED.format(first="", limit=limit, after=""), variant) == f"{told}\n"
+
+
+def test_filtered_from_the_start(variant: str) -> None:
+    """As an old kernel: init closes what is not its own one by one."""
+    first = "seccomp.refuse_all(seccomp.CLOSE_RANGE, errno.ENOSYS)\nassert not aiospawn.supported().features['close_range']"
+    program = _REFUSED.replace("assert aiospawn.supported()", first)
+    assert fresh.run(program.format(first="", limit="", after=""), variant) == "0\n"
+
+
+# Its only process; and the kernel shows it itself, though its ids have changed.
+_SOMEBODY = """
+os.chdir("/")
+os.setgroups([])
+user = 100000 + os.getpid()
+os.setresgid(user, user, user)
+os.setresuid(user, user, user)
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs another user's ids")
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_processes_are_short(processes: int, variant: str) -> None:
+    """No place for init, none for its command, one for each."""
+    limit = f"resource.setrlimit(resource.RLIMIT_NPROC, ({processes}, {processes}))"
+    told = fresh.run(_REFUSED.format(first=_SOMEBODY, limit=limit, after=""), variant)
+    assert told == ("init EAGAIN\n" if processes < 3 else "0\n")
+
+
+def test_descriptors_are_short(variant: str) -> None:
+    """In this process, and so in init."""
+    limit = "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 1024))"
+    after = "resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))"
+    assert fresh.run(_REFUSED.format(first="", limit=limit, after=after), variant) == "init EMFILE\n"
+
+
+# ---- it is flooded ----------------------------------------------------------------------------------------------------
+
+_DEAF = "trap '' TERM RTMIN USR1; echo -n . >&9; while :; do sleep 0.01; done"
+
+
+@contextlib.contextmanager
+def _flooding(pid: int, *numbers: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Each signal is sent without end by a process of its own, which goes when there is no process to send it to."""
+    floods = []
+    try:
+        for number in numbers:
+            script = f"echo; while kill -{number} {pid}; do :; done"
+            floods.append(subprocess.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
+        for flood in floods:
+            assert flood.stdout is not None
+            assert flood.stdout.readline() == b"\n"
+        yield floods
+    finally:
+        for flood in floods:
+            flood.kill()
+            flood.wait()
+            assert flood.stdout is not None
+            flood.stdout.close()
+
+
+@pytest.mark.parametrize("namespace", [None, "pid"])
+@pytest.mark.loops("one")
+async def test_floods_of_signals(namespace: Any, marker: Marker) -> None:
+    """Init passes on what it can, and obeys, and reaps."""
+    process = await aiospawn.create_subprocess_exec(
+        "bash", "-c", f"(setsid sleep 1000 &); {_DEAF}", init=True, init_namespace=namespace, fds={9: marker.writer}
+    )
+    await stands(marker, 1)
+    with _flooding(process.pid, signal.SIGCHLD, signal.SIGTERM, signal.SIGRTMIN, signal.SIGUSR1):
+        process.send_signal(signal.SIGUSR1)
+        assert await process.stop(0) == -signal.SIGKILL
+    assert marker.has_ended()
+
+
+@pytest.mark.loops("one")
+async def test_floods_of_signals_end_as_the_command_does() -> None:
+    """A signal that is not the command's end does not change how that is told."""
+    script = "trap '' TERM RTMIN; echo; read line; exit 7"
+    process = await aiospawn.create_subprocess_exec("bash", "-c", script, init=True, stdin=-1, stdout=-1)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"\n"
+    with _flooding(process.pid, signal.SIGCHLD, signal.SIGTERM, signal.SIGRTMIN):
+        process.stdin.write(b"\n")
+        assert await process.wait() == 7
