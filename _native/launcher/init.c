@@ -81,12 +81,21 @@ __attribute__((noreturn)) static void end_by(int number) {
   for (;;) sys1(SYS_exit_group, 128 + number);
 }
 
+/* Nobody else will. A process that has been waited for may still be counted there for a moment (EBUSY), until the scheduler has left it. */
+static void remove_cgroup(const char *path) {
+  enum { BUSY = -16 /* EBUSY */, LONGEST_REST_MS = 512 };
+  for (int ms = 1; sys3(SYS_unlinkat, AT_FDCWD, (long)path, AT_REMOVEDIR) == BUSY && ms <= LONGEST_REST_MS; ms *= 2) {
+    const int64_t rest[2] = {0, (int64_t)ms * 1000000};
+    sys5(SYS_ppoll, 0, 0, (long)rest, 0, 0);
+  }
+}
+
 __attribute__((noreturn)) static void end(struct init *init) {
   if (init->mode != INIT_LEAVE || init->is_ending || init->is_stopping)
     sys2(SYS_getrusage, ALL_CHILDREN, (long)init->report.usage);
   init->report.status = init->status;
   tell(init, INIT_REPORT_ENDED);
-  if (init->socket < 0 && *init->cgroup) sys3(SYS_unlinkat, AT_FDCWD, (long)init->cgroup, AT_REMOVEDIR); /* nobody else will */
+  if (init->socket < 0 && *init->cgroup) remove_cgroup(init->cgroup);
   if (init->status < 0) end_by(-init->status);
   for (;;) sys1(SYS_exit_group, init->status);
 }

@@ -25,12 +25,11 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))  # where thi
 
 import fresh
 from loops import new_event_loop
-from process_trees import marked
 
 import aiospawn
 from aiospawn import PIPE
 
-__all__ = ["BEGIN", "END", "INIT", "INIT_TREE", "PRIVILEGES", "SHAPES", "TERMINAL", "UNKNOWN"]
+__all__ = ["BEGIN", "END", "INIT", "PRIVILEGES", "SHAPES", "TERMINAL", "UNKNOWN"]
 
 BEGIN, END = "/fault-begins", "/fault-ends"
 CROWD, LARGER_CROWD = 300, 1100
@@ -47,7 +46,6 @@ LANDING = "through the launcher, with many descriptors"
 PRIVATE = "without a launcher: the page tables are copied"
 PRIVILEGES = "privileges, through the launcher"
 INIT = "through init"
-INIT_TREE = "through init, which ends who is left"
 UNKNOWN = "refused from the start"
 
 _OPTIONS = {
@@ -86,13 +84,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     PRIVATE: {"via": "launcher"},
     PRIVILEGES: _PRIVILEGES,
     INIT: {"init": True},
-    INIT_TREE: {"init": True, "env_add": {"MARK": f"faults:{os.getpid()}:"}},
     UNKNOWN: {},
 }
-
-
-# In a session of its own, without the pipes: only init knows of it.
-_LEAVING = "setsid sleep 1000 <&- >&- 2>&- & exec cat"
 
 
 def _waste(call: int, count: int) -> None:
@@ -115,8 +108,7 @@ async def _launched(shape: str) -> dict[str, Any]:
     process = None
     try:
         async with asyncio.timeout(100):
-            command = ["sh", "-c", _LEAVING] if shape == INIT_TREE else [cat]
-            process = await aiospawn.create_subprocess_exec(*command, **options)
+            process = await aiospawn.create_subprocess_exec(cat, **options)
             phase = "communicate"
             data = b"text\n\x04" if shape == TERMINAL else b"text\n"
             output, _ = await process.communicate(data)
@@ -162,8 +154,6 @@ def main(shape: str) -> None:
     after = fresh.descriptors()
     told["left"] = [target for fd, target in after.items() if before.get(fd) != target]  # a reserved number may be given up
     told["children"] = fresh.children()
-    if shape == INIT_TREE:
-        told["children"] += marked(SHAPES[shape]["env_add"]["MARK"])
     _say(told)
     sys.stdin.readline()
     _say(loop.run_until_complete(_launched(shape)))

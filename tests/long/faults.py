@@ -23,12 +23,12 @@ import tempfile
 from collections import Counter
 from typing import Any, NamedTuple, Self
 
-from fault_target import BEGIN, END, INIT, INIT_TREE, SHAPES, TERMINAL, UNKNOWN
+from fault_target import BEGIN, END, INIT, SHAPES, TERMINAL, UNKNOWN
 
 __all__ = ["BAD", "Cell", "cells_of", "documented", "struck"]
 
 TARGET = pathlib.Path(__file__).with_name("fault_target.py")
-PARENT, CHILD, KEEPER, BOTH = "parent", "child", "init", "both"
+PARENT, CHILD, BOTH = "parent", "child", "both"
 FIRST, SECOND, LAST, EVERY = "first", "second", "last", "every"
 BAD = "BAD: "  # what an outcome begins with that must not be
 
@@ -87,26 +87,6 @@ _CHILD = {
     "setsid": ["EPERM"],
     "unshare": ["ENOSPC", "EPERM"],
 }
-# Of init from its execve on. Once the command runs nothing that init cannot do may end that.
-_KEEPER = {
-    "clone": ["EAGAIN", "ENOMEM"],
-    "close_range": ["EMFILE", "ENOMEM"],
-    "getdents64": ["ENOENT"],
-    "kill": ["EPERM", "ESRCH"],
-    "mmap": ["ENOMEM"],
-    "openat": ["EACCES", "EMFILE", "ENOENT"],
-    "pidfd_open": ["EMFILE", "ENOMEM", "ESRCH"],
-    "pidfd_send_signal": ["EPERM", "ESRCH"],
-    "ppoll": ["EINTR", "ENOMEM"],
-    "prctl": ["EINVAL", "EPERM"],
-    "read": ["EINTR", "ESRCH"],
-    "readlinkat": ["EACCES", "ENOENT"],
-    "recvfrom": ["EINTR", "ENOMEM"],
-    "recvmsg": ["EINTR", "ENOMEM"],
-    "sendto": ["EAGAIN", "ENOBUFS"],
-    "signalfd4": ["EMFILE", "ENOMEM"],
-    "waitid": ["EINTR"],
-}
 _ALWAYS = ("clone3", "dup3", "epoll_ctl", "memfd_create", "mprotect", "pipe2", "process_vm_readv")  # of the parent
 # From before the kernel was tried, at every call: what a container or an old kernel refuses.
 _REFUSED = {
@@ -124,9 +104,6 @@ _REFUSED = {
 }
 
 
-_KEPT = (INIT, INIT_TREE)
-
-
 class Cell(NamedTuple):
     """One fault."""
 
@@ -137,7 +114,7 @@ class Cell(NamedTuple):
     which: str
 
 
-_PLAUSIBLE = ((PARENT, _PARENT), (CHILD, _CHILD), (KEEPER, _KEEPER))
+_PLAUSIBLE = ((PARENT, _PARENT), (CHILD, _CHILD))
 
 
 class Call(NamedTuple):
@@ -220,7 +197,7 @@ def _calls(shape: str) -> dict[str, list[Call]]:
             run.detach()
             parent = run.pid
         lines = log.read_text().splitlines()
-    calls: dict[str, list[Call]] = {PARENT: [], CHILD: [], KEEPER: []}
+    calls: dict[str, list[Call]] = {PARENT: [], CHILD: []}
     counters: dict[int, Counter[str]] = {}
     child, begun = 0, False
     for line in lines:
@@ -233,9 +210,8 @@ def _calls(shape: str) -> dict[str, list[Call]]:
         child = child or (pid if pid != parent and begun else 0)
         if pid == child or (pid == parent and begun):
             calls[PARENT if pid == parent else CHILD].append(Call(name, number, counter[name], text))
-    # Of init what comes behind the launcher's execveat, and of others nothing behind their program's execve.
-    last = max(place for place, call in enumerate(calls[CHILD]) if call.name == ("execveat" if shape in _KEPT else "execve"))
-    calls[KEEPER] = calls[CHILD][last + 1 :] if shape in _KEPT else []
+    # What is behind the launcher's execveat is init's own, and nobody's behind the execve of a program.
+    last = max(place for place, call in enumerate(calls[CHILD]) if call.name == ("execveat" if shape == INIT else "execve"))
     calls[CHILD] = calls[CHILD][: last + 1]
     loop = calls[PARENT][-1].text if calls[PARENT] else ""
     calls[PARENT] = [call for call in calls[PARENT] if _is_ours(call, loop)]
@@ -259,7 +235,7 @@ def cells_of(shape: str) -> dict[Cell, Call]:
     cells = {}
     # How often a loop wakes up differs from run to run: the last call is one that is there in each.
     runs = [_calls(shape) for _ in range(3)]
-    for process, plausible in ((KEEPER, _KEEPER),) if shape == INIT_TREE else _PLAUSIBLE:
+    for process, plausible in _PLAUSIBLE:
         for name, errors in plausible.items():
             same = min(([call for call in calls[process] if call.name == name] for calls in runs), key=len)
             chosen = dict(zip((FIRST, SECOND), same, strict=False))
@@ -288,12 +264,12 @@ def struck(cell: Cell, call: Call) -> str | None:
 def _run(cell: Cell, call: Call) -> tuple[bool, dict[str, Any], dict[str, Any]]:
     with tempfile.TemporaryDirectory() as directory, Run(cell.shape) as run:
         log = pathlib.Path(directory) / "log"
-        followed = ["-f", "-b", "execve"]  # neither the program below init, nor the one that probes
-        options = {PARENT: [], CHILD: ["-f"]}.get(cell.process, followed)
+        # Neither the program below init, nor the one that probes.
+        options = {PARENT: [], CHILD: ["-f"]}.get(cell.process, ["-f", "-b", "execve"])
         when = f"{call.nth or 1}+" if cell.which == EVERY else str(call.nth)
         inject = f"inject={cell.call}:error={cell.error}:when={when}"
         run.attach(*options, "-o", str(log), "-e", f"trace={cell.call},?access,?faccessat", "-e", inject)
-        told = run.launch(f"{call.number} {call.nth if cell.process in (CHILD, KEEPER) else 0}")
+        told = run.launch(f"{call.number} {call.nth if cell.process == CHILD else 0}")
         run.detach()
         again = run.launch()
         said = log.read_text()
@@ -358,9 +334,9 @@ Made on Linux {kernel}, {machine}, by
 - *the loop's own*: aiospawn does not run there, as `aiospawn.supported()` shows, and hands over.
 
 No descriptor and no child stays, nothing hangs, and the launch afterwards works. *first*, *second*, *last* say which call of
-the name fails; *every*: all of them. The child's are those between its clone and the program's `execve`, init's those behind
-the launcher's `execveat`. Signal masks and `close` are not among them: they cannot be refused, and a `close` that fails has
-closed.
+the name fails; *every*: all of them. The child's are those between its clone and the program's `execve`; those of an init
+behind its own: `pytest tests/termination/test_init_faults.py`. Signal masks and `close` are not among them: they cannot be
+refused, and a `close` that fails has closed.
 """
 _ORDER = (FIRST, SECOND, LAST, EVERY)
 DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "faults.md"

@@ -21,6 +21,7 @@ __all__ = [
     "SOCKETPAIR",
     "Gate",
     "duplicate_from",
+    "listener",
     "refuse",
     "refuse_all",
 ]
@@ -80,6 +81,12 @@ def refuse_all(number: int, error: int) -> None:
         (_RETURN, 0, 0, _ERRNO | error),
         (_RETURN, 0, 0, _ALLOW),
     )
+
+
+def listener(*numbers: int) -> int:
+    """Every such call waits from now on until the descriptor, read as a `Gate` reads it, has an answer."""
+    jumps = [(_JUMP_IF_EQUAL, len(numbers) - place, 0, number) for place, number in enumerate(numbers)]
+    return _install(_NEW_LISTENER, (_LOAD, 0, 0, _NUMBER), *jumps, (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _USER_NOTIFY))
 
 
 class Gate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from marker import Marker, stands
 
 import aiospawn
+from aiospawn._sandbox.system_calls import ARCHITECTURES, NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,6 +101,141 @@ def test_descriptors_are_short(variant: str) -> None:
     limit = "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 1024))"
     after = "resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))"
     assert fresh.run(_REFUSED.format(first="", limit=limit, after=after), variant) == "init EMFILE\n"
+
+
+# ---- a system call of its own fails -----------------------------------------------------------------------------------
+
+# What the manual pages say that a call may fail with; of init from its execve on.
+_CALLS = {
+    "clone": ["EAGAIN", "ENOMEM"],
+    "close_range": ["EMFILE", "ENOMEM", "ENOSYS"],
+    "getdents64": ["ENOENT"],
+    "getrusage": ["EINVAL"],
+    "kill": ["EPERM", "ESRCH"],
+    "lseek": ["ESPIPE"],
+    "mmap": ["ENOMEM"],
+    "openat": ["EACCES", "EMFILE", "ENOENT"],
+    "pidfd_open": ["EMFILE", "ENOMEM", "ESRCH"],
+    "pidfd_send_signal": ["EPERM", "ESRCH"],
+    "ppoll": ["EINTR", "ENOMEM"],
+    "prctl": ["EINVAL", "EPERM"],
+    "read": ["EINTR", "ESRCH"],
+    "readlinkat": ["EACCES", "ENOENT"],
+    "recvfrom": ["EINTR", "ENOMEM"],
+    "recvmsg": ["EINTR", "ENOMEM"],
+    "sendto": ["EAGAIN", "ENOBUFS"],
+    "setpgid": ["EPERM"],
+    "setsid": ["EPERM"],
+    "signalfd4": ["EMFILE", "ENOMEM"],
+    "waitid": ["EINTR"],
+}
+_NEEDED = {"clone", "openat", "prctl", "readlinkat", "recvmsg", "signalfd4"}  # without these there is no init
+
+_STRUCK = """
+import asyncio, errno, fcntl, json, os, select, struct, sys
+import aiospawn, fresh, seccomp
+from aiospawn import PIPE
+
+NUMBERS, CALLS = json.loads({numbers!r}), json.loads({calls!r})
+# In a session of its own, without the pipes: only init knows of it.
+LEAVING = ["sh", "-c", "setsid sleep 1000 <&- >&- 2>&- & exec cat"]
+
+def is_init(pid, parent):
+    try:
+        with open(f"/proc/{{pid}}/stat") as file:
+            return int(file.read().rpartition(")")[2].split()[1]) == parent and os.readlink(
+                f"/proc/{{pid}}/exe").endswith("/_launcher")
+    except OSError:
+        return False
+
+def strike(parent, orders, reports):
+    "Another process: whoever waits for it may hold the interpreter's lock."
+    listener = seccomp.duplicate_from(parent, int(orders.readline()))
+    number = error = nth = made = 0
+    poller = select.poll()
+    poller.register(orders, select.POLLIN)
+    poller.register(listener, select.POLLIN)
+    while True:
+        for fd, event in poller.poll():
+            if fd == orders.fileno():
+                line = orders.readline()
+                if not line:
+                    os._exit(0)
+                reports.write(f"{{made}}\\n")
+                reports.flush()
+                number, error, nth, made = *map(int, line.split()), 0
+                continue
+            notification = bytearray(80)
+            try:
+                fcntl.ioctl(listener, 0xC0502100, notification)
+                identity, pid, _, called = struct.unpack_from("=QIIi", notification)
+                made += (is_struck := called == number and is_init(pid, parent))
+                answer = (-error, 0) if is_struck and made == nth else (0, 1)  # SECCOMP_USER_NOTIF_FLAG_CONTINUE
+                fcntl.ioctl(listener, 0xC0182101, struct.pack("=QqiI", identity, 0, *answer))
+            except OSError:  # it has been killed
+                continue
+
+orders, order = os.pipe()
+reports, report = os.pipe()
+parent = os.getpid()
+if os.fork() == 0:
+    os.close(order)
+    strike(parent, os.fdopen(orders), os.fdopen(report, "w"))
+os.close(orders)
+os.close(report)
+
+async def launched(marker):
+    try:
+        async with asyncio.timeout(60):
+            process = await aiospawn.create_subprocess_exec(*LEAVING, stdin=PIPE, stdout=PIPE, init=True, pass_fds=[marker])
+            output, _ = await process.communicate(b"text")
+            return [output.decode(), await process.wait()]
+    except OSError as exc:
+        if exc.errno is None:
+            return ["hangs"]
+        return [errno.errorcode[exc.errno], exc.step]
+
+async def main():
+    for name, errors in CALLS.items():
+        for error in errors:
+            for nth in (1, 2, 3):
+                os.write(order, f"{{NUMBERS[name]}} {{getattr(errno, error)}} {{nth}}\\n".encode())
+                report.readline()
+                reader, marker = os.pipe()
+                told = await launched(marker)
+                os.close(marker)
+                survives = not select.select([reader], [], [], 0)[0]  # it has no end yet
+                os.close(reader)
+                os.write(order, b"-1 0 0\\n")
+                made = int(report.readline())
+                print(json.dumps([name, error, nth, made, told, survives, fresh.children()[1:]]), flush=True)
+
+assert aiospawn.supported()
+loop = fresh.new_event_loop()
+loop.run_until_complete(asyncio.sleep(0))
+report = os.fdopen(reports)
+listener = seccomp.listener(*(NUMBERS[name] for name in CALLS))
+os.write(order, f"{{listener}}\\n".encode())
+loop.run_until_complete(main())
+loop.close()
+os._exit(0)
+"""
+
+
+def test_a_call_of_init_fails(variant: str) -> None:
+    """The first, the second, the third of each: the tree is ended, or there is none, and the launch raises what failed."""
+    column = ARCHITECTURES[os.uname().machine][0]
+    here = {name: NUMBERS[name][column] for name in _CALLS}
+    program = _STRUCK.format(numbers=json.dumps(here), calls=json.dumps(_CALLS))
+    lines = [json.loads(line) for line in fresh.run(program, variant).splitlines()]
+    struck = [line for line in lines if line[3] >= line[2]]
+    assert {line[0] for line in struck} >= _NEEDED | {"kill", "ppoll", "read", "recvfrom", "sendto", "waitid"}
+    bad = []
+    for name, error, nth, _, outcome, survives, zombies in struck:
+        allowed = [["text", 0]] + ([[error, "init"], [error, "launcher"]] if name in _NEEDED else [])
+        if survives or zombies or outcome not in allowed:
+            bad.append((name, error, nth, outcome, survives, zombies))
+    assert bad == []
 
 
 # ---- it is flooded ----------------------------------------------------------------------------------------------------
