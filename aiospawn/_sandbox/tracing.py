@@ -9,12 +9,13 @@ watched: ways round these calls, as io_uring or another architecture's numbers, 
 from __future__ import annotations
 
 import collections
+import contextlib
 import errno
 import os
 import platform
 import socket
 import struct
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiospawn._binding import restrictions as kernel
 from aiospawn._options.confinement import Confinement
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from .sandbox import Sandbox
 
 __all__ = ["Denied", "Tracer", "Watched"]
+
+
+_OF_FAMILIES: Final[dict[int, str]] = {socket.AF_UNIX: "unix_sockets", socket.AF_INET: "network", socket.AF_INET6: "network"}
 
 
 class Denied(NamedTuple):
@@ -196,11 +200,24 @@ class Tracer:
             self._child = self._child or call.thread
             error = bpf.answer(self._program, call.data)
             if error:
-                self._denied["syscalls", self._names.get(call.number, f"number {call.number}")] += 1
+                self._denied.update(self._refused(call))
             else:
                 self._note(listener, call)
             listener.answer(call, errno.EPERM if error < 0 else error)
         return True
+
+    def _refused(self, call: Call) -> list[tuple[str, str]]:
+        """What would allow a call that the policy refuses."""
+        name = self._names.get(call.number, f"number {call.number}")
+        if name == "clone3":
+            return []  # of no program's business: C libraries go on with clone
+        if name == "socket" and (kind := _OF_FAMILIES.get(call.arguments[0] & 0xFFFFFFFF)):
+            return [(kind, "a socket")]
+        found: list[Need] = []
+        if name in CALLS:
+            with contextlib.suppress(OSError, struct.error):
+                found = needs(name, Tracee(call.thread), call.arguments)
+        return [(need.kind, need.what) for need in found] or [("syscalls", name)]
 
     def _note(self, listener: Listener, call: Call) -> None:
         name = self._names[call.number]

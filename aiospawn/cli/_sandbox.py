@@ -26,7 +26,6 @@ EXAMPLES = """\
 """
 
 _NAMES = {"read": "--sandbox-read", "write": "--sandbox-write", "execute": "--sandbox-execute"}
-_SOCKETS = ("socket", "socketpair", "connect", "bind", "listen", "accept", "accept4", "sendto", "sendmsg", "sendmmsg")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -141,5 +140,5 @@ def _option(denied: aiospawn.Denied) -> list[str]:
     if denied.kind in ("connect", "bind"):
         return [f"--sandbox-{denied.kind}", denied.what.partition(" ")[0]]
     if denied.kind == "syscalls":
-        return ["--sandbox-network"] if denied.what in _SOCKETS else ["--sandbox-allow", denied.what]
+        return ["--sandbox-allow", denied.what]
     return [f"--sandbox-{denied.kind.replace('_', '-')}"]

@@ -148,7 +148,7 @@ def test_trace_in_a_sandbox(tmp_path: Path) -> None:
     python = ["--sandbox-execute", sys.prefix, "--sandbox-execute", sys.base_prefix, "--", sys.executable, "-ISc"]
     program = "import socket, ctypes; ctypes.CDLL(None).unshare(1 << 28); socket.socket()"
     denied = aiospawn("sandbox", "trace", *python, program)
-    assert "# refused: syscalls socket (once); allowed by --sandbox-network\n" in denied.stderr
+    assert "# refused: network a socket (once); allowed by --sandbox-network\n" in denied.stderr
     assert "# refused: syscalls unshare (once); allowed by --sandbox-allow unshare\n" in denied.stderr
     ports = ("--sandbox-connect", "443")
     denied = aiospawn("sandbox", "trace", *ports, *python, "import socket; socket.socket().connect(('127.0.0.1', 1))")
