@@ -77,6 +77,48 @@ def test_bash(line: str, wanted: set[str], completions: pathlib.Path) -> None:
     assert wanted <= set(offered)
 
 
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("aiospawn ", {"run", "map", "doctor", "demo", "bench"}),
+        ("aiospawn run --time", {"--timeout"}),
+        ("aiospawn run --timeout 3 ech", {"echo"}),
+    ],
+)
+def test_fish(line: str, wanted: set[str], completions: pathlib.Path) -> None:
+    """What fish offers."""
+    if shutil.which("fish") is None:
+        pytest.skip("fish is not installed")
+    program = f"source {completions}/aiospawn.fish; complete -C '{line}'"
+    offered = subprocess.run(["fish", "--no-config", "-c", program], capture_output=True, text=True, check=True).stdout
+    assert wanted <= {each.split()[0] for each in offered.splitlines()}
+
+
+_ZSH = """
+zmodload zsh/zpty
+zpty shell 'TERM=dumb zsh -f -i'
+zpty -w shell 'fpath=({completions} $fpath); autoload -Uz compinit; compinit -u -D; PS1=RE""ADY'
+zpty -r shell shown '*READY*'
+zpty -w -n shell $'{line}\\t'
+zpty -r shell shown '*{wanted}*'
+print -r -- $shown
+zpty -d shell
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [("aiospawn ", "one command, set up as asked"), ("aiospawn run --time", "--timeout"), ("aiospawn doct", "or ")],
+)
+def test_zsh(line: str, wanted: str, completions: pathlib.Path) -> None:
+    """What there is when Tab was typed."""
+    if shutil.which("zsh") is None:
+        pytest.skip("zsh is not installed")
+    program = _ZSH.format(completions=completions, line=line, wanted=wanted)
+    shown = subprocess.run(["zsh", "-f", "-c", program], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert wanted in shown
+
+
 def test_every_option_is_completed(completions: pathlib.Path) -> None:
     """In each shell's file."""
     bash, zsh, fish = ((completions / name).read_text() for name in ("aiospawn", "_aiospawn", "aiospawn.fish"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,15 @@ def test_every_page_is_on_the_site() -> None:
     named = [line for line in contents.splitlines() if re.fullmatch(r"[\w/]+", line)]
     there = {str(path.relative_to(DOCS).with_suffix("")) for path in DOCS.rglob("*.md")} - {"index"}
     assert sorted(named) == sorted(there)
+
+
+def test_badges() -> None:
+    """They say what pyproject.toml does, and the README what they say."""
+    badges = runpy.run_path(str(DOCS / "badges.py"))
+    for label, value in badges["values"]().items():
+        name = f"badge-{label.lower()}.svg"
+        assert (DOCS / "_static" / name).read_text() == badges["badge"](label, value)
+        assert f"![{label}: {value}](docs/_static/{name})" in (ROOT / "README.md").read_text()
 
 
 def test_the_reference_has_every_public_name() -> None:
