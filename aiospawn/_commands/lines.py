@@ -212,7 +212,7 @@ class _Output:
         for stream, data in pieces:
             lines = self._splitters[stream].lines(data)
             place = self._splitters[stream].too_long(lines)
-            yield self._named(stream, lines[:place])
+            yield self._named(stream, lines if place is None else lines[:place])
             if place is not None:
                 assert self._max_line is not None
                 raise LineTooLong(self._command.shown, self._max_line)
