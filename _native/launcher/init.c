@@ -81,7 +81,8 @@ __attribute__((noreturn)) static void end_by(int number) {
   for (;;) sys1(SYS_exit_group, 128 + number);
 }
 
-/* Nobody else will. A process that has been waited for may still be counted there for a moment (EBUSY), until the scheduler has left it. */
+/* Nobody else will. On Linux 6.19 a process that has been waited for counts there until the scheduler has left it (EBUSY); on later
+ * kernels rmdir() waits for that itself. */
 static void remove_cgroup(const char *path) {
   enum { BUSY = -16 /* EBUSY */, LONGEST_REST_MS = 512 };
   for (int ms = 1; sys3(SYS_unlinkat, AT_FDCWD, (long)path, AT_REMOVEDIR) == BUSY && ms <= LONGEST_REST_MS; ms *= 2) {

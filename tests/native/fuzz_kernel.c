@@ -3,18 +3,30 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "child/child.h"
+#include "launcher/init.h"
 
-enum { MOST_CALLS = 4096, SIGNAL_ACTION = 32, SIGNAL_SET = 8, LIMITS = 16 };
+enum { MOST_CALLS = 4096, SIGNAL_ACTION = 32, SIGNAL_SET = 8, LIMITS = 16, USAGE = 144, MAPPINGS = 8 };
+/* Descriptors of what is read in /proc. */
+enum { STAT = 1000, STATUS, CHILDREN };
 
 static jmp_buf over;
 static uint32_t state;
-static int calls;
+static int calls, has_init;
+static int64_t clock_ns;
+static struct {
+  void *base;
+  size_t size;
+} mappings[MAPPINGS];
 static volatile unsigned char sink;
 
 static uint32_t drawn(void) { return state = state * 1664525 + 1013904223; }
@@ -50,6 +62,109 @@ static long lists(long address, size_t size) {
   entry[19] = kind < 128 ? '.' : '7';
   return length;
 }
+
+/* ---- what init asks ------------------------------------------------------------------------------------------------ */
+
+static long refuses(int error) {
+  errno = error;
+  return -1;
+}
+
+/* One in eight is no order at all, but the socket's end. */
+static long orders(long address, size_t size) {
+  struct init_order order = {.kind = (int32_t)(drawn() >> 16) % 6, .signal = (int32_t)(drawn() >> 16) % 80 - 8};
+  uint32_t draw = drawn() >> 16;
+  if (draw % 4 == 0) return refuses(draw % 8 ? EAGAIN : ENOMEM);
+  if (draw % 8 == 1) return draw % 16 == 1 ? 0 : refuses(ECONNRESET);
+  memcpy((void *)address, &order, size < sizeof order ? size : sizeof order);
+  return draw % 64 == 2 ? (long)size - 1 : (long)size;
+}
+
+static long waits(const long *given) {
+  siginfo_t *info = (siginfo_t *)given[2];
+  uint32_t draw = drawn() >> 16;
+  memset(info, 0, sizeof *info);
+  if (given[4]) memset((void *)given[4], 0, USAGE);
+  if (draw % 8 == 0) return refuses(draw % 16 ? ECHILD : EINTR);
+  info->si_pid = draw % 8 == 1 ? 0 : (int)(drawn() >> 16) % 16;
+  info->si_code = draw % 3 ? CLD_EXITED : CLD_KILLED;
+  info->si_status = (int)(drawn() >> 16) % (draw % 3 ? 256 : 65);
+  return 0;
+}
+
+static long polls(struct pollfd *fds, long count) {
+  long ready = 0;
+  for (long i = 0; i < count; i++) {
+    fds[i].revents = drawn() >> 24 & 1 ? POLLIN : 0;
+    ready += fds[i].revents != 0;
+  }
+  return ready || drawn() >> 28 ? ready : refuses(EINTR);
+}
+
+/* As the kernel writes them; only a name holds whatever its process likes. */
+static long shows(long fd, char *text, size_t size) {
+  char line[512], name[] = {'(', (char)(drawn() >> 16), ')', ' ', (char)(drawn() >> 16), 0};
+  unsigned number = drawn() >> 16, other = drawn() >> 16;
+  if (number % 3 == 0) return 0;
+  int length = fd == STAT   ? snprintf(line, sizeof line, "%u (%s) S %u 1 1 0 -1 64 1 2 3 4 %u %u 5 6", number, name, other % 16, number, other)
+               : fd == STATUS ? snprintf(line, sizeof line, "Name:\t%s\nRssAnon:\t%8u kB\nRssShmem:\t%8u kB\nVmSwap:\t0 kB\n", name, number, other)
+                              : snprintf(line, sizeof line, "%u %u ", number % 16, other % 4096);
+  size_t shown = (size_t)length < size ? (size_t)length : size;
+  memcpy(text, line, shown);
+  return (long)shown;
+}
+
+static long opens(const char *path) {
+  static const char *const names[] = {"/stat", "/status", "/children"};
+  for (int i = 0; i < 3; i++) {
+    size_t length = strlen(path), size = strlen(names[i]);
+    if (length >= size && strcmp(path + length - size, names[i]) == 0) return STAT + i;
+  }
+  return 64 + (long)(drawn() >> 24);
+}
+
+static long maps(size_t size) {
+  for (int i = 0; i < MAPPINGS; i++) {
+    if (mappings[i].base) continue;
+    void *base = drawn() >> 29 ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) : MAP_FAILED;
+    if (base == MAP_FAILED) return refuses(ENOMEM);
+    mappings[i].base = base;
+    mappings[i].size = size;
+    return (long)base;
+  }
+  return refuses(ENOMEM);
+}
+
+static long ticks(int64_t *time) {
+  clock_ns += drawn() >> 4;
+  time[0] = clock_ns / 1000000000;
+  time[1] = clock_ns % 1000000000;
+  return 0;
+}
+
+/* 1 and the answer where it is a call that init makes in a way of its own. */
+static int answers_init(long number, const long *given, long *answer) {
+  switch (number) {
+    case SYS_recvfrom: *answer = orders(given[1], (size_t)given[2]); return 1;
+    case SYS_waitid: *answer = waits(given); return 1;
+    case SYS_ppoll: *answer = polls((struct pollfd *)given[0], given[0] ? given[1] : 0); return 1;
+    case SYS_clock_gettime: *answer = ticks((int64_t *)given[1]); return 1;
+    case SYS_mmap: *answer = maps((size_t)given[1]); return 1;
+    case SYS_getrusage: memset((void *)given[1], 0, USAGE), *answer = 0; return 1;
+    case SYS_sendto: reads(given[1], (size_t)given[2]), *answer = given[2]; return 1;
+    case SYS_openat:
+      reads_string(given[1]);
+      *answer = opens((const char *)given[1]);
+      return 1;
+    case SYS_read:
+      if (given[0] >= STAT) *answer = shows(given[0], (char *)given[1], (size_t)given[2]);
+      else writes(given[1], (size_t)given[2]), *answer = drawn() >> 31 ? given[2] : 0;
+      return 1;
+    default: return 0;
+  }
+}
+
+/* ---- the child's calls --------------------------------------------------------------------------------------------- */
 
 static void touch(long number, const long *given) {
   switch (number) {
@@ -88,6 +203,8 @@ long fuzz_syscall(long number, ...) {
   for (int i = 0; i < 6; i++) given[i] = va_arg(more, long);
   va_end(more);
   if (number == SYS_exit_group || ++calls > MOST_CALLS) longjmp(over, 1);
+  long answer;
+  if (has_init && answers_init(number, given, &answer)) return answer;
   touch(number, given);
   if (number == SYS_write) return given[2];
   if (number == SYS_getdents64) return lists(given[1], (size_t)given[2]);
@@ -109,6 +226,20 @@ static int calls_a_hook(const struct launch *launch) {
 void fuzz_run(struct launch *launch, uint32_t seed) {
   state = seed;
   calls = 0;
+  has_init = 0;
   if (calls_a_hook(launch)) return;
   if (!setjmp(over)) child_run(launch);
+}
+
+void fuzz_run_init(struct launch *launch, const struct init_plan *plan, uint32_t seed) {
+  state = seed;
+  calls = 0;
+  has_init = 1;
+  clock_ns = 1000000000;
+  if (calls_a_hook(launch)) return;
+  if (!setjmp(over)) init_run(launch, plan);
+  for (int i = 0; i < MAPPINGS; i++) {
+    if (mappings[i].base) munmap(mappings[i].base, mappings[i].size);
+    mappings[i].base = NULL;
+  }
 }

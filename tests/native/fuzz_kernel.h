@@ -12,4 +12,9 @@ struct launch;
 /* Runs the child to its end. What its system calls answer is drawn from the seed; a call of a hook is not made. */
 void fuzz_run(struct launch *launch, uint32_t seed);
 
+struct init_plan;
+
+/* The same with an init, until it or its command ends: its orders, its children and /proc are drawn as well. */
+void fuzz_run_init(struct launch *launch, const struct init_plan *plan, uint32_t seed);
+
 #endif

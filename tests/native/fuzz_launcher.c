@@ -3,7 +3,22 @@
 #include <string.h>
 
 #include "fuzz_kernel.h"
+#include "launcher/init.h"
 #include "launcher/launcher.h"
+
+static void run(struct launch *launch, const struct launcher_request *request) {
+  struct init_plan plan = {
+      .socket = 94,
+      .mode = request->init,
+      .has_namespace = request->has_namespace,
+      .has_cgroup = request->has_cgroup,
+      .lists_children = request->lists_children,
+      .lease_ms = request->lease_ms,
+      .lease = request->unused >> 8 & 1 ? -1 : 95,
+  };
+  if (request->init == INIT_NONE) fuzz_run(launch, (uint32_t)request->mask);
+  else fuzz_run_init(launch, &plan, (uint32_t)request->mask);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static const char *arguments[] = {"program", NULL};
@@ -22,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     launch.candidates = candidates;
     launch.arguments = arguments;
     launch.variables = arguments;
-    fuzz_run(&launch, (uint32_t)request.mask);
+    run(&launch, &request);
     free(candidates);
   }
   free(base);

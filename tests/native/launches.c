@@ -200,11 +200,14 @@ static const struct {
     {"suspended, shared table", 1, AIOSPAWN_MAY_SHARE_TABLE},
     {"memory of its own", 0, AIOSPAWN_PRIVATE_MEMORY},
     {"by the launcher", 0, AIOSPAWN_VIA_LAUNCHER},
+    {"by its init", 0, AIOSPAWN_VIA_LAUNCHER | AIOSPAWN_INIT},
+    {"by an init that waits", 1, AIOSPAWN_VIA_LAUNCHER | AIOSPAWN_INIT | AIOSPAWN_INIT_WAIT},
     {"forked", 0, AIOSPAWN_FORKED},
 };
 
-/* Credentials never change in shared memory; and only root may change them. */
+/* Credentials never change in shared memory; and only root may change them. Init is the launcher. */
 static int is_allowed(const struct check *wanted, uint32_t flags) {
+  if (flags & AIOSPAWN_INIT && !aiospawn_launcher_usable()) return 0;
   return !wanted->group || (geteuid() == 0 && flags & (AIOSPAWN_PRIVATE_MEMORY | AIOSPAWN_VIA_LAUNCHER | AIOSPAWN_FORKED));
 }
 
@@ -263,9 +266,12 @@ static void run_some(struct loop *loop, int count, uint32_t flags) {
 }
 
 static void *run_loop(void *argument) {
-  static const uint32_t flags[] = {0, AIOSPAWN_MAY_SHARE_TABLE, AIOSPAWN_VIA_LAUNCHER, AIOSPAWN_PRIVATE_MEMORY, AIOSPAWN_FORKED};
+  static const uint32_t flags[] = {
+      0, AIOSPAWN_MAY_SHARE_TABLE, AIOSPAWN_VIA_LAUNCHER, AIOSPAWN_PRIVATE_MEMORY, AIOSPAWN_FORKED,
+      AIOSPAWN_VIA_LAUNCHER | AIOSPAWN_INIT};
+  const int kinds = aiospawn_launcher_usable() ? 6 : 5;
   for (int done = 0, round = 0; done < launches_each; done += AT_A_TIME)
-    run_some(argument, AT_A_TIME, flags[round++ % 5]);
+    run_some(argument, AT_A_TIME, flags[round++ % kinds]);
   return NULL;
 }
 
