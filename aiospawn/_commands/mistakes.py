@@ -33,7 +33,8 @@ def named(error: Exception, argv: Sequence[Any], keywords: Mapping[str, Any], st
 def _of_arguments(argv: Iterable[Any]) -> Exception | None:
     for number, argument in enumerate(argv):
         if not isinstance(argument, _TEXT):
-            return TypeError(f"args[{number}] must be a str, bytes or a path, got {argument!r}")
+            unpacked = f": unpack it, *{argument!r}" if isinstance(argument, (list, tuple)) else ""
+            return TypeError(f"args[{number}] must be a str, bytes or a path, got {argument!r}{unpacked}")
         if b"\0" in os.fsencode(argument):
             return ValueError(f"args[{number}]: embedded null byte in {argument!r}")
     return None

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 from aiospawn._options.kernel_names import signal_number
 from aiospawn._options.keywords import Args
+from aiospawn._options.names import of_function, renamed
+from aiospawn._options.options import DEFAULTS
 from aiospawn._options.values import callback, number, seconds
 from aiospawn._termination.terminate import outlasted
 
@@ -233,8 +235,12 @@ def supervision(
     seconds("grace", grace)
     callback("on_event", on_event)
     surroundings = {name: value for name, value in options.items() if name in _SURROUNDINGS}
+    try:
+        checked = command(args, shell=shell, stdin=stdin, keywords=options)
+    except TypeError as error:
+        raise renamed(error, "supervise", (*of_function(supervision), *DEFAULTS._fields)) from None
     return Supervision(
-        command(args, shell=shell, stdin=stdin, keywords=options, function=supervise),
+        checked,
         streams,
         rules(restart, success_exit_status, restart_prevent_exit_status, restart_force_exit_status),
         Backoff(restart_sec, restart_steps, restart_max_delay_sec, restart_jitter),

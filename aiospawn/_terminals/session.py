@@ -117,7 +117,8 @@ class TerminalSession(TerminalWriter[AnyStr]):
         seconds("grace", grace)
         self._grace = grace
         self._echo = echo
-        self._command = command(args, shell=shell, stdin=None, keywords={**options, "pty": size})
+        keywords = {**options, "pty": size}
+        self._command = command(args, shell=shell, stdin=None, keywords=keywords, function=TerminalSession)
         self._process: Process | None = None
 
     async def __aenter__(self) -> Self:

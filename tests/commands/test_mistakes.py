@@ -24,6 +24,12 @@ _exec, _shell, _map, _lines = (
     aiospawn.lines,
 )
 
+
+async def spawned(*program: Any) -> None:
+    async with aiospawn.ProcessGroup() as group:
+        await group.spawn(*program)
+
+
 _MISTAKES: list[tuple[Any, type[Exception], str]] = [
     # names
     (lambda: run(["true"], timout=5), TypeError, "run() got an unexpected keyword argument 'timout': did you mean 'timeout'?"),
@@ -35,11 +41,18 @@ _MISTAKES: list[tuple[Any, type[Exception], str]] = [
     (lambda: _map([], concurency=5), TypeError, "map() got an unexpected keyword argument 'concurency': did you mean 'concurrency'?"),
     (lambda: system("true", timout=5), TypeError, "system() got an unexpected keyword argument 'timout': did you mean 'timeout'?"),
     (lambda: popen("true", nicce=5), TypeError, "popen() got an unexpected keyword argument 'nicce': did you mean 'nice'?"),
+    (lambda: aiospawn.supervise(["true"], restrt="no"), TypeError, "supervise() got an unexpected keyword argument 'restrt': did you mean 'restart'?"),
+    (lambda: aiospawn.supervise(["true"], restart_secs=1), TypeError, "supervise() got an unexpected keyword argument 'restart_secs': did you mean 'restart_sec'?"),
+    (lambda: aiospawn.supervise(["true"], cwdd="/"), TypeError, "supervise() got an unexpected keyword argument 'cwdd': did you mean 'cwd'?"),
+    (lambda: aiospawn.TerminalSession(["true"], timout=5), TypeError, "TerminalSession() got an unexpected keyword argument 'timout': did you mean 'timeout'?"),
     (lambda: aiospawn.ProcessGroup(chek=True), TypeError, "ProcessGroup() got an unexpected keyword argument 'chek': did you mean 'check'?"),
     # commands
     (lambda: run("ls -l"), ValueError, "args must be a list of arguments, or a command with shell=True, got 'ls -l'"),
     (lambda: run([]), ValueError, "args must name a program, got []"),
     (lambda: run(["sleep", 1]), TypeError, "args[1] must be a str, bytes or a path, got 1"),
+    (lambda: run(["ls", ["-l"]]), TypeError, "args[1] must be a str, bytes or a path, got ['-l']: unpack it, *['-l']"),
+    (lambda: pipeline([["true"], ["cat"]]), TypeError, "args[0] must be a str, bytes or a path, got ['true']: unpack it, *['true']"),
+    (lambda: spawned(["sleep", "1"]), TypeError, "args[0] must be a str, bytes or a path, got ['sleep', '1']: unpack it, *['sleep', '1']"),
     (lambda: run(["echo", "a\0b"]), ValueError, r"args[1]: embedded null byte in 'a\x00b'"),
     (lambda: pipeline("ls|cat"), TypeError, "pipeline() takes each command as a list of arguments, got 'ls|cat'; a shell's command is Command(..., shell=True), or run(..., shell=True) for all of it"),
     (lambda: _map("ls -l"), TypeError, "commands must be an iterable of commands, not one command: 'ls -l'"),
