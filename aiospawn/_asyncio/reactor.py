@@ -120,6 +120,7 @@ class Reactor:
             "_lease",
             "_loop",
             "_mailboxes",
+            "_newest",
             "_permanent",
             "_targets",
             "native",
@@ -134,6 +135,7 @@ class Reactor:
         self._mailboxes: dict[int, _Mailbox] = {}
         self._callbacks: dict[Callable[[], None], contextvars.Context] = {}
         self._launching = False
+        self._newest = 0  # the token of the last launch that came to its end here
         self._batches = 0
         self._is_delivered = True  # the last of them
         self._lease: Lease | None = None
@@ -154,7 +156,6 @@ class Reactor:
 
         Raises OSError; then nothing was created. After an interruption the target's token says whether there is a child.
         """
-        newest = self.native.newest
         try:
             self._launching = True  # else the reactor might close under the launch
             launched = forked(self.native, request) if request.program.forks else self.native.launch(request.data)
@@ -165,15 +166,18 @@ class Reactor:
                     self._lease = Lease(self._loop, self.native)
                 self._lease.keep(token, request.options.init_lease)
             self._launching = False
+            self._newest = token
         except BaseException as exc:
             self._launching = False
             target.token = 0
             if request.cgroup is not None:
                 request.cgroup.remove()
-            if self.native.newest == newest:
+            newest = self.native.newest
+            if newest == self._newest:
                 self.close_if_unused()
             else:  # it was made, and a signal's handler that was due raised
-                self._kill_unheld(self.native.newest)
+                self._kill_unheld(newest)
+                self._newest = newest
             if isinstance(exc, OSError) and request.options.init is not None:
                 raise _errors.no_init(exc, namespace=request.options.init_namespace is not None) from None
             raise
@@ -184,6 +188,11 @@ class Reactor:
         self._targets[token] = _Unheld(self, token)
         with contextlib.suppress(PermissionError):  # a set-user-id program already
             self.native.signal(token, signal.SIGKILL)
+
+    def retarget(self, token: int, target: Target) -> None:
+        """From now on this one gets the events of a child whose target was `immediate`, as this one is."""
+        if token in self._targets:
+            self._targets[token] = target
 
     def done(self, token: int) -> None:
         """All events of a child were delivered. Nothing happens the second time.

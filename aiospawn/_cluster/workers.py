@@ -67,7 +67,7 @@ class ClusterWorkers:
             commands, self._dispatcher, ordered=ordered, shell=bool(options.get("shell")), failed=self._failed_with
         )
         self._tally = Tally(self._source, total, halt)
-        self._results = ResultQueue(self._source, ordered=ordered)
+        self.results = ResultQueue(self._source, ordered=ordered)
         self._turns = Turns(self._failed_with, self._handled)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -78,17 +78,12 @@ class ClusterWorkers:
     def progress(self) -> MapProgress:
         return self._tally.progress
 
-    @property
-    def is_awaited(self) -> bool:
-        """Whether somebody waits for the next result."""
-        return self._results.is_awaited
-
     async def result(self) -> MapResult | None:
         """The next one; None at the end, when the agents are gone. The first call looks for the workers."""
         if self._loop is None and not self._closed:
             self._loop = asyncio.get_running_loop()
             self._keeper = self._loop.create_task(self._keep())
-        result = await self._results.take()
+        result = await self.results.take()
         if result is None and not self._closed:
             await self._end()
         return result
@@ -104,10 +99,10 @@ class ClusterWorkers:
         """Something has changed: there may be room for commands, or nothing more to come."""
         self._source.pull()
         if self._source.is_over and self._dispatcher.is_idle and self._turns.is_empty:
-            self._results.end()
+            self.results.end()
 
     def _failed_with(self, error: Exception) -> None:
-        self._results.fail(error)
+        self.results.fail(error)
         self.stop()
 
     def _handled(self, link: Link) -> None:
@@ -126,10 +121,10 @@ class ClusterWorkers:
     async def close(self) -> None:
         """Stops what runs everywhere, and comes back when it has ended, cancelled or not. Closes a generator."""
         self._closed = self._source.stopped = True
-        self._results.drop()
+        self.results.drop()
         if self._loop is not None and self._loop.is_closed():
             return  # thrown away: the leases end what runs
-        self._results.end()
+        self.results.end()
         await self._end()
 
     async def _end(self) -> None:
@@ -198,7 +193,7 @@ class ClusterWorkers:
             return
         if result is not None and self._tally.halts_at(result):
             self._halt_at(result)
-        self._results.put(number, result)
+        self.results.put(number, result)
         if result is not None and self._on_progress is not None:
             self._on_progress(self.progress)
 
@@ -207,6 +202,6 @@ class ClusterWorkers:
         self.halted = result
         self.stop()
         if self._halt.when == "now":  # what runs has no result any more
-            self._results.end()
+            self.results.end()
             if self._ending is None:
                 self._ending = asyncio.get_running_loop().create_task(self._ended())

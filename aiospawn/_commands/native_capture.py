@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from aiospawn._request.request import Request
     from aiospawn._termination.tree import NativeTree
 
+    from .plain_child import PlainChild
+
 __all__ = ["NativeCapture"]
 
 _logger = asyncio.log.logger  # type: ignore[attr-defined]
@@ -35,15 +37,7 @@ class NativeCapture(Capture):
 
     __slots__ = ("_cgroup", "_loss_noted", "_number", "_own_cgroup", "_reactor", "_request", "context", "immediate", "token")
 
-    def __init__(
-        self,
-        reactor: Reactor,
-        request: Request,
-        loop: asyncio.AbstractEventLoop,
-        keeper: list[Capture],
-        **keywords: Any,
-    ) -> None:
-        """Makes the child, which `keeper` has from then on. Raises OSError; then nothing was made."""
+    def __init__(self, reactor: Reactor, request: Request, loop: asyncio.AbstractEventLoop, **keywords: Any) -> None:
         super().__init__(loop, **keywords)
         self.context = contextvars.copy_context()
         self.immediate = self._observer is None
@@ -54,13 +48,17 @@ class NativeCapture(Capture):
         self._cgroup: CgroupHandle | None = None
         self._own_cgroup = request.cgroup
         self.token = 0
+
+    def launch(self, keeper: list[Capture]) -> NativeCapture:
+        """Makes the child, which `keeper` has from then on. Raises OSError; then nothing was made."""
+        request = self._request
         pipes = request.program.plan.pipes
         for stream, kind in enumerate(pipes):
             if kind != NO_PIPE:
                 self._pipes |= 1 << stream
         try:  # the observer may leave the program, a signal's handler may raise anywhere
             keeper.append(self)
-            _, self.pid, _ = reactor.launch(request, self)
+            _, self.pid, _ = self._reactor.launch(request, self)
             if request.options.cgroup is not None:
                 self._cgroup = CgroupHandle(request.options.cgroup)
             if self._observer is not None:
@@ -76,6 +74,22 @@ class NativeCapture(Capture):
             if self._observer is not None and isinstance(exc, OSError):
                 self._observer.failed(exc)
             raise
+        return self
+
+    @classmethod
+    def taking_over(
+        cls, child: PlainChild, reactor: Reactor, loop: asyncio.AbstractEventLoop, pipe_grace: float | None
+    ) -> NativeCapture:
+        """One that goes on where the child's target has got to, which passes events on to it from now on."""
+        capture = cls(reactor, child.request, loop, pipe_grace=pipe_grace)
+        capture.context = child.context
+        capture.token, capture.pid, capture.began = child.token, child.pid, child.began
+        capture._number = child.number
+        capture._pipes = child.pipes
+        for number, (stream, data) in child.data.items():
+            capture.chunks[stream].append(data)
+            capture._collected = number
+        return capture
 
     def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
         """One event of the reactor, in the context of the launching call if there is an observer."""

@@ -8,32 +8,35 @@ from typing import TYPE_CHECKING, Any
 
 from aiospawn._binding.support import support
 from aiospawn._options.options import GROUPED
+from aiospawn._request.request import requested
 
 from .capture import Ending, drop
 from .command import CheckedCommand
-from .results import text_mode
+from .results import CompletedProcess, text_mode
 from .run import captured, completed, concluded, interruption, launched, run, written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aiospawn._request.request import Request
+
     from .capture import Capture
-    from .results import CompletedProcess
+    from .plain_child import PlainChild
 
 __all__ = ["RepeatedRun"]
 
-_PIPE = asyncio.subprocess.PIPE
-_STREAMS = (None, _PIPE, asyncio.subprocess.STDOUT, asyncio.subprocess.DEVNULL)
+_PIPE, _DEVNULL = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+_STREAMS = (None, _PIPE, asyncio.subprocess.STDOUT, _DEVNULL)
 _KNOWN = frozenset(
     {"input", "stdin", "stdout", "stderr", "capture_output", "timeout", "text", "encoding", "errors", "universal_newlines"}
-    | {"grace", "pipe_grace", "max_output"}
+    | {"grace", "pipe_grace", "max_output", "shell"}
 )
 
 
 class RepeatedRun:
     """Runs lists of arguments as `run` does with these options; whatever needs more of it, it leaves to `run`."""
 
-    __slots__ = ("_collecting", "_grace", "_keeps", "_mode", "_options", "_streams", "_timeout")
+    __slots__ = ("_collecting", "_keeps", "_mode", "_options", "_streams", "grace", "pipe_grace", "timeout")
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         """The options are those of `suits`, checked before."""
@@ -44,9 +47,10 @@ class RepeatedRun:
         stdout, stderr = captured(get("stdout"), get("stderr"), bool(get("capture_output")))
         self._streams = stdin, stdout, stderr
         self._keeps = stdout == _PIPE, stderr == _PIPE
-        self._timeout = get("timeout")
-        self._grace = get("grace", 5.0)
-        self._collecting = {"data": data, "limit": get("max_output"), "pipe_grace": get("pipe_grace", 5.0)}
+        self.timeout = get("timeout")
+        self.grace = get("grace", 5.0)
+        self.pipe_grace = get("pipe_grace", 5.0)
+        self._collecting = {"data": data, "limit": get("max_output"), "pipe_grace": self.pipe_grace}
 
     @staticmethod
     def suits(options: Mapping[str, Any]) -> bool:
@@ -54,6 +58,7 @@ class RepeatedRun:
         streams = (options.get("stdin"), options.get("stdout"), options.get("stderr"))
         return (
             options.keys() <= _KNOWN
+            and not options.get("shell")
             and isinstance(options.get("input"), (str, bytes, type(None)))
             and options.get("capture_output") in (None, True, False)
             and all(isinstance(stream, (int, type(None))) and stream in _STREAMS for stream in streams)
@@ -69,11 +74,42 @@ class RepeatedRun:
         command = CheckedCommand(args, [*args], GROUPED, {"process_group": 0})
         try:
             child = await launched(command, streams, keeper, **self._collecting)
-            ending = await concluded(child, self._timeout, self._grace)
+            return await self.outcome(child, args, self.timeout)
         except BaseException:  # as in `run`
             drop(keeper)
             raise
+
+    async def outcome(self, child: Capture, args: list[Any], timeout: float | None) -> CompletedProcess[Any]:
+        """As `run`, of a child that is there already, and has so many seconds from now on."""
+        ending = await concluded(child, timeout, self.grace)
         output = child.output(1) if self._keeps[0] else None, child.output(2) if self._keeps[1] else None
         if ending is not Ending.COMPLETE and ending is not Ending.CUT:
-            raise child.noted(interruption(ending, args, self._timeout, self._collecting["limit"], output))
+            raise child.noted(interruption(ending, args, self.timeout, self._collecting["limit"], output))
         return completed(child, args, output, self._mode, check=False)
+
+    # ---- without a coroutine for each ---------------------------------------------------------------------------------
+
+    def is_plain(self) -> bool:
+        """Can its children be `PlainChild`s?"""
+        return self._streams[0] in (None, _DEVNULL) and self._collecting["limit"] is None and not support().reasons
+
+    def request(self, args: list[Any]) -> Request | None:
+        """Of a `PlainChild` for this command; None for one that is to be called.
+
+        Raises what `requested` does, without the words of `run`.
+        """
+        if not args or (self._streams[0] is None and os.isatty(0)):
+            return None
+        return requested(args, self._streams, GROUPED, collected=True, caller=2)
+
+    def completed(self, child: PlainChild, args: list[Any]) -> CompletedProcess[Any]:
+        """The result of one that has ended. Raises UnicodeDecodeError."""
+        out, errors = self._keeps
+        stdout: Any = child.output(1) if out else None
+        stderr: Any = child.output(2) if errors else None
+        if self._mode is not None:
+            stdout, stderr = (None if part is None else self._mode.decoded(part) for part in (stdout, stderr))
+        assert child.returncode is not None
+        return CompletedProcess(
+            args, child.returncode, stdout, stderr, pid=child.pid, elapsed=child.elapsed, usage=child.usage
+        )

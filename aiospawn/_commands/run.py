@@ -299,7 +299,7 @@ async def launched(
     except (TypeError, ValueError, AttributeError) as error:
         raise named(error, command.argv, command.keywords, streams) from None
     try:
-        return NativeCapture(reactor_of(loop), request, loop, keeper, **collecting)
+        return NativeCapture(reactor_of(loop), request, loop, **collecting).launch(keeper)
     except BaseException:
         close_unused(loop)
         raise

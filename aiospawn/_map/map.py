@@ -122,17 +122,18 @@ def map(  # noqa: A001 - what it does, awaited
 class Map(Generic[Output]):
     """The results of a map: an asynchronous iterator, and an asynchronous context manager. Made by `map`."""
 
-    __slots__ = ("_check", "_workers")
+    __slots__ = ("_check", "_results", "_workers")
 
     def __init__(self, workers: Workers, *, check: bool) -> None:
         self._workers = workers
+        self._results = workers.results
         self._check = check
 
     def __aiter__(self) -> AsyncIterator[MapResult[Output]]:
         return self
 
     async def __anext__(self) -> MapResult[Output]:
-        if self._workers.is_awaited:
+        if self._results.is_awaited:
             raise RuntimeError("the next result of this map is being waited for already")
         try:
             result = await self._workers.result()
@@ -161,10 +162,14 @@ class Map(Generic[Output]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._workers.is_thrown_away(error):
+        try:
+            if not self._workers.is_thrown_away(error):
+                await self.aclose()
+                return
+        except BaseException:  # a signal's handler may raise anywhere
             self._workers.abandon()
-        else:
-            await self.aclose()
+            raise
+        self._workers.abandon()
 
     def __del__(self) -> None:
         self._workers.abandon()

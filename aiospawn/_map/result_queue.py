@@ -24,7 +24,7 @@ class Counted(Protocol):
 class ResultQueue:
     """The results of the commands of a `Source`, which counts those that the caller has got, or that have none."""
 
-    __slots__ = ("_caller", "_due", "_early", "_ended", "_fault", "_ordered", "_ready", "_source")
+    __slots__ = ("_caller", "_due", "_early", "_ended", "_fault", "_ordered", "_ready", "_source", "is_awaited")
 
     def __init__(self, source: Counted, *, ordered: bool) -> None:
         self._source = source
@@ -35,11 +35,8 @@ class ResultQueue:
         self._caller: asyncio.Future[None] | None = None
         self._fault: BaseException | None = None
         self._ended = False
-
-    @property
-    def is_awaited(self) -> bool:
+        self.is_awaited = False
         """Whether somebody waits for the next result."""
-        return self._caller is not None
 
     async def take(self) -> MapResult[Any] | None:
         """The next result; None at the end. Raises what the map has failed with, once the results before that are taken."""
@@ -49,10 +46,12 @@ class ResultQueue:
             if self._ended:
                 return None
             self._caller = asyncio.get_running_loop().create_future()
+            self.is_awaited = True
             try:
                 await self._caller
             finally:
                 self._caller = None
+                self.is_awaited = False
         self._source.handed()
         return self._ready.popleft()
 
@@ -60,19 +59,23 @@ class ResultQueue:
         """The command of this number has come to its end, with a result or without."""
         if not self._ordered:
             self._append(result)
-            return
-        self._early[number] = result
-        while self._due in self._early:
-            self._append(self._early.pop(self._due))
+        elif number != self._due:
+            self._early[number] = result
+        else:
+            self._append(result)
             self._due += 1
+            while self._due in self._early:
+                self._append(self._early.pop(self._due))
+                self._due += 1
 
     def _append(self, result: MapResult[Any] | None) -> None:
         if result is None:
             self._source.handed()
-        else:
-            self._ready.append(result)
-            if self._caller is not None:
-                self._wake_caller()
+            return
+        self._ready.append(result)
+        caller = self._caller
+        if caller is not None and not caller.done():
+            caller.set_result(None)
 
     def fail(self, error: BaseException) -> None:
         """The first of these is raised to the caller, and no command is taken any more."""

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiospawn._commands.repeated_run import RepeatedRun
 from aiospawn._commands.run import run
@@ -15,24 +15,42 @@ from .map_result import MapLine, MapResult
 from .waiting import wake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Sized
 
     from aiospawn._commands.keywords import StreamName
     from aiospawn._commands.results import CompletedProcess
 
     from .source import Source
 
-__all__ = ["Runner"]
+__all__ = ["Begun", "Runner", "is_shortage"]
 
 _SHORTAGES = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 1.0
 _LAUNCHES_ALONE = 9  # about 5 s: a shortage that lasts while none of our own jobs runs is not ours to wait for
 
 
+def is_shortage(error: Exception | None) -> bool:
+    """Is it a launch that may succeed when something else has ended?"""
+    return isinstance(error, OSError) and error.errno in _SHORTAGES
+
+
+class Begun(NamedTuple):
+    """The first attempt of a command, which is under way or has ended."""
+
+    started: float
+    """In seconds since the epoch."""
+    clock: float
+    """The same by `time.perf_counter`."""
+    outcome: Callable[[], Awaitable[CompletedProcess[Any]]]
+    """Its result, or what `run` raises."""
+
+
 class Runner:
     """Runs the commands of one map, for all of its workers: whether others run decides if a shortage is waited for."""
 
-    __slots__ = ("_backoff", "_fail", "_on_line", "_options", "_pausing", "_repeated", "_retries", "_running", "_source")
+    __slots__ = (
+        *("_backoff", "_fail", "_on_line", "_options", "_pausing", "_running", "_source", "beside", "repeated", "retries"),
+    )
 
     def __init__(
         self,
@@ -49,42 +67,45 @@ class Runner:
         """
         self._source = source
         self._options = options
-        self._retries = retries
+        self.retries = retries
         self._backoff = backoff
         self._on_line = on_line
-        self._repeated = RepeatedRun(options) if on_line is None and RepeatedRun.suits(options) else None
+        self.repeated = RepeatedRun(options) if on_line is None and RepeatedRun.suits(options) else None
         self._fail = fail
         self._pausing: set[asyncio.Future[None]] = set()
         self._running = 0
+        self.beside: Sized = ()
+        """What runs besides, by nobody's call of this."""
 
     def end_pauses(self) -> None:
         """For a map that is stopped: a command that waits to be tried again has the result that it has."""
         for waiter in self._pausing:
             wake(waiter)
 
-    async def result_of(self, number: int, command: Any) -> MapResult[Any] | None:
-        """None if the map was stopped before there was an attempt."""
+    async def result_of(self, number: int, command: Any, begun: Begun | None = None) -> MapResult[Any] | None:
+        """None if the map was stopped before there was an attempt; `begun` is the first one."""
         attempts, pause, result = 0, self._backoff, None
         while True:
             attempts += 1
-            started, clock = time.time(), time.perf_counter()
+            started, clock = (time.time(), time.perf_counter()) if begun is None else begun[:2]
             completed = error = None
             try:
-                completed = await self._attempt(number, command)
+                completed = await self._attempt(number, command, begun)
             except (OSError, ValueError, subprocess.SubprocessError) as exc:
                 error = exc
+            begun = None
             if completed is None and error is None:
                 return result
             elapsed = completed.elapsed if completed is not None else time.perf_counter() - clock
             result = MapResult(number, command, completed, error, attempts, started, elapsed)
-            if (completed is not None and completed.returncode == 0) or attempts > self._retries:
+            if (completed is not None and completed.returncode == 0) or attempts > self.retries:
                 return result
             await self._pause(pause)
             if self._source.stopped:
                 return result
             pause *= 2
 
-    async def _attempt(self, number: int, command: Any) -> CompletedProcess[Any] | None:
+    async def _attempt(self, number: int, command: Any, begun: Begun | None) -> CompletedProcess[Any] | None:
         """`run`, again and again while there is a shortage; None if the map was stopped meanwhile."""
         options = self._options if self._on_line is None else {**self._options, "on_line": self._passing_on(number, command)}
         pause, alone = _FIRST_PAUSE_S, 0
@@ -92,17 +113,20 @@ class Runner:
             self._running += 1
             try:
                 # A list of arguments is the same to both; whatever else a command is, `run` says what is wrong with it.
-                repeated = self._repeated if type(command) is list else None
+                repeated = self.repeated if type(command) is list else None
+                if begun is not None:
+                    return await begun.outcome()
                 completed: CompletedProcess[Any] = await (run(command, **options) if repeated is None else repeated(command))
                 return completed
             except OSError as error:
-                if error.errno not in _SHORTAGES:
+                if not is_shortage(error):
                     raise
-                alone += self._running == 1
+                alone += self._running + len(self.beside) == 1
                 if alone > _LAUNCHES_ALONE:
                     raise
             finally:
                 self._running -= 1
+                begun = None
             await self._pause(pause)
             if self._source.stopped:
                 return None

@@ -21,11 +21,18 @@ _END: Any = object()
 class Source:
     """An iterator or asynchronous iterator over commands, which several workers take from."""
 
-    __slots__ = ("_commands", "_handed", "_iterator", "_puller", "_turn", "_waiting", "_window", "stopped", "taken")
+    __slots__ = (
+        *("_commands", "_handed", "_iterator", "_puller", "_turn", "_waiting", "_window"),
+        *("is_iterator", "is_over", "stopped", "taken"),
+    )
 
     def __init__(self, commands: Iterator[Any] | AsyncIterator[Any], window: int) -> None:
         self._commands = commands
         self._iterator = commands if isinstance(commands, Iterator) else None
+        self.is_iterator = self._iterator is not None
+        """Can commands be taken without waiting, but for the window?"""
+        self.is_over = False
+        """Will `next` give no more?"""
         self._window = window
         self._turn = asyncio.Lock()  # at an asynchronous iterator
         self._puller: asyncio.Task[None] | None = None  # the task that waits for it
@@ -52,6 +59,24 @@ class Source:
         number = self.taken
         self.taken += 1
         return number, command
+
+    def next(self) -> tuple[int, Any] | None:
+        """The next command of an iterator with its number; None where the window lets none through, or `is_over`."""
+        if self.stopped:
+            self.is_over = True
+        elif self.taken - self._handed < self._window:
+            assert self._iterator is not None
+            command = next(self._iterator, _END)
+            if command is not _END:
+                number = self.taken
+                self.taken = number + 1
+                return number, command
+            self.is_over = True
+        return None
+
+    def wake_for_room(self, waiter: asyncio.Future[None]) -> None:
+        """When there is room again, or the source is stopped."""
+        self._waiting.append(waiter)
 
     async def _let_through(self) -> None:
         while self.taken - self._handed >= self._window and not self.stopped:

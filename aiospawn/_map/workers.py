@@ -1,8 +1,10 @@
-"""The workers of a map: tasks that take commands from its source and put their results into its queue.
+"""What works on a map: tasks that take commands from its source and put their results into its queue.
 
-There is a fixed number of them, and each takes the next command when it is free: there is no task for a command, and the
-source is read no faster than commands end. What was taken and not yet handed to the caller is at most twice the number of
-workers, four times where results come in the order of the commands and a slow one holds up those behind it.
+Where nothing but the commands' results is wanted, one task has all of them run, the `SoleWorker`. Otherwise, and where
+commands have to be waited for, there is a fixed number of workers, and each takes the next command when it is free. There is
+no task for a command, and the source is read no faster than commands end. What was taken and not yet handed to the caller is
+at most twice the number of workers, four times where results come in the order of the commands and a slow one holds up those
+behind it.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from aiospawn._termination.terminate import is_thrown_away, outlasted
 
 from .result_queue import ResultQueue
 from .runner import Runner
+from .sole_worker import SoleWorker
 from .source import Source
 from .tally import Tally
 
@@ -50,9 +53,10 @@ class Workers:
         self._on_progress = progress
         self._source = Source(commands, size * (4 if ordered else 2))
         self._tally = Tally(self._source, total, halt)
-        self._results = ResultQueue(self._source, ordered=ordered)
-        self._runner = Runner(self._source, options, retries, backoff, on_line, self._results.fail)
+        self.results = ResultQueue(self._source, ordered=ordered)
+        self._runner = Runner(self._source, options, retries, backoff, on_line, self.results.fail)
         self._loop: asyncio.AbstractEventLoop | None = None  # once there are workers
+        self._sole: SoleWorker | None = None  # or workers
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -60,30 +64,40 @@ class Workers:
     def progress(self) -> MapProgress:
         return self._tally.progress
 
-    @property
-    def is_awaited(self) -> bool:
-        """Whether somebody waits for the next result."""
-        return self._results.is_awaited
-
     def result(self) -> Coroutine[Any, Any, MapResult[Any] | None]:
         """The next one; None at the end. The first call starts the workers."""
         if self._loop is None and not self._closed:
             self._start()
-        return self._results.take()
+        return self.results.take()
 
     def _start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        for _ in range(self._size):
-            task = self._loop.create_task(self._work())
-            self._tasks.add(task)
-            task.add_done_callback(self._gone)
+        plain = self._runner.repeated
+        if self._source.is_iterator and plain is not None and plain.is_plain():
+            self._sole = SoleWorker(self._source, self._runner, self._size, self._put, self.results.fail, self._begin)
+            self._begin(self._sole.work())
+        else:
+            for _ in range(self._size):
+                self._begin(self._work())
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        assert self._loop is not None
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._gone)
+        return task
 
     def _gone(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._results.fail(error)  # the caller's `Map` then closes this
-        if not self._tasks:
-            self._results.end()
+        try:
+            self._tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self.results.fail(error)  # the caller's `Map` then closes this
+            if not self._tasks:
+                self._sole = None  # which refers to this
+                self.results.end()
+        except BaseException:  # a signal's handler raised
+            task.get_loop().call_soon(self._gone, task)
+            raise
 
     async def _work(self) -> None:
         while (taken := await self._source.take()) is not None:
@@ -100,7 +114,7 @@ class Workers:
             return
         if result is not None and self._tally.halts_at(result):
             self._halt_at(result)
-        self._results.put(number, result)
+        self.results.put(number, result)
         if result is not None and self._on_progress is not None:
             self._on_progress(self.progress)
 
@@ -108,7 +122,11 @@ class Workers:
         assert self._halt is not None
         self.halted = result
         self.stop()
-        if self._halt.when == "now":
+        if self._halt.when != "now":
+            return
+        if self._sole is not None:
+            self._sole.stop_all()
+        else:
             current = asyncio.current_task()
             for task in self._tasks:
                 if task is not current:
@@ -124,11 +142,11 @@ class Workers:
     async def close(self) -> None:
         """Stops the workers and what they run, and comes back when they are gone, cancelled or not. Closes a generator."""
         self._closed = self._source.stopped = True
-        self._results.drop()
+        self.results.drop()
         if self._loop is not None and self._loop.is_closed():
             return  # and the workers were with it
         self._cancel_all()
-        self._results.end()
+        self.results.end()
         cancelled = await outlasted([*self._tasks], self._hurry_all)
         await self._source.aclose()
         if cancelled is not None:
@@ -136,7 +154,7 @@ class Workers:
 
     def abandon(self) -> None:
         """Nobody is there any more to take results; may be called by the garbage collector, on any thread."""
-        if self._tasks and self._loop is not None and not self._closed:
+        if self._tasks and self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed, and its tasks with it
                 self._loop.call_soon_threadsafe(self._cancel_all)
 
@@ -147,8 +165,9 @@ class Workers:
     def _cancel_all(self) -> None:
         """What runs is stopped; what is being stopped already, by `halt`, keeps its time to end."""
         self._source.stopped = True
+        stopping = () if self._sole is None else self._sole.stopping
         for task in self._tasks:
-            if not task.cancelling():
+            if not task.cancelling() and task not in stopping:
                 task.cancel()
 
     def _hurry_all(self) -> None:

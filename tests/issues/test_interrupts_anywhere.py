@@ -159,6 +159,13 @@ async def _limited() -> None:
     assert raised.value.output == b"12345"
 
 
+async def _map() -> None:
+    commands = [["true"], ["sh", "-c", "echo word; exit 3"], ["/nonexistent"]] * 2
+    async with aiospawn.map(commands, concurrency=2, capture_output=True) as results:
+        found = [(result.returncode, result.stdout, type(result.error)) async for result in results]
+    assert found == [(0, b"", type(None)), (3, b"word\n", type(None)), (None, None, FileNotFoundError)] * 2
+
+
 async def _lines() -> None:
     assert [line async for line in aiospawn.lines(["printf", "a\\nb\\nc"])] == [b"a\n", b"b\n", b"c"]
 
@@ -208,6 +215,16 @@ async def _stopped_pipeline() -> None:
         await aiospawn.pipeline(_SLEEPS, _SLEEPS, timeout=0.001)
 
 
+async def _stopped_map() -> None:
+    async with aiospawn.map([_SLEEPS] * 2, concurrency=2, timeout=0.001) as results:
+        assert [type(result.error) async for result in results] == [aiospawn.TimeoutExpired] * 2
+
+
+async def _left_map() -> None:
+    async with aiospawn.map([["true"], _SLEEPS, _SLEEPS], concurrency=3, ordered=False) as results:
+        assert (await anext(results)).ok
+
+
 async def _stopped_lines() -> None:
     with pytest.raises(aiospawn.TimeoutExpired):
         assert [line async for line in aiospawn.lines(_SLEEPS, timeout=0.001)] == []
@@ -232,8 +249,8 @@ async def _preexec_run() -> None:
     await _run(preexec_fn=int)
 
 
-_LAUNCHES = (_silent, _communicate, _written, _run, _observed, _limited, _lines, _protocol, _failed, _stopped)
-_STOPPED = (_stopped_run, _stopped_pipeline, _stopped_lines, _left_block, _left_group)
+_LAUNCHES = (_silent, _communicate, _written, _run, _map, _observed, _limited, _lines, _protocol, _failed, _stopped)
+_STOPPED = (_stopped_run, _stopped_map, _left_map, _stopped_pipeline, _stopped_lines, _left_block, _left_group)
 _SCENARIOS = {scenario.__name__.strip("_"): scenario for scenario in (*_LAUNCHES, *_STOPPED, _preexec_silent, _preexec_run)}
 
 
@@ -274,8 +291,8 @@ def _strikes(
         deadline = loop.time() + _TOO_LONG_S
         while fresh.children():
             assert loop.time() < deadline, (position, "a child that nobody has stopped")
-            loop.run_until_complete(asyncio.sleep(0.001))
-        loop.run_until_complete(asyncio.sleep(0))
+            _run_through(loop, asyncio.sleep(0.001))
+        _run_through(loop, asyncio.sleep(0))
         if fresh.descriptors() != before:
             gc.collect()
         assert fresh.descriptors() == before, position
@@ -323,7 +340,7 @@ def test_at_some_calls(loop: asyncio.AbstractEventLoop, name: str, step: int) ->
 @pytest.mark.filterwarnings(
     "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"
 )  # in a generator's __del__
-@pytest.mark.parametrize("name", ["silent", "run", *_WHO_STOPS])  # not "stopped": its process is the caller's
+@pytest.mark.parametrize("name", ["silent", "run", "map", *_WHO_STOPS])  # not "stopped": its process is the caller's
 @pytest.mark.parametrize("variant", ["plain", "stdlib", "uvloop"])
 def test_at_a_call(loop: asyncio.AbstractEventLoop, name: str) -> None:
     """The same for each way to stop a child that ends only if it is stopped."""

@@ -1,17 +1,22 @@
-"""Options that are looked at once for all commands of a map give the results that `run` gives with them."""
+"""A map chooses how it runs its commands: with one task for all, with one for each, or by `run`; with the same results."""
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import os
+import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from timeouts import delayed_until, printed
 
 import aiospawn
 from aiospawn._commands.repeated_run import RepeatedRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 _TALKS = ["sh", "-c", "cat; printf 'out\\r\\n'; printf '\\303\\244' >&2; exit 3"]
 _COMMANDS: list[Any] = [
@@ -30,7 +35,7 @@ _OPTIONS: list[dict[str, Any]] = [
     {},
     {"stdout": subprocess.PIPE},
     {"capture_output": True},
-    {"capture_output": True, "text": True},
+    {"capture_output": True, "text": True, "shell": False},
     {"capture_output": True, "encoding": "latin-1", "input": "h\u00e4"},
     {"capture_output": True, "encoding": "ascii"},
     {"input": b"bytes", "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT},
@@ -41,9 +46,16 @@ _OPTIONS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def each_looked_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A switch: from then on every command is for `run`."""
-    return lambda: monkeypatch.setattr(RepeatedRun, "suits", staticmethod(lambda _: False))
+def other_ways(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Takes the map's own choice away, step by step: first every command has a task, then every command is for `run`."""
+
+    def ways() -> Iterator[None]:
+        monkeypatch.setattr(RepeatedRun, "is_plain", lambda _: False)
+        yield
+        monkeypatch.setattr(RepeatedRun, "suits", staticmethod(lambda _: False))
+        yield
+
+    return ways()
 
 
 def _comparable(result: aiospawn.MapResult) -> tuple[Any, ...]:
@@ -62,20 +74,65 @@ async def _results(commands: list[Any], options: dict[str, Any]) -> list[tuple[A
 
 
 @pytest.mark.parametrize("options", _OPTIONS, ids=str)
-async def test_both_ways(options: dict[str, Any], each_looked_at: Any) -> None:
+async def test_all_ways(options: dict[str, Any], other_ways: Iterator[None]) -> None:
     """Whatever is run, and however it ends."""
     assert RepeatedRun.suits(options)
-    at_once = await _results(_COMMANDS, options)
-    each_looked_at()
-    assert at_once == await _results(_COMMANDS, options)
+    by_choice = await _results(_COMMANDS, options)
+    for _ in other_ways:
+        assert by_choice == await _results(_COMMANDS, options)
 
 
-async def test_timeout(each_looked_at: Any) -> None:
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize(
+    "options", [{}, {"stdout": subprocess.PIPE}, {"timeout": 1000.0}, {"retries": 2, "backoff": 0.0}], ids=str
+)
+async def test_source_and_order(options: dict[str, Any], asynchronous: bool, other_ways: Iterator[None]) -> None:
+    """Lists, generators and asynchronous ones; results in the order of the commands, and as they come."""
+
+    async def results(ordered: bool) -> list[tuple[Any, ...]]:
+        commands = [["sh", "-c", f"echo {number}; exit {number % 3}"] for number in range(24)]
+        source = slowly(commands) if asynchronous else (command for command in commands)
+        async with aiospawn.map(source, concurrency=4, ordered=ordered, **options) as results:
+            found = [_comparable(result) async for result in results]
+        return found if ordered else sorted(found)
+
+    async def slowly(commands: list[list[str]]) -> AsyncIterator[list[str]]:
+        for number, command in enumerate(commands):
+            if number % 5 == 0:
+                await asyncio.sleep(0)
+            yield command
+
+    by_choice = [await results(ordered) for ordered in (True, False)]
+    assert by_choice[0] == by_choice[1]
+    for _ in other_ways:
+        assert by_choice == [await results(ordered) for ordered in (True, False)]
+
+
+async def test_timeout(other_ways: Iterator[None]) -> None:
     """A command that has had its time, and is tried again."""
     options = {"timeout": 0.1, "retries": 1, "backoff": 0.0, "capture_output": True}
-    at_once = await _results([["sleep", "1000"]], options)
-    each_looked_at()
-    assert at_once == await _results([["sleep", "1000"]], options)
+    by_choice = await _results([["sleep", "1000"]] * 3, options)
+    for _ in other_ways:
+        assert by_choice == await _results([["sleep", "1000"]] * 3, options)
+
+
+async def test_held_pipe(other_ways: Iterator[None]) -> None:
+    """A pipe that a descendant holds behind the exit is given up after a time; or the command has had its time before."""
+
+    async def held(**rule: Any) -> tuple[Any, ...]:
+        command = ["sh", "-c", "sleep 1000 & echo $!"]
+        with delayed_until(printed(1)):
+            async with aiospawn.map([command], stdout=subprocess.PIPE, **rule) as results:
+                result = await anext(results)
+        holder = int(result.stdout)
+        if result.ok:
+            os.kill(holder, signal.SIGKILL)
+        return result.ok, type(result.error), result.completed and result.completed.complete
+
+    by_choice = await held(pipe_grace=0.05), await held(pipe_grace=None, timeout=0.5)
+    assert by_choice == ((True, type(None), False), (False, aiospawn.TimeoutExpired, None))
+    for _ in other_ways:
+        assert by_choice == (await held(pipe_grace=0.05), await held(pipe_grace=None, timeout=0.5))
 
 
 async def _fault(command: Any) -> None:
@@ -85,16 +142,16 @@ async def _fault(command: Any) -> None:
             raise result.error
 
 
-async def test_no_command(each_looked_at: Any) -> None:
+async def test_no_command(other_ways: Iterator[None]) -> None:
     """What is no list of arguments ends the map, or is its failure, in the same words."""
     texts = []
-    for _ in range(2):
+    for _ in itertools.chain([None], other_ways):
         for command in ("true", [], [3], None):
             with pytest.raises((TypeError, ValueError)) as raised:
                 await _fault(command)
             texts.append((type(raised.value), str(raised.value)))
-        each_looked_at()
-    assert texts[:4] == texts[4:]
+    assert len(texts) == 12
+    assert texts[:4] == texts[4:8] == texts[8:]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +159,7 @@ async def test_no_command(each_looked_at: Any) -> None:
     [
         {"stdout": 5},
         {"env": {}},
+        {"shell": True},
         {"cwd": "/"},
         {"on_event": print},
         {"capture_output": "file"},

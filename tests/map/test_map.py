@@ -16,6 +16,8 @@ import pytest
 from timeouts import delayed_until, printed
 
 import aiospawn
+from aiospawn._binding.native import Launched, Native
+from aiospawn._commands.repeated_run import RepeatedRun
 from aiospawn._map import runner as _runner
 
 if TYPE_CHECKING:
@@ -27,6 +29,13 @@ pytestmark = pytest.mark.loops("kinds")
 
 TRUE, FALSE, SLEEP = ["true"], ["false"], ["sleep", "1000"]
 orders = pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "unordered"])
+
+
+@pytest.fixture(autouse=True, params=["one worker", "workers"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only results are wanted a map needs no task for each that runs: what it promises is the same."""
+    if request.param == "workers":
+        monkeypatch.setattr(RepeatedRun, "is_plain", lambda _: False)
 
 
 def exits(*statuses: int) -> list[list[str]]:
@@ -418,26 +427,26 @@ async def test_shortage(code: int, command: Any, monkeypatch: pytest.MonkeyPatch
     """It is waited out; one that lasts while nothing else runs is a failure at last."""
     pauses: list[float] = []
     launches = 0
-    real_run = _runner.run
+    launch = Native.launch
 
     async def note(_: _runner.Runner, seconds: float) -> None:
         pauses.append(seconds)
 
-    async def short(command: Any, **options: Any) -> Any:
+    def short(native: Native, request: bytes) -> Launched:
         nonlocal launches
         launches += 1
         if launches <= lasts:
             raise OSError(code, os.strerror(code))
-        return await real_run(command, **options)
+        return launch(native, request)
 
     monkeypatch.setattr(_runner.Runner, "_pause", note)
-    monkeypatch.setattr(_runner, "run", short)
-    monkeypatch.setattr(_runner.RepeatedRun, "__call__", lambda _, command: short(command))
+    monkeypatch.setattr(Native, "launch", short)
     lasts = 3
     (result,) = await collected([command])
     assert result.ok
     assert result.attempts == 1
     assert pauses == [0.01, 0.02, 0.04]
+    assert launches == 4
     lasts = 1000
     (result,) = await collected([command])
     assert isinstance(result.error, OSError)

@@ -1,0 +1,295 @@
+"""The commands of a map whose children are `PlainChild`s: one task takes commands, launches, and hands results on.
+
+All that a wake-up of the loop brought is one step of this task: results are put, and as many commands are launched. What
+has to be waited for in another way has a task of its own, which has the command's place meanwhile: a command that `run` is
+for, a child that is stopped, a pipe that is held behind its child's exit, a pause before the next attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextvars
+import functools
+import time
+from typing import TYPE_CHECKING, Any
+
+from aiospawn._asyncio.reactor import close_unused, reactor_of
+from aiospawn._commands.capture import Ending
+from aiospawn._commands.plain_child import PlainChild
+from aiospawn._termination.terminate import outlasted
+
+from .map_result import MapResult
+from .runner import Begun, is_shortage
+from .waiting import wake
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from aiospawn._commands.repeated_run import RepeatedRun
+    from aiospawn._commands.results import CompletedProcess
+    from aiospawn._request.request import Request
+
+    from .runner import Runner
+    from .source import Source
+
+    Put = Callable[[int, MapResult[Any] | None], None]
+    Begin = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+__all__ = ["SoleWorker"]
+
+
+class _Job(PlainChild):
+    """A command that runs, its first attempt."""
+
+    __slots__ = ("args", "place", "started")
+
+    def __init__(self, request: Request, owner: SoleWorker, place: int, args: list[Any]) -> None:
+        super().__init__(request, owner)
+        self.place = place
+        self.args = args
+        self.started = time.time()
+
+
+class SoleWorker:
+    """What runs of one map, and who waits for it."""
+
+    def __init__(
+        self, source: Source, runner: Runner, size: int, put: Put, fail: Callable[[BaseException], None], begin: Begin
+    ) -> None:
+        """`put` gets each command's number and result, or None; `begin` makes a task."""
+        assert runner.repeated is not None
+        self.loop = asyncio.get_running_loop()
+        self.context = contextvars.copy_context()
+        self._plain: RepeatedRun = runner.repeated
+        self.pipe_grace = self._plain.pipe_grace
+        self._source = source
+        self._runner = runner
+        self._size = size
+        self._put = put
+        self._fail = fail
+        self._begin_task = begin
+        self._jobs: dict[int, _Job] = {}  # by the command's number, the oldest first
+        runner.beside = self._jobs
+        self._ended: collections.deque[_Job] = collections.deque()  # or taken over; some of them twice
+        self._aside: dict[int, asyncio.Task[None] | None] = {}  # by the command's number: what has a task of its own
+        self._not_begun: dict[int, _Job | None] = {}  # of these, whose task has not run yet
+        self.stopping: set[asyncio.Task[None]] = set()  # likewise: they stop a child, and have its grace
+        self._waiter: asyncio.Future[None] | None = None  # the worker's
+        self._timer: asyncio.TimerHandle | None = None
+
+    # ---- the task -----------------------------------------------------------------------------------------------------
+
+    async def work(self) -> None:
+        """Until every command has come to its end. Cancelled, it stops what runs, and comes back when that is gone."""
+        try:
+            await self._until_stopped()
+        except BaseException:  # closed; or a signal's handler raised
+            for job in self._jobs.values():
+                job.drop()
+            raise
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._jobs.clear()  # which refer to this
+            self._ended.clear()
+
+    async def _until_stopped(self) -> None:
+        try:
+            await self._work()
+        except asyncio.CancelledError:
+            self.stop_all()
+            await outlasted([task for task in self._aside.values() if task is not None], self._hurry)
+            raise
+
+    async def _work(self) -> None:
+        source = self._source
+        while True:
+            self._fill()
+            while self._ended:
+                self._settle(self._ended.popleft())
+                self._fill()
+            is_full = len(self._jobs) + len(self._aside) >= self._size
+            if not is_full and source.is_over and not self._jobs and not self._aside:
+                return
+            self._waiter = waiter = self.loop.create_future()
+            if not is_full and not source.is_over:
+                source.wake_for_room(waiter)
+            await waiter
+
+    def _fill(self) -> None:
+        source = self._source
+        while not source.is_over and len(self._jobs) + len(self._aside) < self._size:
+            try:
+                taken = source.next()
+            except Exception as error:  # noqa: BLE001 - it is raised to the caller
+                self._fail(error)  # which stops the source
+                continue
+            if taken is None:
+                return
+            self._launch(*taken)
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            wake(self._waiter)
+
+    # ---- one command --------------------------------------------------------------------------------------------------
+
+    def _launch(self, number: int, command: Any) -> None:
+        job: _Job | None = None
+        refusal: OSError | None = None
+        try:
+            request = self._plain.request(command) if type(command) is list else None
+            if request is not None:
+                job = self._jobs[number] = _Job(request, self, number, command)
+                job.launch(reactor_of(self.loop))
+        except BaseException as error:
+            if job is not None and not job.token:
+                self._jobs.pop(number, None)
+            close_unused(self.loop)
+            if not isinstance(error, Exception):
+                raise
+            if isinstance(error, OSError):
+                refusal = error
+            else:  # `run` has the words for it
+                job = None
+        if job is None:
+            self._set_aside(number, functools.partial(self._runner.result_of, number, command))
+        elif refusal is not None:
+            self._go_on(job, functools.partial(_known, None, refusal))
+        elif self._plain.timeout is not None and self._timer is None:
+            self._timer = self.loop.call_later(self._plain.timeout, self._on_time)
+
+    def report(self, job: _Job) -> None:
+        """As `Owner` has it."""
+        self._ended.append(job)
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _settle(self, job: _Job) -> None:
+        """Hands its result on, or sets it aside."""
+        number, args = job.place, job.args
+        if number not in self._jobs:
+            return
+        if job.capture is not None:
+            timeout = self._plain.timeout
+            left = None if timeout is None else max(0.0, job.began + timeout - time.perf_counter())
+            self._go_on(job, functools.partial(self._plain.outcome, job.capture, args, left))
+            del self._jobs[number]  # it was dropped if this was interrupted
+            return
+        completed, error = None, job.error
+        del self._jobs[number]
+        if error is None:
+            try:
+                completed = self._plain.completed(job, args)
+            except ValueError as exc:
+                error = exc
+        if (self._runner.retries and (completed is None or completed.returncode)) or is_shortage(error):
+            self._go_on(job, functools.partial(_known, completed, error))
+            return
+        elapsed = time.perf_counter() - job.began if completed is None else job.elapsed
+        result = MapResult(number, args, completed, error, 1, job.started, elapsed)
+        try:
+            self._put(number, result)
+        except Exception as exc:  # noqa: BLE001 - it is raised to the caller
+            self._fail(exc)
+
+    def _go_on(self, job: _Job, outcome: Callable[[], Awaitable[CompletedProcess[Any]]]) -> None:
+        begun = Begun(job.started, job.began, outcome)
+        self._set_aside(job.place, functools.partial(self._runner.result_of, job.place, job.args, begun), job)
+
+    # ---- what has a task of its own -----------------------------------------------------------------------------------
+
+    def _set_aside(
+        self, number: int, work: Callable[[], Awaitable[MapResult[Any] | None]], job: _Job | None = None
+    ) -> asyncio.Task[None]:
+        self._aside[number] = None
+        self._not_begun[number] = job
+        task = self._aside[number] = self._begin_task(self._worked(number, work, job))
+        task.add_done_callback(functools.partial(self._gone, number))
+        return task
+
+    async def _worked(self, number: int, work: Callable[[], Awaitable[MapResult[Any] | None]], job: _Job | None) -> None:
+        result = None
+        try:
+            self._not_begun.pop(number, None)
+            result = await work()
+        except BaseException as error:
+            if job is not None:
+                job.drop()
+            if isinstance(error, Exception):
+                self._fail(error)  # before another command is taken
+            raise
+        finally:
+            self._aside.pop(number, None)
+            self._wake()
+            self._put(number, result)
+
+    def _gone(self, number: int, task: asyncio.Task[None]) -> None:
+        """A task that was cancelled before it ran has done nothing."""
+        try:
+            self.stopping.discard(task)
+            if number in self._not_begun:
+                job = self._not_begun[number]
+                if job is not None:
+                    job.drop()
+                self._aside.pop(number, None)
+                del self._not_begun[number]
+                self._put(number, None)
+            self._wake()
+        except BaseException:  # a signal's handler raised
+            self.loop.call_soon(self._gone, number, task)
+            raise
+
+    # ---- ends ---------------------------------------------------------------------------------------------------------
+
+    def _on_time(self) -> None:
+        """Ends those that have had their time, which is the same for all."""
+        try:
+            timeout = self._plain.timeout
+            assert timeout is not None
+            self._timer = None
+            for job in [*self._jobs.values()]:
+                left = job.began + timeout - time.perf_counter()
+                if left > 0:
+                    self._timer = self.loop.call_later(left, self._on_time)
+                    break
+                if not job.has_ended:
+                    job.taken_over().interrupt(Ending.TIMED_OUT)
+                    self.report(job)
+        except BaseException:  # a signal's handler raised
+            self.loop.call_soon(self._on_time)
+            raise
+
+    def stop_all(self) -> None:
+        """Stops what runs, but for the task that calls; there will be no results of it."""
+        current = asyncio.current_task()
+        for task in self._aside.values():
+            if task is not None and task is not current and task not in self.stopping and not task.cancelling():
+                task.cancel()
+        for number, job in [*self._jobs.items()]:
+            if job.has_ended:
+                self._put(number, None)
+            else:
+                self.stopping.add(self._set_aside(number, functools.partial(self._stopped, job), job))
+            del self._jobs[number]
+
+    async def _stopped(self, job: _Job) -> None:
+        if not job.has_ended:
+            await job.taken_over().stop(self._plain.grace)
+
+    def _hurry(self) -> None:
+        for task in self._aside.values():
+            if task is not None:
+                task.cancel()
+
+
+async def _known(completed: CompletedProcess[Any] | None, error: Exception | None) -> CompletedProcess[Any]:
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error  # whose traceback refers to this
+    assert completed is not None
+    return completed
