@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import difflib
 import importlib
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -133,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments = sys.argv[1:]
     if "_ARGCOMPLETE" in os.environ:
         _complete()
+    _occupy_closed_streams()
     options = _parsed(arguments)
     command: Command = options.chosen
     try:
@@ -155,6 +157,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _abandon_stdout()
         return _fail(command, error, 1)
     return status
+
+
+def _occupy_closed_streams() -> None:
+    """Of standard streams that are closed a descriptor of ours would get the number, and with it what is written there.
+
+    Reading the input and writing output fail then, as they do where they are closed; messages go nowhere.
+    """
+    for number, flags in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)  # gets the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), write_through=True)
+    if sys.stderr is None:
+        sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), write_through=True)
 
 
 def _complete() -> None:

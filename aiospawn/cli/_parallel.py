@@ -27,7 +27,7 @@ class Word(NamedTuple):
         return self.names.split()
 
 
-_REMOTE = "jobs run on this machine; for others docs/cluster.md"
+_REMOTE = "jobs run on this machine, and with --cluster on those of a Dask cluster (docs/cluster.md)"
 _SQL = "--joblog FILE keeps what is done, and --resume goes on"
 _PERL = "there is no Perl here; --shell with the shell's own ${...}, or aiospawn.map in Python"
 _SEMAPHORE = "flock(1) is a mutex of the shell's; in Python asyncio.Semaphore"

@@ -78,6 +78,8 @@ def opened(source: Source, stack: ExitStack, *, delimiter: bytes) -> Records:
 def descriptor(source: File, stack: ExitStack) -> int:
     """Opens it; `stack` closes it. Raises UsageError for a file that cannot be read."""
     if source.name == "-":
+        if sys.stdin is None:
+            raise UsageError("standard input is closed")
         if source is STANDARD_INPUT and sys.stdin is not None and sys.stdin.isatty():
             print("aiospawn map: reading arguments from the terminal, Ctrl-D ends them", file=sys.stderr)
         return 0

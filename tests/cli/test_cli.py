@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -101,6 +102,28 @@ def test_console_command() -> None:
 def test_without_rich(arguments: tuple[str, ...]) -> None:
     """Where rich is missing, the message says which extra brings it."""
     assert_refused(run(*prepared(NO_RICH, *arguments)), "rich", "aiospawn[cli]")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "redirection", "status", "output", "said"),
+    [
+        ("map --pipe cat", "<&-", 2, "", "aiospawn map: error: standard input is closed"),
+        ("map echo ::: a", "<&-", 0, "a\n", ""),
+        ("map echo ::: a", ">&-", 1, "", "aiospawn map: [Errno 9] Bad file descriptor"),
+        ("map --dry-run echo ::: a", ">&-", 1, "", "aiospawn map: [Errno 9] Bad file descriptor"),
+        ("map nothing-such ::: a", "2>&-", 1, "", ""),
+        ("run sh -c 'echo a; exit 3'", "2>&-", 3, "a\n", ""),
+        ("run cat", "<&-", 1, "", "Bad file descriptor"),
+        ("--version", ">&-", 0, "", ""),
+    ],
+)
+def test_closed_stream(arguments: str, redirection: str, status: int, output: str, said: str) -> None:
+    """No descriptor of ours takes its number, and no traceback is the answer."""
+    result = run("sh", "-c", f"{shlex.join(COMMAND)} {arguments} {redirection}")
+    assert (result.returncode, result.stdout) == (status, output)
+    assert said in result.stderr
+    assert bool(result.stderr) == bool(said)
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [("doctor",), ("doctor", "--json")])
