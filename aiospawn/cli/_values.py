@@ -29,9 +29,11 @@ def above_zero(text: str) -> int:
 
 
 def duration(text: str) -> float:
-    """Seconds, from a number with or without a unit."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([smhd]?)", text, re.ASCII)
-    if match is None or math.isinf(seconds := float(match[1]) * _UNITS[match[2]]):
+    """Seconds, from a number with or without a unit, or several that are added, as in GNU parallel: `1m30s`."""
+    number = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+    parts = re.findall(f"({number})([smhd]?)", text, re.ASCII)
+    seconds = sum(float(amount) * _UNITS[unit] for amount, unit in parts)
+    if not re.fullmatch(f"(?:{number}[smhd])*{number}[smhd]?", text, re.ASCII) or math.isinf(seconds):
         raise argparse.ArgumentTypeError(f"must be seconds, or a number with s, m, h or d, not {text!r}")
     return seconds
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
 import signal
 import subprocess
 from typing import TYPE_CHECKING
@@ -10,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from command_line import assert_refused_in_process
 from map_command import MAP, logged, output, run
+
+from aiospawn.cli import _values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,6 +162,19 @@ def test_commands_are_shown(tmp_path: Path) -> None:
 def test_odd_shapes(options: list[str], said: str) -> None:
     """As GNU parallel has them."""
     assert output("-k", *options, input=NUMBERS) == said
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("1.5", 1.5), ("1d3.5h16.6m4s", 100_000), ("0.5m1s", 31), ("1m30", 90)])
+def test_durations(text: str, seconds: float) -> None:
+    """Parts with units are added."""
+    assert _values.duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "1ms", "1 2", "1.5.5", "-1s", "1e5", "9" * 400])
+def test_no_duration(text: str) -> None:
+    """What is no time is refused with its text."""
+    with pytest.raises(argparse.ArgumentTypeError, match=re.escape(repr(text))):
+        _values.duration(text)
 
 
 def test_pipe_again() -> None:

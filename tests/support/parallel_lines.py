@@ -207,6 +207,7 @@ PARALLEL -j1 --halt-on-error never test -e ::: /nowhere ten 2>/dev/null
 PARALLEL -j1 --halt 0 test -e ::: /nowhere ten 2>/dev/null
 PARALLEL --delay 0.01 -k echo ::: a b
 PARALLEL -k --timeout 10 echo ::: a
+PARALLEL -k --timeout 0.5m1s echo ::: a
 PARALLEL -k -P 2 echo ::: a b
 PARALLEL -k --jobs 50% echo ::: a
 PARALLEL -k --max-procs +1 echo ::: a b
