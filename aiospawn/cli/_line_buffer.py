@@ -31,14 +31,14 @@ class LineBuffer:
     def take(self, line: aiospawn.MapLine, tag: bytes) -> None:
         """Raises OSError, BrokenPipeError where the reader has gone."""
         descriptor = _DESCRIPTORS[line.stream]
-        if descriptor == 1:
-            self._received[line.number] = self._received.get(line.number, 0) + len(line.line)
-        else:
+        if descriptor == 2:
             self._errors.setdefault(line.number, collections.deque(maxlen=_LAST_ERRORS)).append(line.line)
         self.write(line.number, descriptor, tag, line.line)
 
     def write(self, number: int, descriptor: int, tag: bytes, line: bytes) -> None:
-        """In a job's place a line that it has not written. Raises as `take`."""
+        """A line as if the job had written it. Raises as `take`."""
+        if descriptor == 1:
+            self._received[number] = self._received.get(number, 0) + len(line)
         if self._ordered and number > self._due:
             self._held.setdefault(number, []).append((descriptor, tag, line))
         else:

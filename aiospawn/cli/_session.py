@@ -39,6 +39,7 @@ __all__ = ["Session"]
 
 _ENOUGH = 3  # jobs, for their median to say something
 _NO_SLOT = "{%} and --cluster: which worker takes a job is not known before"
+_LONGEST_SHOWN = 500  # characters
 _MOST_FAILED = 101  # GNU parallel's exit status for more than 100
 
 
@@ -269,7 +270,7 @@ class Session:
         else:
             what = f"cannot be run: {error}"
         self._make_way(True)
-        print(f"aiospawn map: job {task.number}, {shown(task.command)}: {what}", file=sys.stderr)
+        print(f"aiospawn map: job {task.number}, {_short(task)}: {what}", file=sys.stderr)
 
     def _tell_halt(self, task: _Task, result: aiospawn.MapResult[Any], errors: bytes) -> None:
         """Which job it was, and the end of what it said."""
@@ -279,7 +280,7 @@ class Session:
             how = f"signal {-result.returncode}" if result.returncode < 0 else f"exit status {result.returncode}"
             end = "".join(str(aiospawn.CalledProcessError(result.returncode, "", stderr=errors)).partition("\n")[1:])
         print(
-            f"aiospawn map: --halt {self._options.halt}: job {task.number}, {shown(task.command)}: {how}{end}",
+            f"aiospawn map: --halt {self._options.halt}: job {task.number}, {_short(task)}: {how}{end}",
             file=sys.stderr,
         )
 
@@ -301,6 +302,12 @@ def _is_percentage(halt: aiospawn.Halt | None) -> bool:
 def _line(task: _Task) -> bytes:
     """Its command, as one would type it."""
     return os.fsencode(shown(task.command)) + b"\n"
+
+
+def _short(task: _Task) -> str:
+    """Its command for a message, which is to be seen on a terminal."""
+    text = shown(task.command)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 async def _each(records: list[Record]) -> Records:

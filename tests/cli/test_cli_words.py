@@ -138,6 +138,10 @@ def test_commands_are_shown(tmp_path: Path) -> None:
     assert output("-k", "-v", "--tagstring", "{#}", "--results", str(tmp_path), "echo", ":::", "a") == "1\techo a\n1\ta\n"
     assert (tmp_path / "1/a/stdout").read_text() == "echo a\na\n"
     assert output("-k", "--dry-run", "--tag", "echo", ":::", "a") == "a\techo a\n"
+    log = tmp_path / "log"
+    for options in (["-v"], ["-v", "--line-buffer"]):
+        assert output(*options, "--joblog", str(log), "echo", ":::", "a") == "echo a\na\n"
+        assert log.read_text().splitlines()[1].split("\t")[5] == "9"
     said = run("-t", "-v", "--silent", "echo", ":::", "a")
     assert (said.stdout, said.stderr) == ("a\n", "echo a\n")
 
@@ -175,6 +179,13 @@ def test_no_duration(text: str) -> None:
     """What is no time is refused with its text."""
     with pytest.raises(argparse.ArgumentTypeError, match=re.escape(repr(text))):
         _values.duration(text)
+
+
+def test_long_commands() -> None:
+    """A message has the beginning of one."""
+    said = run("wc", "-c", input="x" * 1_000_000)
+    assert said.returncode == 1
+    assert re.fullmatch("aiospawn map: job 1, wc -c x{400,500}[.]{3}: cannot be run: .*\\n", said.stderr)
 
 
 def test_pipe_again() -> None:
