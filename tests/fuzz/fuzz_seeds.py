@@ -1,7 +1,7 @@
 """Writes the seeds of the fuzzers anew, when a layout or a kind of step has changed: python tests/fuzz/fuzz_seeds.py
 
-`whole-*` are requests as the package makes them, `every-step` has a step of each kind; `found-*`, kept by hand, is what a
-fuzzer once found.
+`whole-*` are requests as the package makes them, `every-step` has a step of each kind, `view-*` each operation of a view;
+`found-*`, kept by hand, is what a fuzzer once found.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HEADER = library.ffi.sizeof("struct aiospawn_request")
 _STEP = library.ffi.sizeof("struct aiospawn_step")
 _LAUNCHER = struct.Struct("=8IiiI4B2IQ")  # struct launcher_request
 _VERSION = 7
-_DATA = b"/\0/\0" + bytes(20)
+_DATA = b"/\0/\0" + bytes(12) + b"/a/b\0" + bytes(3)
 _SIZES = {Step.RLIMIT: 16, Step.SETGROUPS: 8, Step.SECCOMP: 16, Step.AFFINITY: 8, Step.CGROUP: 2, Step.OOM_SCORE_ADJ: 1}
 _SIZES |= {Step.LANDLOCK_RULES: 24}
 _NEW_MOUNTS = 0x20000  # CLONE_NEWNS
@@ -35,11 +35,20 @@ def _every_step() -> bytes:
     kinds = [kind for kind in sorted(Step) if Step.INHERIT < kind < Step.KINDS and kind not in never]
     values = {Step.SAVE: 0, Step.SETGROUPS: 2, Step.CLOSE: 100, Step.UMASK: 0o22}
     sizes, fds = {**_SIZES, **_STRINGS}, {Step.LIMIT: 1}
-    steps = [library.pack_step(kind, fds.get(kind, 0), values.get(kind, 1), 0, sizes.get(kind, 0)) for kind in kinds]
-    steps += [library.pack_step(Step.VIEW, operation, _NEW_MOUNTS, 0, size) for operation, size in _VIEWS.items()]
+    return _with([library.pack_step(kind, fds.get(kind, 0), values.get(kind, 1), 0, sizes.get(kind, 0)) for kind in kinds])
+
+
+def _view(seed: int) -> bytes:
+    """Alone: some calls fail, so what comes late is hardly ever reached. `seed`: which of them do."""
+    steps = [library.pack_step(Step.VIEW, operation, _NEW_MOUNTS, 0, size) for operation, size in _VIEWS.items()]
+    return _with(steps, seed)
+
+
+def _with(steps: list[bytes], seed: int = 0) -> bytes:
     draft = damaged.Draft("true", env={})
     strings = bytes(draft.bytes[_HEADER + draft.head.steps * _STEP + draft.head.data_size :])
     draft.head.steps, draft.head.data_size, draft.head.top = len(steps), len(_DATA), 9
+    draft.head.sigmask = seed
     return b"".join([bytes(draft.bytes[:_HEADER]), *steps, _DATA, strings])
 
 
@@ -53,13 +62,14 @@ def _for_the_launcher(request: bytes, init: tuple[int, ...] = (0, 0, 0, 0, 0)) -
     candidates_at = data_at + len(data)
     without = sum(1 << stream for stream in range(3) if not head.pipes[stream])  # for the fuzzer: there is no such end
     places = (candidates_at + len(candidates), len(steps) // _STEP, _LAUNCHER.size, data_at, head.candidates, candidates_at)
-    header = _LAUNCHER.pack(_VERSION, *places, head.prelude, head.top, head.program, 1, *init, without, 0)
+    header = _LAUNCHER.pack(_VERSION, *places, head.prelude, head.top, head.program, 1, *init, without, head.sigmask)
     return header + steps + data + candidates
 
 
 def main() -> None:
     requests = {f"whole-{number}": bytes(draft.bytes) for number, draft in enumerate(damaged._drafts())}
-    for name, request in {**requests, "every-step": _every_step()}.items():
+    views = {f"view-{number}": _view(2 * number) for number in range(8)}
+    for name, request in {**requests, "every-step": _every_step(), **views}.items():
         (SEEDS / "request" / name).write_bytes(request)
         (SEEDS / "launcher" / name).write_bytes(_for_the_launcher(request))
     # "wait", a PID namespace, a cgroup of its own, children listed, a lease
