@@ -88,7 +88,8 @@ class PlainChild:
                 self.elapsed = time.perf_counter() - self.began
             self.returncode = value
             self.usage = payload
-            self._end()
+            self._owner.report(self)
+            self._reactor.done(self.token)
         elif kind == _DATA:
             self.data[number] = stream, payload
         elif kind == _EOF:
@@ -96,12 +97,9 @@ class PlainChild:
         elif kind != _STARTED:
             died = kind == _DIED
             self.error = _errors.child_died(value) if died else self.request.failure(value, extra, payload)
-            self._end()
+            self._owner.report(self)
+            self._reactor.done(self.token)
         self.number = number
-
-    def _end(self) -> None:
-        self._owner.report(self)
-        self._reactor.done(self.token)
 
     @property
     def has_ended(self) -> bool:

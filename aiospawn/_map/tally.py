@@ -36,7 +36,8 @@ class Tally:
 
     def halts_at(self, result: MapResult[Any]) -> bool:
         """Counts it. Is the map halted by it, which was not stopped before?"""
-        if result.ok:
+        completed = result.completed
+        if completed is not None and completed.returncode == 0:
             self._succeeded += 1
         else:
             self._failed += 1
