@@ -43,7 +43,14 @@ _FIELDS = (
 
 _TMP, _SHARED, _HOME = "/tmp", "/dev/shm", "/home/user"  # noqa: S108 - in a file system of its own
 _DEFAULT_SIZE: Final = 256 * 2**20
-_OF_ANOTHER_VIEW: Final = ("chroot", "setns", "unshare", "oom_score_adj", "cgroup")  # what they name is not there
+_OF_ANOTHER_VIEW: Final = (
+    "chroot",
+    "setns",
+    "unshare",
+    "oom_score_adj",
+    "cgroup",
+    "init_cgroup",
+)  # what they name is not there
 
 
 def _size(name: str, value: Any, *, hidden: bool) -> bool | int:
@@ -240,9 +247,10 @@ class Sandbox(Confinement):
     def _hidden(self, options: Options, compiled: _Compiled) -> Options:
         """With an init in a PID namespace, a directory that is there, and the variables that say where it may write."""
         for name in ("preexec_fn", "hook", "pdeathsig", *(_OF_ANOTHER_VIEW if self.hide else ())):
-            if getattr(options, name) is not None and (name != "preexec_fn" or options.forks):
+            given = getattr(options, name)
+            if given is not None and given is not False and (name != "preexec_fn" or options.forks):
                 reason = "hide=True" if self.hide else 'network="loopback"'
-                raise ValueError(f"{name}={getattr(options, name)!r} cannot be combined with the sandbox's {reason}")
+                raise ValueError(f"{name}={given!r} cannot be combined with the sandbox's {reason}")
         if options.init == "leave":
             raise ValueError('init="leave" cannot be combined with a sandbox in a PID namespace, which nobody outlives')
         options = options._replace(init=options.init or "kill", init_namespace="pid")
