@@ -75,7 +75,11 @@ WORDS = (
     Word("--group", "different", "takes -u back, as -u does with --group; there they are an error together"),
     Word("--group-by", "not", _SPREAD),
     Word("--help -h", "different", "aiospawn's"),
-    Word("--halt-on-error --halt", "different", "what is stopped has --grace seconds; messages are other ones"),
+    Word(
+        "--halt-on-error --halt",
+        "different",
+        "what is stopped has --grace seconds; messages are other ones; done=3 is not status 101",
+    ),
     Word("--header", "different", "a colon (or '.*\\n'), for arguments; with --pipe a number of lines as well"),
     Word("--hostgroups --hgrp", "not", _REMOTE),
     Word("-I", "same"),
