@@ -71,13 +71,13 @@ static void tell(struct init *init, enum init_report_kind kind) {
 /* ---- the tree's end -------------------------------------------------------------------------------------------------- */
 
 /* Ended by the same signal, so that a process that waits for init sees how the command ended; process 1 exits with 128 and its
- * number, as a shell does. No core: it has been dumped. */
+ * number, as a shell does. No core: it has been dumped. Others that wait, unread, stay blocked: one of them might be its end instead. */
 __attribute__((noreturn)) static void end_by(int number) {
-  uint64_t none = 0;
+  uint64_t others = ~((uint64_t)1 << (number - 1));
   control(SET_DUMPABLE, 0);
   if (number != SIGKILL) signal_set(number, SIG_DFL);
   sys2(SYS_kill, sys0(SYS_getpid), number);
-  sys_sigmask(&none, NULL);
+  sys_sigmask(&others, NULL);
   for (;;) sys1(SYS_exit_group, 128 + number);
 }
 

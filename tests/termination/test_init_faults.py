@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pathlib
 import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import fresh
@@ -132,13 +134,13 @@ _CALLS = {
 _NEEDED = {"clone", "openat", "prctl", "readlinkat", "recvmsg", "signalfd4"}  # without these there is no init
 
 _STRUCK = """
-import asyncio, errno, fcntl, json, os, select, struct, sys
+import asyncio, errno, fcntl, json, os, select, signal, struct, sys
 import aiospawn, fresh, seccomp
 from aiospawn import PIPE
 
 NUMBERS, CALLS = json.loads({numbers!r}), json.loads({calls!r})
-# In a session of its own, without the pipes: only init knows of it.
-LEAVING = ["sh", "-c", "setsid sleep 1000 <&- >&- 2>&- & exec cat"]
+# Who sleeps has a session of its own and not the pipes: only init knows of it. A signal comes by an order to init.
+SCRIPT = "setsid sleep 1000 <&- >&- 2>&- & trap 'echo got' USR1; echo up; until read line; do :; done; echo $line"
 
 def is_init(pid, parent):
     try:
@@ -184,12 +186,17 @@ if os.fork() == 0:
 os.close(orders)
 os.close(report)
 
-async def launched(marker):
+async def launched(marker, signals):
     try:
         async with asyncio.timeout(60):
-            process = await aiospawn.create_subprocess_exec(*LEAVING, stdin=PIPE, stdout=PIPE, init=True, pass_fds=[marker])
-            output, _ = await process.communicate(b"text")
-            return [output.decode(), await process.wait()]
+            process = await aiospawn.create_subprocess_exec(
+                "sh", "-c", SCRIPT, stdin=PIPE, stdout=PIPE, init=True, pass_fds=[marker])
+            output = await process.stdout.readline()
+            if signals:
+                process.send_signal(signal.SIGUSR1)
+                output += await process.stdout.readline()
+            rest, _ = await process.communicate(b"text\\n")
+            return [(output + rest).decode().split(), await process.wait()]
     except OSError as exc:
         if exc.errno is None:
             return ["hangs"]
@@ -202,7 +209,7 @@ async def main():
                 os.write(order, f"{{NUMBERS[name]}} {{getattr(errno, error)}} {{nth}}\\n".encode())
                 report.readline()
                 reader, marker = os.pipe()
-                told = await launched(marker)
+                told = await launched(marker, name != "kill")  # that is the order itself
                 os.close(marker)
                 survives = not select.select([reader], [], [], 0)[0]  # it has no end yet
                 os.close(reader)
@@ -232,7 +239,8 @@ def test_a_call_of_init_fails(variant: str) -> None:
     assert {line[0] for line in struck} >= _NEEDED | {"kill", "ppoll", "read", "recvfrom", "sendto", "waitid"}
     bad = []
     for name, error, nth, _, outcome, survives, zombies in struck:
-        allowed = [["text", 0]] + ([[error, "init"], [error, "launcher"]] if name in _NEEDED else [])
+        said = ["up", "text"] if name == "kill" else ["up", "got", "text"]
+        allowed = [[said, 0], *([[error, "init"], [error, "launcher"]] if name in _NEEDED else [])]
         if survives or zombies or outcome not in allowed:
             bad.append((name, error, nth, outcome, survives, zombies))
     assert bad == []
@@ -288,3 +296,30 @@ async def test_floods_of_signals_end_as_the_command_does() -> None:
     with _flooding(process.pid, signal.SIGCHLD, signal.SIGTERM, signal.SIGRTMIN):
         process.stdin.write(b"\n")
         assert await process.wait() == 7
+
+
+def _becomes(pid: int, state: str) -> None:
+    while pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != state:
+        time.sleep(0.001)
+
+
+def _end_of_a_busy_init(pid: int, pidfd: int) -> Any:
+    """More signals wait for it than it reads before it sees that the command has ended."""
+    command = int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    _becomes(pid, "T")
+    for _ in range(200):
+        os.kill(pid, signal.SIGRTMIN)
+    os.kill(command, signal.SIGRTMAX)
+    _becomes(command, "Z")
+    os.kill(pid, signal.SIGCONT)
+    return os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT)
+
+
+@pytest.mark.loops("one")
+async def test_signals_that_init_has_not_read() -> None:
+    """It ends by the command's signal, as a process sees that waits for init itself, and not by one of those."""
+    process = await aiospawn.create_subprocess_exec("sleep", "1000", init=True)
+    ended = _end_of_a_busy_init(process.pid, process.pidfd)  # the loop does not run meanwhile
+    assert (ended.si_code, ended.si_status) == (os.CLD_KILLED, signal.SIGRTMAX)
+    assert await process.wait() == -signal.SIGRTMAX
