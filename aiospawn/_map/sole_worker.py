@@ -206,7 +206,9 @@ class SoleWorker:
     ) -> asyncio.Task[None]:
         self._aside[number] = None
         self._not_begun[number] = job
-        task = self._aside[number] = self._begin_task(self._worked(number, work, job))
+        task = self._begin_task(self._worked(number, work, job))
+        if number in self._aside:  # else it was an eager one, and is at its end
+            self._aside[number] = task
         task.add_done_callback(functools.partial(self._gone, number))
         return task
 

@@ -7,6 +7,7 @@ import itertools
 import os
 import signal
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -106,6 +107,17 @@ async def test_source_and_order(options: dict[str, Any], asynchronous: bool, oth
     assert by_choice[0] == by_choice[1]
     for _ in other_ways:
         assert by_choice == [await results(ordered) for ordered in (True, False)]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="no eager tasks")
+async def test_eager_tasks(other_ways: Iterator[None]) -> None:
+    """A task may have come to its end when it is made."""
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]
+    commands = ["no list", ["true"], b"no list", ["/nonexistent"], ("true",)]
+    async with asyncio.timeout(60):
+        by_choice = await _results(commands, {})
+        for _ in other_ways:
+            assert by_choice == await _results(commands, {})
 
 
 async def test_timeout(other_ways: Iterator[None]) -> None:
