@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import select
 import struct
@@ -15,6 +14,12 @@ __all__ = ["Call", "Listener"]
 _RECEIVE, _SEND, _IS_VALID = 0xC0502100, 0xC0182101, 0x40082102
 _LENGTH: Final = 80
 _GO_ON: Final = 1  # SECCOMP_USER_NOTIF_FLAG_CONTINUE
+
+
+def _ioctl(descriptor: int, request: int, data: bytes | bytearray) -> None:
+    import fcntl  # not on Windows, where this module is imported all the same
+
+    fcntl.ioctl(descriptor, request, data)
 
 
 class Call(NamedTuple):
@@ -60,7 +65,7 @@ class Listener:
         """The next one, for which the descriptor has become readable; None where its process has died meanwhile."""
         buffer = bytearray(_LENGTH)
         try:
-            fcntl.ioctl(self.descriptor, _RECEIVE, buffer)
+            _ioctl(self.descriptor, _RECEIVE, buffer)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.EINTR):
                 return None
@@ -71,7 +76,7 @@ class Listener:
     def is_valid(self, call: Call) -> bool:
         """Does it still wait? Then what was read of its process was of that process."""
         try:
-            fcntl.ioctl(self.descriptor, _IS_VALID, struct.pack("=Q", call.key))
+            _ioctl(self.descriptor, _IS_VALID, struct.pack("=Q", call.key))
         except OSError:
             return False
         return True
@@ -80,7 +85,7 @@ class Listener:
         """0: it goes on; otherwise it fails with this error number. Nothing where its process has died."""
         response = struct.pack("=QqiI", call.key, 0, -error, 0 if error else _GO_ON)
         try:
-            fcntl.ioctl(self.descriptor, _SEND, bytearray(response))
+            _ioctl(self.descriptor, _SEND, bytearray(response))
         except OSError as failure:
             if failure.errno != errno.ENOENT:
                 raise
