@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.once
 
-_PARTS = 8  # tests, for a time limit is each test's
+_PARTS = 24  # tests, for a time limit is each test's
 _PAGE = Path("/usr/share/man/man1/parallel.1.gz")
 _HAS_PARALLEL = shutil.which("parallel") is not None and "GNU" in subprocess.run(
     ["parallel", "--version"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
