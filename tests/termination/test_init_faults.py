@@ -52,6 +52,7 @@ loop.close()
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 
 
+@pytest.mark.loops("one")
 @pytest.mark.parametrize(
     ("limit", "told"),
     [
@@ -71,6 +72,7 @@ def test_filtered(limit: str, told: str, variant: str) -> None:
     assert fresh.run(_REFUSED.format(first="", limit=limit, after=""), variant) == f"{told}\n"
 
 
+@pytest.mark.loops("one")
 def test_filtered_from_the_start(variant: str) -> None:
     """As an old kernel: init closes what is not its own one by one."""
     first = "seccomp.refuse_all(seccomp.CLOSE_RANGE, errno.ENOSYS)\nassert not aiospawn.supported().features['close_range']"
@@ -89,6 +91,7 @@ ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
 """
 
 
+@pytest.mark.loops("one")
 @pytest.mark.skipif(os.getuid() != 0, reason="needs another user's ids")
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_processes_are_short(processes: int, variant: str) -> None:
@@ -98,6 +101,7 @@ def test_processes_are_short(processes: int, variant: str) -> None:
     assert told == ("init EAGAIN\n" if processes < 3 else "0\n")
 
 
+@pytest.mark.loops("one")
 def test_descriptors_are_short(variant: str) -> None:
     """In this process, and so in init."""
     limit = "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 1024))"
@@ -229,6 +233,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.loops("spawns")
 def test_a_call_of_init_fails(variant: str) -> None:
     """The first, the second, the third of each: the tree is ended, or there is none, and the launch raises what failed."""
     column = ARCHITECTURES[os.uname().machine][0]
