@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 
-PACKAGES = ("python3", "bash", "coreutils", "procps", "mount")
+PACKAGES = ("python3", "bash", "dash", "coreutils", "procps", "mount")
 LEFT_OUT = ("usr/share/doc", "usr/share/locale", "usr/share/man", "usr/share/perl", "usr/lib/aarch64-linux-gnu/gconv")
 MACHINE = ["-M", "virt", "-cpu", "max", "-smp", "2", "-m", "2048", "-nic", "none", "-no-reboot"]
 FIRST = """\
