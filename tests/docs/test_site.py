@@ -155,7 +155,7 @@ def test_in_a_browser(site: pathlib.Path) -> None:
                     wrong.append(f"{name} looks the same in light and dark: {backgrounds}")
         for term, expected in TERMS.items():
             page.goto(f"{address}/search.html?q={term}")
-            page.wait_for_selector("ul.search li")
+            page.wait_for_selector("p.search-summary >> text=/Search finished/")  # results are shown one after the other
             links = page.eval_on_selector_all("ul.search a", "links => links.map(link => link.getAttribute('href'))")
             if not any(link.split("#")[0].split("?")[0] == f"{expected}.html" for link in links):
                 wrong.append(f"{term!r} does not find {expected}: {links[:8]}")
