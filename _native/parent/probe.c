@@ -123,12 +123,14 @@ static int knows_clone3(void) {
   return sys2(SYS_clone3, (long)args, sizeof args) == -EINVAL;
 }
 
-/* What clone3 says to these flags, and to a pidfd that can be written nowhere: so there is no child, but where an emulator does not look. */
+/* What clone3 says to these flags, and to a pidfd that can be written nowhere: so there is no child, but where an emulator
+ * does not look. */
 static long refusal_of(uint64_t flags) {
   enum { NOWHERE = 1 };
   uint64_t args[8] = {CLONE_PIDFD | flags, NOWHERE, [4] = flags & CLONE_AUTOREAP ? 0 : SIGCHLD};
   long result = sys2(SYS_clone3, (long)args, sizeof args);
-  while (result == 0) sys1(SYS_exit_group, 0);
+  if (result == 0)
+    for (;;) sys1(SYS_exit_group, 0);
   while (result > 0 && waitpid((pid_t)result, NULL, __WALL) == -1 && errno == EINTR) {
   }
   return result;

@@ -157,6 +157,8 @@ def is_init(pid, parent):
 def strike(parent, orders, reports):
     "Another process: whoever waits for it may hold the interpreter's lock."
     listener = seccomp.duplicate_from(parent, int(orders.readline()))
+    reports.write("0\\n")  # nothing else is ordered before: what is buffered, poll does not know of
+    reports.flush()
     number = error = nth = made = 0
     poller = select.poll()
     poller.register(orders, select.POLLIN)
@@ -227,6 +229,7 @@ loop.run_until_complete(asyncio.sleep(0))
 report = os.fdopen(reports)
 listener = seccomp.listener(*(NUMBERS[name] for name in CALLS))
 os.write(order, f"{{listener}}\\n".encode())
+report.readline()
 loop.run_until_complete(main())
 loop.close()
 os._exit(0)

@@ -1,4 +1,4 @@
-"""How a command ends is told the same with `init` and without: every exit status, every signal."""
+"""How a command ends is reported the same with `init` and without: every exit status, every signal."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import resource
 import signal
 from typing import TYPE_CHECKING, Any
 
+import fresh
 import pytest
 
 import aiospawn
@@ -59,8 +60,10 @@ async def test_signals(way: dict[str, Any]) -> None:
     async def ends(**options: Any) -> dict[int, int]:
         return await _each(lambda number: _script(f"kill -{number} $$; exit 3", **options), _SIGNALS)
 
+    # posix_spawn(3), by which CPython 3.13 may have started this process, lets it ignore a signal that is glibc's own.
+    ignored = _IGNORED | (fresh.signal_set("SigIgn") - signal.valid_signals())
     plain = await ends()
-    assert plain == {number: 3 if number in _IGNORED else -number for number in _SIGNALS}
+    assert plain == {number: 3 if number in ignored else -number for number in _SIGNALS}
     assert await ends(**way) == plain
 
 
