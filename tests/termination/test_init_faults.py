@@ -144,7 +144,9 @@ from aiospawn import PIPE
 
 NUMBERS, CALLS = json.loads({numbers!r}), json.loads({calls!r})
 # Who sleeps has a session of its own and not the pipes: only init knows of it. A signal comes by an order to init.
-SCRIPT = "setsid sleep 1000 <&- >&- 2>&- & trap 'echo got' USR1; echo up; until read line; do :; done; echo $line"
+# It does not wait in `read` for that: what comes on the way there is not handled before there is a line.
+SCRIPT = "setsid sleep 1000 <&- >&- 2>&- & trap 'echo got; set -- 0' USR1; echo up; "
+SCRIPT += "until [ $1 = 0 ]; do sleep 0.01; done; read line; echo $line"
 
 def is_init(pid, parent):
     try:
@@ -196,7 +198,7 @@ async def launched(marker, signals):
     try:
         async with asyncio.timeout(60):
             process = await aiospawn.create_subprocess_exec(
-                "sh", "-c", SCRIPT, stdin=PIPE, stdout=PIPE, init=True, pass_fds=[marker])
+                "sh", "-c", SCRIPT, "sh", str(int(signals)), stdin=PIPE, stdout=PIPE, init=True, pass_fds=[marker])
             output = await process.stdout.readline()
             if signals:
                 process.send_signal(signal.SIGUSR1)
