@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from . import paths
 from .network import Network
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .sandbox import Sandbox
 
 __all__ = ["Coverage"]
+
+_SYSTEM: Final = {"read": ("read",), "execute": ("read", "execute"), "device": ("read", "write")}
 
 
 class Coverage:
@@ -69,10 +71,6 @@ def _rules(sandbox: Sandbox) -> Iterator[tuple[tuple[str, ...], Iterable[str | I
     yield ("read", "write"), sandbox.write
     yield ("read", "execute"), sandbox.execute
     if sandbox.system:
-        everything = sandbox.syscalls.policy != "compute"
-        yield ("read", "execute") if everything else ("read",), map(paths.IfExists, paths.SYSTEM)
-        yield ("read", "execute"), map(paths.IfExists, paths.linkers())
-        yield ("read",), map(paths.IfExists, paths.SYSTEM_FILES)
-        yield ("read", "write"), map(paths.IfExists, paths.DEVICES)
-        if sandbox.network not in (False, "loopback"):
-            yield ("read",), map(paths.IfExists, paths.NETWORK_FILES)
+        network, executes = sandbox.network not in (False, "loopback"), sandbox.syscalls.policy != "compute"
+        for kind, places in paths.system_rules(network=network, executes=executes):
+            yield _SYSTEM[kind], places

@@ -50,11 +50,11 @@ def _gathered(paths: Iterable[str]) -> set[str]:
     """Directories instead of many of their files; not those at the root, below it, and homes: there is too much in them."""
     found = set(paths)
     counts = collections.Counter(os.path.dirname(path) for path in found if not os.path.isdir(path))
-    large = {directory for directory, count in counts.items() if count >= _MANY and _is_special(directory)}
+    large = {directory for directory, count in counts.items() if count >= _MANY and _stands_for_its_files(directory)}
     return {path for path in found if os.path.dirname(path) not in large} | large
 
 
-def _is_special(directory: str) -> bool:
+def _stands_for_its_files(directory: str) -> bool:
     return directory.count("/") >= 2 and directory != os.path.expanduser("~") and os.path.dirname(directory) != "/home"
 
 

@@ -10,7 +10,17 @@ from typing import Any, Final, NamedTuple, final
 
 from aiospawn._options.values import own_path
 
-__all__ = ["DEVICES", "NETWORK_FILES", "SYSTEM", "SYSTEM_FILES", "IfExists", "Opened", "checked_paths", "linkers", "opened"]
+__all__ = [
+    "DEVICES",
+    "NETWORK_FILES",
+    "SYSTEM",
+    "SYSTEM_FILES",
+    "IfExists",
+    "Opened",
+    "checked_paths",
+    "opened",
+    "system_rules",
+]
 
 # What it takes to run programs of the system. A symbolic link is followed when it is opened.
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
@@ -23,7 +33,7 @@ _LINKERS: Final = ("/lib*/ld-linux*.so.*", "/lib/*/ld-linux*.so.*", "/lib/ld-mus
 DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
-def linkers() -> list[str]:
+def _linkers() -> list[str]:
     """The kernel executes them as the interpreters of programs."""
     return [path for pattern in _LINKERS for path in glob.glob(pattern)]
 
@@ -59,6 +69,20 @@ class IfExists:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return IfExists, (self.path,)
+
+
+def system_rules(*, network: bool, executes: bool) -> Iterator[tuple[str, list[IfExists]]]:
+    """What a sandbox allows of the system: "execute" and "read" with all below, or "device": to read and to write.
+
+    `executes`: programs may be executed; otherwise only the dynamic linkers, which other programs need.
+    """
+    yield ("execute" if executes else "read"), [IfExists(path) for path in SYSTEM]
+    if not executes:
+        yield "execute", [IfExists(path) for path in _linkers()]
+    yield "read", [IfExists(path) for path in SYSTEM_FILES]
+    yield "device", [IfExists(path) for path in DEVICES]
+    if network:
+        yield "read", [IfExists(path) for path in NETWORK_FILES]
 
 
 def checked_paths(name: str, value: Any) -> tuple[str | IfExists, ...]:

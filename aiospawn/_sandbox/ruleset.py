@@ -32,7 +32,7 @@ READ: Final = _READ_FILE | _READ_DIRECTORY
 EXECUTE: Final = READ | _EXECUTE
 _MAKE = _MAKE_DIRECTORY | _MAKE_FILE | _MAKE_SOCKET | _MAKE_FIFO | _MAKE_LINK  # but no device
 WRITE: Final = READ | _WRITE_FILE | _TRUNCATE | _REMOVE_DIRECTORY | _REMOVE_FILE | _MAKE | _REFER
-_DEVICE: Final = _READ_FILE | _WRITE_FILE | _TRUNCATE
+_SYSTEM: Final = {"read": READ, "execute": EXECUTE, "device": _READ_FILE | _WRITE_FILE | _TRUNCATE}
 
 
 def handled_by(abi: int, network: bool | Network) -> tuple[int, int, int]:
@@ -73,14 +73,6 @@ class Ruleset:
                 os.close(place.descriptor)
 
     def allow_system(self, *, network: bool, executes: bool) -> None:
-        """Programs and libraries of the system, and the devices that every program takes for granted.
-
-        `executes`: the programs may be executed; otherwise only the dynamic linkers, which other programs need.
-        """
-        self.allow("system", map(paths.IfExists, paths.SYSTEM), EXECUTE if executes else READ)
-        if not executes:
-            self.allow("system", map(paths.IfExists, paths.linkers()), EXECUTE)
-        self.allow("system", map(paths.IfExists, paths.SYSTEM_FILES), READ)
-        self.allow("system", map(paths.IfExists, paths.DEVICES), _DEVICE)
-        if network:
-            self.allow("system", map(paths.IfExists, paths.NETWORK_FILES), READ)
+        """Programs and libraries of the system, and the devices that every program takes for granted."""
+        for kind, places in paths.system_rules(network=network, executes=executes):
+            self.allow("system", places, _SYSTEM[kind])
