@@ -16,7 +16,6 @@
 #include "init.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
@@ -26,6 +25,7 @@
 
 #include "limits.h"
 #include "tree.h"
+#include "tree_cgroup.h"
 #include "child/steps.h"
 
 enum {
@@ -34,8 +34,7 @@ enum {
   ALL_CHILDREN = -1 /* RUSAGE_CHILDREN */,
   MOST_FREEZES = 1000, MOST_SIGNALS = 64, MOST_REAPED = 1024,
   FIRST_REST_MS = 2, LAST_REST_MS = 1000,
-  SECOND_NS = 1000000000,
-  CGROUP_PATH = 1024
+  SECOND_NS = 1000000000
 };
 
 struct init {
@@ -54,8 +53,7 @@ struct init {
   uint32_t reaped, expected;       /* children since the last round of killing, and how many were killed in it */
   uint32_t rounds;                 /* of killing; the tree is frozen before those whose number is a power of two */
   int rest_ms;                     /* to the next one */
-  char cgroup[CGROUP_PATH];        /* the tree's own, or empty */
-  int killer;                      /* its cgroup.kill, or -1 */
+  struct tree_cgroup cgroup;
   const int64_t *renewed;          /* of the lease, or NULL: there is none */
   int64_t lease_ns;
   struct init_report report;
@@ -81,22 +79,12 @@ __attribute__((noreturn)) static void end_by(int number) {
   for (;;) sys1(SYS_exit_group, 128 + number);
 }
 
-/* Nobody else will. On Linux 6.19 a process that has been waited for counts there until the scheduler has left it (EBUSY); on later
- * kernels rmdir() waits for that itself. */
-static void remove_cgroup(const char *path) {
-  enum { BUSY = -16 /* EBUSY */, LONGEST_REST_MS = 512 };
-  for (int ms = 1; sys3(SYS_unlinkat, AT_FDCWD, (long)path, AT_REMOVEDIR) == BUSY && ms <= LONGEST_REST_MS; ms *= 2) {
-    const int64_t rest[2] = {0, (int64_t)ms * 1000000};
-    sys5(SYS_ppoll, 0, 0, (long)rest, 0, 0);
-  }
-}
-
 __attribute__((noreturn)) static void end(struct init *init) {
   if (init->mode != INIT_LEAVE || init->is_ending || init->is_stopping)
     sys2(SYS_getrusage, ALL_CHILDREN, (long)init->report.usage);
   init->report.status = init->status;
   tell(init, INIT_REPORT_ENDED);
-  if (init->socket < 0 && *init->cgroup) remove_cgroup(init->cgroup);
+  if (init->socket < 0) tree_cgroup_remove(&init->cgroup); /* nobody else will */
   if (init->status < 0) end_by(-init->status);
   for (;;) sys1(SYS_exit_group, init->status);
 }
@@ -138,7 +126,7 @@ static void kill_round(struct init *init) {
   struct found found = {0};
   if (!init->tree.is_namespace && (init->rounds & (init->rounds - 1)) == 0) freeze(init);
   init->rounds++;
-  if (init->killer >= 0) sys3(SYS_write, init->killer, (long)"1", 1); /* at once, whatever it forks meanwhile */
+  tree_cgroup_kill(&init->cgroup);
   tree_kill(&init->tree, &found);
   init->expected = found.count;
   init->reaped = 0;
@@ -311,7 +299,7 @@ static void close_others(const struct init *init, const struct launch *launch) {
   struct launch kept = *launch;
   struct step_context context;
   static const struct aiospawn_step all = {.kind = AIOSPAWN_STEP_CLOSE, .fd = 0, .value = INT32_MAX};
-  const int needed[AIOSPAWN_ENDS] = {init->socket, init->signals, init->tree.proc, init->killer, -1};
+  const int needed[AIOSPAWN_ENDS] = {init->socket, init->signals, init->tree.proc, init->cgroup.killer, -1};
   memcpy(kept.ends, needed, sizeof needed);
   kept.status = -1;
   kept.program = AIOSPAWN_NO_FD;
@@ -330,23 +318,6 @@ static long prepare(struct init *init) {
   if (result < 0) return result;
   init->signals = (int)result;
   return 0;
-}
-
-/* The directory of the tree's own cgroup is what the step writes to, without "/cgroup.procs". Before Linux 5.14 it has no
- * "cgroup.kill": then it is a matter of /proc, as without. */
-static void cgroup_take(struct init *init, const struct launch *launch) {
-  static const char file[] = "cgroup.kill";
-  for (uint32_t i = 0; i < launch->step_count; i++) {
-    const struct aiospawn_step *step = launch->steps + i;
-    if (step->kind != AIOSPAWN_STEP_CGROUP || step->size < sizeof "/cgroup.procs" || step->size > CGROUP_PATH) continue;
-    uint32_t length = step->size - (uint32_t)sizeof "/cgroup.procs";
-    memcpy(init->cgroup, launch->data + step->data, length);
-    init->cgroup[length] = '/';
-    memcpy(init->cgroup + length + 1, file, sizeof file);
-    long fd = sys4(SYS_openat, AT_FDCWD, (long)init->cgroup, O_WRONLY | O_CLOEXEC, 0);
-    init->killer = fd < 0 ? -1 : (int)fd;
-    init->cgroup[length] = 0;
-  }
 }
 
 /* Has the command a process group or a session of its own? */
@@ -373,12 +344,12 @@ void init_run(struct launch *launch, const struct init_plan *plan) {
   struct init init = {
       .socket = plan->socket,
       .mode = plan->mode,
-      .killer = -1,
+      .cgroup = {.killer = -1},
       .tree = {.lists_children = plan->lists_children, .is_namespace = plan->has_namespace},
   };
   long result = prepare(&init);
   if (result == 0) result = lease_take(&init, plan);
-  if (result == 0 && plan->has_cgroup) cgroup_take(&init, launch);
+  if (result == 0 && plan->has_cgroup) tree_cgroup_take(&init.cgroup, launch);
   if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INIT, 0);
   leave_if_told(plan->socket);
   /* Ignored, the kernel would reap the tree by itself and report nothing. */

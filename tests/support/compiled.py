@@ -119,7 +119,7 @@ def launcher(made_by: Compiler, directory: pathlib.Path) -> pathlib.Path:
 def fuzzer(directory: pathlib.Path, name: str) -> pathlib.Path:
     """The fuzzer of that name, by clang's libFuzzer: the reader and the child's files, sanitized, on a kernel of its own."""
     program = directory / f"fuzz_{name}"
-    init = [f"launcher/{part}.c" for part in ("read", "init", "tree", "limits")]
+    init = [f"launcher/{part}.c" for part in ("read", "init", "tree", "tree_cgroup", "limits")]
     readers = {"request": ["parent/request.c", *init[1:]], "launcher": init}[name]
     files = [NATIVE / file for file in (*readers, *CHILD[1:])]
     files += [TESTS / "native" / file for file in (f"fuzz_{name}.c", "fuzz_kernel.c")]
