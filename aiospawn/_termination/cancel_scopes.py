@@ -36,11 +36,9 @@ class Shield:
 
     def __enter__(self) -> None:
         self._task = asyncio.current_task()
-        deadline = getattr(sys.modules.get("anyio"), "current_effective_deadline", None)
-        if self._task is None or deadline is None or deadline() != -math.inf:  # which is: cancelled
-            return
-        self._scope = sys.modules["anyio"].CancelScope(shield=True)
-        self._scope.__enter__()
+        if self._task is not None and _is_cancelled():
+            self._scope = sys.modules["anyio"].CancelScope(shield=True)
+            self._scope.__enter__()
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -54,3 +52,12 @@ class Shield:
             return asyncio.current_task() is self._task
         except RuntimeError:  # no loop runs
             return False
+
+
+def _is_cancelled() -> bool:
+    """Whether a scope around the caller is."""
+    deadline = getattr(sys.modules.get("anyio"), "current_effective_deadline", None)
+    try:
+        return deadline is not None and deadline() == -math.inf
+    except ImportError:  # of anyio's backend, which comes with the first scope: where it cannot come, there is none
+        return False
