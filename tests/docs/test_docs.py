@@ -65,7 +65,7 @@ def test_snippets(number: int, tmp_path: Path) -> None:
     if "asyncio.run(main(), loop_factory" in snippet and sys.version_info < (3, 12):
         pytest.skip("asyncio.run() takes a loop factory from Python 3.12 on")
     program = snippet
-    if "async with" in snippet:
+    if re.search(r"^(async with|await|\w+ = await) ", snippet, re.MULTILINE):
         body = "\n".join(f"    {line}" for line in snippet.splitlines())
         program = f"import asyncio, aiospawn\n\nasync def main():\n{body}\n\nasyncio.run(main())"
     elif "main()" in snippet:
