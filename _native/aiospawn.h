@@ -119,7 +119,8 @@ enum aiospawn_request_flag {
   AIOSPAWN_SET_SIGMASK = 8,      /* the program's signal mask is not the caller's, but sigmask */
   AIOSPAWN_MAY_SHARE_TABLE = 16, /* the child needs no descriptor but its ends and the inherited streams (parent/fd_block.h) */
   AIOSPAWN_FORKED = 32,          /* for aiospawn_fork_prepare(), not for aiospawn_launch() */
-  AIOSPAWN_COLLECTED = 64,       /* one reader has all of the pipes: their ends may come with the data, in any order */
+  AIOSPAWN_COLLECTED = 64,       /* one reader has all of it, and waits for nothing but the end: ends of pipes may come with the data, in
+                                  * any order, and STARTED does not come */
   AIOSPAWN_INIT = 128,           /* with VIA_LAUNCHER: the launcher stays as the program's init, and kills what it leaves behind */
   AIOSPAWN_INIT_WAIT = 256,      /* with INIT: or waits for them, */
   AIOSPAWN_INIT_LEAVE = 512,     /* or leaves them */
@@ -172,7 +173,7 @@ struct aiospawn_launched {
 };
 
 enum aiospawn_event_kind {
-  AIOSPAWN_STARTED,              /* the program runs */
+  AIOSPAWN_STARTED,              /* the program runs; not with AIOSPAWN_COLLECTED */
   AIOSPAWN_FAILED,               /* it does not: value errno, extra step kind, offset step index. The child is reaped */
   AIOSPAWN_DIED,                 /* killed by signal value before it could run the program. The child is reaped */
   AIOSPAWN_DATA,                 /* length bytes at offset of the batch's data, read from stream */

@@ -7,7 +7,7 @@
  *    that another thread may hold for good (glibc >= 2.41); libc's set*id signals all threads of the parent.
  *    The files are compiled without stack protector, builtins and sanitizers; a test reads their undefined symbols.
  *  - it reads its struct launch and writes its own stack, and the two words of the launch that show where it is (launch.h).
- *    Everything else it reports through the status pipe.
+ *    Everything else it reports through the status pipe, or in the launch's record where nobody waits for it to start.
  *  - all signals stay blocked until the handlers are gone: a handler of the parent would run here, on the parent's memory.
  *  - no core is dumped, which would be one of the parent's memory: see core_forbid().
  *  - it never returns: on x86 it has no part of the caller's shadow stack.
@@ -104,6 +104,17 @@ static long execute(const struct step_context *context) {
   return found ? found : result;
 }
 
+/* The record has its error last, and before the kernel clears the word `alive`, on every processor. */
+__attribute__((noreturn)) static void fail(const struct launch *launch, long error, uint32_t kind, uint32_t index) {
+  struct failure *record = launch->record;
+  if (!record) child_fail(launch->status, error, kind, index);
+  record->kind = (uint16_t)kind;
+  record->index = (uint16_t)index;
+  __atomic_store_n(&record->error, (int32_t)-error, __ATOMIC_RELEASE);
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  quit();
+}
+
 void child_say(int status, const char *byte) {
   uint64_t set = 1 << (SIGPIPE_NUMBER - 1);
   long nothing[2] = {0, 0};
@@ -174,7 +185,7 @@ uint32_t child_run_steps(struct step_context *context, uint32_t index) {
     const struct aiospawn_step *step = &launch->steps[index];
     if (step->kind == AIOSPAWN_STEP_PREEXEC_FN) break;
     long result = steps[step->kind](context, step);
-    if (result < 0) child_fail(launch->status, result, step->kind, launch->first_index + index);
+    if (result < 0) fail(launch, result, step->kind, launch->first_index + index);
   }
   return index;
 }
@@ -186,7 +197,7 @@ void child_execute(struct step_context *context) {
     core_forbid(context);
     sys_sigmask(&launch->mask, NULL);
   }
-  child_fail(launch->status, execute(context), launch->execve_kind, launch->step_count);
+  fail(launch, execute(context), launch->execve_kind, launch->step_count);
 }
 
 void child_run(void *argument) {

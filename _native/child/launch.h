@@ -1,13 +1,20 @@
 /* One launch as its child reads it in the pre-exec section, from the clone to the execve.
  *
  * Ownership. It is a part of the stack that the child borrows (parent/stack_pool.h), and the parent writes it before the clone. The
- * child writes nothing but its stack, and the words `left_table` and `alive`. What the pointers lead to belongs to the parent too. */
+ * child writes nothing but its stack, the words `left_table` and `alive`, and its record. What the pointers lead to belongs to the parent too. */
 #ifndef AIOSPAWN_CHILD_LAUNCH_H
 #define AIOSPAWN_CHILD_LAUNCH_H
 
 #include "aiospawn.h"
 
 enum { FD_BLOCK_WORDS = 2 };       /* of 64 bits, one for each number of the reserved block (parent/fd_block.h) */
+
+/* What a child that cannot go on reports: to the status pipe, smaller than PIPE_BUF, so in one piece; or to its launch. */
+struct failure {
+  int32_t error;                   /* above 0 */
+  uint16_t kind;                   /* enum aiospawn_step_kind */
+  uint16_t index;
+};
 
 struct launch {
   const struct aiospawn_step *steps;
@@ -16,7 +23,9 @@ struct launch {
   const char *const *candidates;   /* NULL-terminated, like the two below */
   const char **arguments;
   const char *const *variables;
-  int status;                      /* write end of the status pipe */
+  int status;                      /* write end of the status pipe, or -1 */
+  struct failure *record;          /* what is written instead of that pipe, `failed`; or NULL: there is one */
+  struct failure failed;           /* without an error until then */
   int ends[AIOSPAWN_ENDS];         /* the child's ends of the pipes, on numbers that no step writes to, or -1 */
   int top;                         /* the highest descriptor number that the steps write to */
   int program;                     /* descriptor of the program, instead of candidates, or AIOSPAWN_NO_FD */
@@ -45,13 +54,6 @@ enum { EXIT_LOST = 127 };          /* the exit status of a child that cannot rep
 
 /* Values of `alive`: an awaited child sets ALIVE when it has left the table, or finds that the parent has given it up. */
 enum { ALIVE_IN_TABLE = 1, ALIVE = 2, GIVEN_UP = 3 };
-
-/* What a child that cannot go on writes to the status pipe, smaller than PIPE_BUF, so in one piece. */
-struct failure {
-  int32_t error;
-  uint16_t kind;                   /* enum aiospawn_step_kind */
-  uint16_t index;
-};
 
 /* Duplicates a descriptor, close-on-exec, onto a number above 2 that no step writes to: above the top, or between the numbers of
  * the steps where the top is too near to RLIMIT_NOFILE. The number or a negated errno. */

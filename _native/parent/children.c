@@ -10,7 +10,10 @@
 #include "orphans.h"
 #include "state_lock.h"
 
-enum { LONGEST_WAIT_NS = 1000000000 }; /* with children on their way, when a loop is closed */
+enum {
+  LONGEST_WAIT_NS = 1000000000,    /* with children on their way, when a loop is closed */
+  LAUNCHES_A_LOOK = 16             /* a stack each that a child may keep until it ends, when no launch follows */
+};
 
 static int grow(struct children *children) {
   uint32_t capacity = children->capacity ? 2 * children->capacity : 16;
@@ -59,11 +62,46 @@ void child_leave_table(struct child *child) {
   child->segment = FD_BLOCK_NONE;
 }
 
+static void unlink_launching(struct child *child) {
+  if (!child->link) return;
+  *child->link = child->next_launching;
+  if (child->next_launching) child->next_launching->link = child->link;
+  child->link = NULL;
+}
+
 void child_leave_memory(struct child *child) {
+  unlink_launching(child);
   if (!child->stack) return;
   child_leave_table(child);
   stack_pool_give_back(child->stack);
   child->stack = NULL;
+}
+
+void child_look_at_memory(struct child *child, int ended) {
+  const struct launch *launch = &child->stack->launch;
+  if (!ended && __atomic_load_n(&launch->alive, __ATOMIC_ACQUIRE)) return;
+  if (__atomic_load_n(&launch->failed.error, __ATOMIC_ACQUIRE)) {
+    child->failure = launch->failed;
+    child->state = FAILING; /* reported when it is reaped */
+  } else {
+    child->state = UNSURE;
+  }
+  child_leave_memory(child);
+}
+
+void children_add_launching(struct children *children, struct child *child) {
+  if (++children->since_look >= LAUNCHES_A_LOOK) {
+    struct child *next;
+    for (struct child *each = children->launching; each; each = next) {
+      next = each->next_launching;
+      child_look_at_memory(each, 0);
+    }
+    children->since_look = 0;
+  }
+  child->next_launching = children->launching;
+  if (child->next_launching) child->next_launching->link = &child->next_launching;
+  child->link = &children->launching;
+  children->launching = child;
 }
 
 void child_close_ends(struct child *child) {
@@ -86,6 +124,7 @@ void child_shut(struct watched_fd *watched) {
 static void child_free(struct child *child, int forked) {
   /* In a fork no child runs in this copy of the memory, and the reserved descriptors were given back. */
   if (forked) child->segment = FD_BLOCK_NONE;
+  unlink_launching(child);
   if (forked || child->reaped || !child->pid) child_leave_memory(child);
   else if (child->stack) stack_pool_abandon(child->stack);
   free(child);

@@ -32,12 +32,15 @@ struct child {
   int16_t segment;                 /* its segment of the reserved descriptors (fd_block.h), or FD_BLOCK_NONE */
   int32_t status;                  /* once it is reaped: as in AIOSPAWN_EXITED, which may not be delivered yet */
   uint8_t keep_pidfd;              /* open until it is taken or the child is dropped */
-  uint8_t collected;               /* nobody reads its pipes one by one */
+  uint8_t collected;               /* nobody reads its pipes one by one, or waits until its program runs */
+  uint8_t by_memory;               /* it has no status pipe: what it reports is in its launch, in our memory */
   int64_t taken_since;             /* s: since then another thread or process is seen to reap it; 0: none is */
   struct pooled_stack *stack;      /* while the child is in our memory */
   struct failure failure;          /* while FAILING */
   int32_t ends[AIOSPAWN_ENDS];     /* the child's ends, until they are its own */
   struct watched_fd watched[WATCHED_FDS];
+  struct child *next_launching;    /* of those without a status pipe, while they are in our memory */
+  struct child **link;             /* what refers to this one there; NULL: it is not among them */
 };
 
 /* Changed on the loop's thread with the state lock held; so either is enough for looking. */
@@ -47,12 +50,19 @@ struct children {
   uint32_t *free_places;
   uint32_t free_count;
   uint32_t counter;                /* the token's high half */
+  struct child *launching;         /* without a status pipe; for the loop's thread */
+  uint32_t since_look;             /* how many were added since all of these were looked at */
 };
 
 /* A new child in the table, with a token and descriptors of -1, which are watched in this set; NULL: out of memory. */
 struct child *child_enter(struct children *children, int epoll);
 /* The child of a token, or NULL. On the loop's thread, or with the state lock held. */
 struct child *child_find(const struct children *children, uint64_t token);
+/* A child without a status pipe was made. Now and then all of these are looked at: nothing says when they leave our memory. */
+void children_add_launching(struct children *children, struct child *child);
+/* Looks whether a child without a status pipe has left our memory; `ended`: it has exited. What it has reported is in its state: FAILING,
+ * or UNSURE, for it may have got to its program or not. */
+void child_look_at_memory(struct child *child, int ended);
 /* It has left our memory, and with it our descriptor table; or the table alone. */
 void child_leave_memory(struct child *child);
 void child_leave_table(struct child *child);

@@ -65,7 +65,7 @@ int launch_outcome_never_ran(const struct child *child) { return outcome_of(chil
 void launch_outcome_started(struct wakeup *wakeup, struct child *child) {
   child->state = STARTED;
   child_leave_memory(child);
-  wakeup_add(wakeup, child, AIOSPAWN_STARTED, 0);
+  if (!child->collected) wakeup_add(wakeup, child, AIOSPAWN_STARTED, 0);
   for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++) pipe_unpark(wakeup, &child->watched[stream]);
 }
 
@@ -119,8 +119,13 @@ static int has_executed(const struct child *child) {
   return !__atomic_load_n(&child->stack->launch.alive, __ATOMIC_ACQUIRE);
 }
 
-void launch_outcome_look(struct wakeup *wakeup, struct child *child) {
-  if (child->state == LAUNCHING) launch_outcome_read(wakeup, child, 0);
+void launch_outcome_look(struct wakeup *wakeup, struct child *child, int ended) {
+  if (child->state != LAUNCHING) return;
+  if (child->by_memory) {
+    child_look_at_memory(child, ended);
+    return;
+  }
+  launch_outcome_read(wakeup, child, 0);
   if (child->state != LAUNCHING || !has_executed(child)) return;
   child_shut(&child->watched[WATCHED_STATUS]);
   status_ended(wakeup, child);

@@ -24,6 +24,8 @@ void launch_finish(struct child *child, const struct aiospawn_request *head, uin
   struct launch *launch = &child->stack->launch;
   uint32_t features = features_found();
   launch->status = child->ends[AIOSPAWN_END_STATUS];
+  launch->failed.error = 0;
+  launch->record = child->by_memory ? &launch->failed : NULL;
   memcpy(launch->ends, child->ends, sizeof launch->ends);
   launch->clear_handlers = !(features & AIOSPAWN_HAS_CLONE3);
   launch->has_close_range = (features & AIOSPAWN_HAS_CLOSE_RANGE) != 0;

@@ -81,5 +81,5 @@ int pipes_open(struct child *child, const struct aiospawn_request *head) {
   }
   for (int stream = 0; stream < AIOSPAWN_STREAMS && result == 0; stream++)
     if (child->watched[stream].fd >= 0) result = watched_fd_set(&child->watched[stream], stream ? EPOLLIN : 0);
-  return result < 0 ? result : status_open(child);
+  return result < 0 || child->by_memory ? result : status_open(child);
 }

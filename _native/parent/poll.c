@@ -23,15 +23,20 @@ enum { MOST_READ = 96 * 1024 }; /* glibc gives each larger piece of memory back 
 static int is_status(const struct watched_fd *watched) { return watched->index == WATCHED_STATUS; }
 static int is_pipe(const struct watched_fd *watched) { return watched->index < WATCHED_STATUS; }
 
+/* Of a child without a status pipe nobody will say that it runs; one that has failed left its memory before its pipes. */
+static int may_report(const struct child *child) {
+  return child->state == STARTED || (child->by_memory && child->state != FAILING);
+}
+
 static void handle_pipe(struct wakeup *wakeup, struct watched_fd *watched, uint32_t ready) {
-  launch_outcome_look(wakeup, watched->child);
-  if (watched->child->state != STARTED) pipe_park(watched);
+  launch_outcome_look(wakeup, watched->child, 0);
+  if (!may_report(watched->child)) pipe_park(watched);
   else if (watched->mask == EPOLLIN) pipe_read(wakeup, watched, ready);
   else pipe_write(wakeup, watched, ready);
 }
 
 static void handle_exit(struct wakeup *wakeup, struct watched_fd *watched) {
-  launch_outcome_look(wakeup, watched->child);
+  launch_outcome_look(wakeup, watched->child, 1);
   reap(wakeup, watched->child);
 }
 

@@ -35,6 +35,7 @@ struct aiospawn_reactor {
   pthread_t forker;                /* the thread that forks */
   int32_t gate[2];                 /* the pipe at which the child waits for that, its end first; -1: closed */
   int32_t epoll;
+  int32_t last_number;             /* of a descriptor that was made: about as many are open */
   uint8_t suspend;
   uint8_t dead;                    /* closed, or this process is a fork of its owner */
   uint8_t closed;

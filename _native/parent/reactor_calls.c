@@ -34,6 +34,7 @@ static int set_open(struct aiospawn_reactor *reactor) {
   /* Not 0, 1 or 2, in a parent without standard streams: libuv refuses to watch those. */
   int error = reactor->epoll == -1 ? -errno : descriptor_lift(&reactor->epoll, 3);
   if (error == 0) reactors_add(reactor);
+  reactor->last_number = reactor->epoll;
   state_unlock();
   return error;
 }

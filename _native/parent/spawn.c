@@ -80,6 +80,15 @@ static int choose_memory(struct child *child, const struct aiospawn_request *hea
   return 0;
 }
 
+/* Nobody waits until its program runs: then what it reports can lie in our memory until it ends, if that is really shared. Not where a
+ * shared table pays: a copy of its pipe's end is in the segment until the child reports that it has left. */
+static void choose_report(const struct aiospawn_reactor *reactor, struct child *child, const struct aiospawn_request *head) {
+  uint32_t features = features_found();
+  child->by_memory = (head->flags & AIOSPAWN_COLLECTED) && !child->private_memory && !child->via_launcher &&
+                     (features & AIOSPAWN_HAS_SHARED_MEMORY) && !(features & AIOSPAWN_UNDER_VALGRIND) &&
+                     reactor->last_number < FD_BLOCK_THRESHOLD;
+}
+
 /* The child exists, but its exit cannot be watched, or it does not get anywhere. */
 static void kill_and_reap(struct child *child) {
   int status;
@@ -90,6 +99,7 @@ static void kill_and_reap(struct child *child) {
 
 /* Only its end wakes the loop, which cannot come from a shared table before the child reports that it has left. */
 static int status_watch(struct child *child) {
+  if (child->by_memory) return 0;
   int reports = child->segment != FD_BLOCK_NONE && !child->stack->launch.awaited;
   return watched_fd_set(&child->watched[WATCHED_STATUS], reports ? EPOLLIN : 0);
 }
@@ -177,9 +187,10 @@ static int take_lease(struct aiospawn_reactor *reactor, struct child *child, con
 
 static int launch(struct aiospawn_reactor *reactor, struct child *child, const struct layout *layout,
                   const unsigned char *request) {
-  int result = launch_begin(child, layout, request);
+  int result = choose_memory(child, &layout->head);
   if (result < 0) return result;
-  result = choose_memory(child, &layout->head);
+  choose_report(reactor, child, &layout->head);
+  result = launch_begin(child, layout, request);
   if (result == 0) result = take_lease(reactor, child, &layout->head);
   if (result < 0) return result;
   long pid = clone_first(reactor, child, &layout->head);
@@ -189,6 +200,8 @@ static int launch(struct aiospawn_reactor *reactor, struct child *child, const s
   if (pid < 0) return (int)pid;
   child->pid = (int32_t)pid;
   child_close_ends(child);
+  reactor->last_number = child->watched[WATCHED_PIDFD].fd;
+  if (child->by_memory) children_add_launching(&reactor->children, child);
   result = launch_watch(child);
   if (result < 0 && !child->has_init) kill_and_reap(child); /* init's tree ends when the socket is closed */
   return result;

@@ -295,7 +295,7 @@ async def launched(
             raise named(error, command.argv, command.keywords, streams) from None
         return handed_over
     try:
-        request = requested(command.argv, streams, options, collected=True, caller=3)
+        request = requested(command.argv, streams, options, collected=collecting.get("observer") is None, caller=3)
     except (TypeError, ValueError, AttributeError) as error:
         raise named(error, command.argv, command.keywords, streams) from None
     try:

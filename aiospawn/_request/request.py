@@ -106,7 +106,8 @@ class Program(NamedTuple):
 def program(streams: tuple[Any, Any, Any], options: Options, *, collected: bool = False) -> Program:
     """The program for these standard streams and options. Raises what `planned` of `descriptor_plan` raises.
 
-    `collected`: nobody reads its pipes one by one, so the end of one may be reported before another's data.
+    `collected`: nobody reads its pipes one by one, or waits until it runs: that is not reported, and the end of a
+    pipe perhaps before the data of another.
     """
     if options is DEFAULTS or options is GROUPED:  # to compare and to hash dozens of fields would cost more than the rest
         try:

@@ -121,7 +121,9 @@ static void note(struct outcome *outcome, const struct aiospawn_event *event, co
     case AIOSPAWN_FAILED:
       outcome->failed = outcome->ended = 1, outcome->value = event->value, outcome->step = event->extra;
       break;
-    case AIOSPAWN_DIED:
+    case AIOSPAWN_DIED: /* before its program ran: nothing has held it up until then */
+      outcome->ended = outcome->pipes_over = 1, outcome->value = -event->value;
+      break;
     case AIOSPAWN_EXITED: outcome->ended = 1, outcome->value = event->value; break;
     default: break;
   }
@@ -176,7 +178,7 @@ static int check(struct aiospawn_reactor *reactor, const struct check *wanted, u
   }
   if (aiospawn_watch(reactor, launched.token, 1, AIOSPAWN_WATCH_READ) < 0) return 0;
   if (wanted->signal) {
-    while (!outcome.started) tick(reactor, &launched, &outcome, 1);
+    while (!outcome.started && !(flags & AIOSPAWN_COLLECTED)) tick(reactor, &launched, &outcome, 1);
     if (aiospawn_signal(reactor, launched.token, wanted->signal, 0) < 0) return 0;
   } else {
     ssize_t written = write(aiospawn_stream(reactor, launched.token, 0), "text", 4);
@@ -196,7 +198,9 @@ static const struct {
 } variants[] = {
     {"concurrent", 0, 0},
     {"concurrent, shared table", 0, AIOSPAWN_MAY_SHARE_TABLE},
+    {"collected", 0, AIOSPAWN_COLLECTED},
     {"suspended", 1, 0},
+    {"suspended, collected", 1, AIOSPAWN_COLLECTED},
     {"suspended, shared table", 1, AIOSPAWN_MAY_SHARE_TABLE},
     {"memory of its own", 0, AIOSPAWN_PRIVATE_MEMORY},
     {"by the launcher", 0, AIOSPAWN_VIA_LAUNCHER},
@@ -268,8 +272,8 @@ static void run_some(struct loop *loop, int count, uint32_t flags) {
 static void *run_loop(void *argument) {
   static const uint32_t flags[] = {
       0, AIOSPAWN_MAY_SHARE_TABLE, AIOSPAWN_VIA_LAUNCHER, AIOSPAWN_PRIVATE_MEMORY, AIOSPAWN_FORKED,
-      AIOSPAWN_VIA_LAUNCHER | AIOSPAWN_INIT};
-  const int kinds = aiospawn_launcher_usable() ? 6 : 5;
+      AIOSPAWN_COLLECTED, AIOSPAWN_VIA_LAUNCHER | AIOSPAWN_INIT};
+  const int kinds = aiospawn_launcher_usable() ? 7 : 6;
   for (int done = 0, round = 0; done < launches_each; done += AT_A_TIME)
     run_some(argument, AT_A_TIME, flags[round++ % kinds]);
   return NULL;
