@@ -68,7 +68,7 @@ enum aiospawn_step_kind {
   AIOSPAWN_STEP_OOM_SCORE_ADJ,   /* data: the number as text */
   AIOSPAWN_STEP_TIMER_SLACK,     /* value: nanoseconds */
   AIOSPAWN_STEP_PDEATHSIG,       /* value: signal, the parent's pid in the high half */
-  AIOSPAWN_STEP_CGROUP,          /* data: path of cgroup.procs; none: in the directory fd */
+  AIOSPAWN_STEP_CGROUP,          /* data: path of cgroup.procs; with value 1: in the directory fd, and data is its name if it is the tree's */
   AIOSPAWN_STEP_SETNS,           /* namespace fd */
   AIOSPAWN_STEP_UNSHARE,         /* flags value; data: uid and gid map, each terminated, or none */
   AIOSPAWN_STEP_BOUNDING,        /* drop the capabilities of mask value from the bounding set */
@@ -105,7 +105,7 @@ enum aiospawn_view {
 /* What init ends the tree for. */
 enum aiospawn_limit {
   AIOSPAWN_NO_LIMIT,
-  AIOSPAWN_LIMIT_MEMORY,         /* bytes */
+  AIOSPAWN_LIMIT_MEMORY,         /* bytes; 0: memory.max of the tree's cgroup is the limit */
   AIOSPAWN_LIMIT_PROCESSES,
   AIOSPAWN_LIMIT_CPU,            /* ms of processor time */
   AIOSPAWN_LIMIT_WALL,           /* ms from its beginning */

@@ -63,7 +63,8 @@ int step_is_valid(struct bounds *bounds, const struct aiospawn_step *step) {
     case AIOSPAWN_STEP_INIT:
       return 0;
     case AIOSPAWN_STEP_LIMIT:
-      return step->fd > AIOSPAWN_NO_LIMIT && step->fd < AIOSPAWN_LIMITS && step->value > 0 && step->value <= MOST_OF_A_LIMIT;
+      return step->fd > AIOSPAWN_NO_LIMIT && step->fd < AIOSPAWN_LIMITS && step->value <= MOST_OF_A_LIMIT &&
+             step->value >= (step->fd != AIOSPAWN_LIMIT_MEMORY);
     case AIOSPAWN_STEP_SAVE:
       return step->value == bounds->saved && bounds->saved++ < AIOSPAWN_MAX_SAVED;
     case AIOSPAWN_STEP_DUP_SAVED:
@@ -82,7 +83,7 @@ int step_is_valid(struct bounds *bounds, const struct aiospawn_step *step) {
     case AIOSPAWN_STEP_CHDIR:
       return strings_in(bounds, step);
     case AIOSPAWN_STEP_CGROUP:
-      return !step->size || strings_in(bounds, step);
+      return step->value ? step->value == 1 && (!step->size || strings_in(bounds, step)) : strings_in(bounds, step);
     case AIOSPAWN_STEP_UNSHARE:
       return !step->size || strings_in(bounds, step) >= 2;
     case AIOSPAWN_STEP_SETGROUPS:

@@ -42,8 +42,8 @@ long step_umask(struct step_context *context, const struct aiospawn_step *step) 
 }
 
 long step_cgroup(struct step_context *context, const struct aiospawn_step *step) {
-  if (step->size) return write_file(AT_FDCWD, data_of(context, step), "0", 1);
-  return write_file(operand(context, step->fd), "cgroup.procs", "0", 1);
+  if (step->value) return write_file(operand(context, step->fd), "cgroup.procs", "0", 1);
+  return write_file(AT_FDCWD, data_of(context, step), "0", 1);
 }
 
 /* ---- session and terminal ------------------------------------------------------------------------------------------ */

@@ -50,6 +50,7 @@ struct init {
   int has_children;
   int is_behind;                   /* there may be more to reap */
   int has_refused;                 /* reported once */
+  int has_exceeded;                /* a limit: likewise */
   uint32_t reaped, expected;       /* children since the last round of killing, and how many were killed in it */
   uint32_t rounds;                 /* of killing; the tree is frozen before those whose number is a power of two */
   int rest_ms;                     /* to the next one */
@@ -66,6 +67,13 @@ static void tell(struct init *init, enum init_report_kind kind) {
   sys6(SYS_sendto, init->socket, (long)&init->report, sizeof init->report, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
 }
 
+static void tell_limit(struct init *init, enum aiospawn_limit limit) {
+  if (init->has_exceeded) return;
+  init->has_exceeded = 1;
+  init->report.pid = (int32_t)limit;
+  tell(init, INIT_REPORT_LIMIT);
+}
+
 /* ---- the tree's end -------------------------------------------------------------------------------------------------- */
 
 /* Ended by the same signal, so that a process that waits for init sees how the command ended; process 1 exits with 128 and its
@@ -80,6 +88,7 @@ __attribute__((noreturn)) static void end_by(int number) {
 }
 
 __attribute__((noreturn)) static void end(struct init *init) {
+  if (init->limits.in_cgroup && tree_cgroup_is_out_of_memory(&init->cgroup)) tell_limit(init, AIOSPAWN_LIMIT_MEMORY);
   if (init->mode != INIT_LEAVE || init->is_ending || init->is_stopping)
     sys2(SYS_getrusage, ALL_CHILDREN, (long)init->report.usage);
   init->report.status = init->status;
@@ -235,25 +244,28 @@ static int64_t rest_ns(const struct init *init) {
 }
 
 static void look_at_limits(struct init *init) {
-  enum aiospawn_limit limit = limits_exceeded(&init->limits, &init->tree);
+  enum aiospawn_limit limit = limits_exceeded(&init->limits, &init->tree, &init->cgroup);
   if (limit == AIOSPAWN_NO_LIMIT) return;
-  init->report.pid = (int32_t)limit;
-  tell(init, INIT_REPORT_LIMIT);
+  tell_limit(init, limit);
   begin_ending(init);
 }
 
 static void wait_and_look(struct init *init) {
-  struct pollfd watched[] = {{.fd = init->signals, .events = POLLIN}, {.fd = init->socket, .events = POLLIN}};
+  struct pollfd watched[] = {
+      {.fd = init->signals, .events = POLLIN},
+      {.fd = init->socket, .events = POLLIN},
+      {.fd = init->limits.in_cgroup ? init->cgroup.events : -1, .events = POLLPRI}, /* until it is read again (cgroups(7)) */
+  };
   int64_t wait = rest_ns(init);
   int was_behind = init->is_behind;
   int64_t rest[2] = {wait / SECOND_NS, wait % SECOND_NS};
-  long ready = sys5(SYS_ppoll, (long)watched, 2, wait < 0 ? 0 : (long)rest, 0, 0);
+  long ready = sys5(SYS_ppoll, (long)watched, sizeof watched / sizeof *watched, wait < 0 ? 0 : (long)rest, 0, 0);
   if (watched[1].revents && ready > 0) read_orders(init);
   if (watched[0].revents && ready > 0) read_signals(init);
   reap(init);
   if (init->is_ending) go_on_ending(init, ready == 0 && !was_behind);
   else if (init->renewed && lease_left(init) <= 0) begin_ending(init);
-  else if (init->has_children && limits_rest_ns(&init->limits) >= 0) look_at_limits(init);
+  else if (init->has_children && (limits_rest_ns(&init->limits) >= 0 || watched[2].revents)) look_at_limits(init);
 }
 
 static int is_over(const struct init *init) {
@@ -299,7 +311,7 @@ static void close_others(const struct init *init, const struct launch *launch) {
   struct launch kept = *launch;
   struct step_context context;
   static const struct aiospawn_step all = {.kind = AIOSPAWN_STEP_CLOSE, .fd = 0, .value = INT32_MAX};
-  const int needed[AIOSPAWN_ENDS] = {init->socket, init->signals, init->tree.proc, init->cgroup.killer, -1};
+  const int needed[AIOSPAWN_ENDS] = {init->socket, init->signals, init->tree.proc, init->cgroup.above, init->cgroup.events};
   memcpy(kept.ends, needed, sizeof needed);
   kept.status = -1;
   kept.program = AIOSPAWN_NO_FD;
@@ -344,12 +356,12 @@ void init_run(struct launch *launch, const struct init_plan *plan) {
   struct init init = {
       .socket = plan->socket,
       .mode = plan->mode,
-      .cgroup = {.killer = -1},
+      .cgroup = {.above = -1, .events = -1},
       .tree = {.lists_children = plan->lists_children, .is_namespace = plan->has_namespace},
   };
   long result = prepare(&init);
   if (result == 0) result = lease_take(&init, plan);
-  if (result == 0 && plan->has_cgroup) tree_cgroup_take(&init.cgroup, launch);
+  if (result == 0 && plan->has_cgroup) result = tree_cgroup_take(&init.cgroup, launch);
   if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INIT, 0);
   leave_if_told(plan->socket);
   /* Ignored, the kernel would reap the tree by itself and report nothing. */
@@ -361,6 +373,7 @@ void init_run(struct launch *launch, const struct init_plan *plan) {
   launch->keeper = (int)sys0(SYS_getpid);
   limits_begin(&init.limits, launch);
   if (init.limits.needs_looks && init.tree.proc < 0) child_fail(launch->status, -ENOENT, AIOSPAWN_STEP_INIT, 0);
+  if (init.limits.in_cgroup && init.cgroup.events < 0) child_fail(launch->status, -EPROTO, AIOSPAWN_STEP_INIT, 0);
   if (plan->has_namespace) control(SET_DUMPABLE, 0); /* the command is of the same user, and must not write to its memory */
   result = sys5(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INIT, 0);

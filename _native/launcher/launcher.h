@@ -12,7 +12,7 @@
 #include "child/launch.h"
 
 enum {
-  LAUNCHER_VERSION = 7,
+  LAUNCHER_VERSION = 8,
   LAUNCHER_BUFFER = 4096,            /* PIPE_BUF: written without waiting */
   LAUNCHER_ANSWER = 42,            /* exit statuses: asked whether it can be executed, */
   LAUNCHER_NO_REQUEST = 127        /* and without a request, where it knows no status pipe */

@@ -26,7 +26,9 @@ void limits_begin(struct limits *limits, const struct launch *launch) {
   *limits = (struct limits){0};
   for (uint32_t i = 0; i < launch->step_count; i++) {
     const struct aiospawn_step *step = launch->steps + i;
-    if (step->kind == AIOSPAWN_STEP_LIMIT) limits->most[step->fd] = step->value;
+    if (step->kind != AIOSPAWN_STEP_LIMIT) continue;
+    limits->most[step->fd] = step->value;
+    if (!step->value) limits->in_cgroup = 1;
   }
   limits->began_ns = now_ns();
   limits->needs_looks = limits->most[AIOSPAWN_LIMIT_MEMORY] || limits->most[AIOSPAWN_LIMIT_PROCESSES] ||
@@ -78,10 +80,11 @@ static int64_t time_of_reaped(void) {
   return (usage[0] + usage[2]) * 1000 + (usage[1] + usage[3]) / 1000;
 }
 
-enum aiospawn_limit limits_exceeded(const struct limits *limits, struct tree *tree) {
+enum aiospawn_limit limits_exceeded(const struct limits *limits, struct tree *tree, const struct tree_cgroup *cgroup) {
   const int64_t *most = limits->most;
   char text[4096];
   if (most[AIOSPAWN_LIMIT_WALL] && now_ns() - limits->began_ns >= most[AIOSPAWN_LIMIT_WALL] * MS) return AIOSPAWN_LIMIT_WALL;
+  if (limits->in_cgroup && tree_cgroup_is_out_of_memory(cgroup)) return AIOSPAWN_LIMIT_MEMORY;
   if (!limits->needs_looks) return AIOSPAWN_NO_LIMIT;
   int64_t memory = 0, time = most[AIOSPAWN_LIMIT_CPU] ? time_of_reaped() : 0;
   uint32_t count = tree_list(tree);
@@ -91,6 +94,7 @@ enum aiospawn_limit limits_exceeded(const struct limits *limits, struct tree *tr
   }
   if (most[AIOSPAWN_LIMIT_MEMORY] && memory > most[AIOSPAWN_LIMIT_MEMORY]) return AIOSPAWN_LIMIT_MEMORY;
   if (most[AIOSPAWN_LIMIT_PROCESSES] && count > most[AIOSPAWN_LIMIT_PROCESSES]) return AIOSPAWN_LIMIT_PROCESSES;
-  if (most[AIOSPAWN_LIMIT_CPU] && time > most[AIOSPAWN_LIMIT_CPU]) return AIOSPAWN_LIMIT_CPU;
+  if (most[AIOSPAWN_LIMIT_CPU] && (time > most[AIOSPAWN_LIMIT_CPU] || tree_cgroup_time(cgroup) > most[AIOSPAWN_LIMIT_CPU]))
+    return AIOSPAWN_LIMIT_CPU;
   return AIOSPAWN_NO_LIMIT;
 }

@@ -278,7 +278,7 @@ def _in_own_cgroup(arguments: Sequence[Any], streams: tuple[Any, Any, Any], opti
     parent = None if options.init_cgroup is True else options.init_cgroup
     cgroup = TreeCgroup(cast("str | bytes | None", parent), options.init_cgroup_limits or {})
     try:
-        inside = options._replace(cgroup=cgroup.path)
+        inside = options._replace(cgroup=cgroup.descriptor, init_cgroup=cgroup.path)
         request = compiled(arguments, program(streams, inside, collected=collected), inside)
     except BaseException:
         cgroup.remove()

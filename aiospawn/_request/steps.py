@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PRCTL_NAMES", "option_steps", "runs_alone"]
 
+_MEMORY_LIMIT = "memory.max"
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
 _PYTHON_IGNORES = 1 << (_SIGPIPE - 1) | 1 << (_SIGXFSZ - 1)  # what restore_signals puts back
 
@@ -123,9 +124,10 @@ def _session(value: Any, options: Options, _plan: Plan) -> Iterator[StepTuple]:
         yield Step.TIOCSCTTY, 0, 0, b""
 
 
-def _cgroup(value: Any, _options: Options, plan: Plan) -> Iterator[StepTuple]:
+def _cgroup(value: Any, options: Options, plan: Plan) -> Iterator[StepTuple]:
     if isinstance(value, int):
-        yield Step.CGROUP, plan.operand(value), 0, b""
+        own = _text(os.path.basename(options.init_cgroup)) if isinstance(options.init_cgroup, str) else b""
+        yield Step.CGROUP, plan.operand(value), 1, own
     else:
         yield Step.CGROUP, 0, 0, _text(value, suffix=b"/cgroup.procs")
 
@@ -176,11 +178,12 @@ def _rlimits(value: Any, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
         yield Step.RLIMIT, 0, number, struct.pack("=QQ", soft, hard)
 
 
-def _limits(value: Any, _options: Options, _plan: Plan) -> Iterator[StepTuple]:
+def _limits(value: Any, options: Options, _plan: Plan) -> Iterator[StepTuple]:
     for number, most in value.process_limits().items():
         yield Step.RLIMIT, 0, number, struct.pack("=QQ", most, most)
+    in_cgroup = _MEMORY_LIMIT in (options.init_cgroup_limits or {})  # then nobody gave it but the sandbox
     for number, most in value.tree_limits().items():
-        yield Step.LIMIT, number, most, b""
+        yield Step.LIMIT, number, 0 if in_cgroup and number == library.MEMORY_LIMIT else most, b""
 
 
 def _rules(value: Any, _options: Options, _plan: Plan) -> Iterator[StepTuple]:

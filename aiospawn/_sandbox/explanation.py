@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from aiospawn._binding import cgroups
+
 from .network import Network
 from .paths import IfExists
 
@@ -82,10 +84,19 @@ def _limits(sandbox: Sandbox) -> Iterator[str]:
     limited = [f"{getattr(limits, name)} {unit}" for name, unit in of_all.items() if getattr(limits, name) is not None]
     if limited:
         yield f"is killed, with all that it started, at more than: {', '.join(limited)}"
+    if limits.memory is not None:
+        yield _keeper_of_memory()
     if limits.file_size is not None:
         yield f"writes no file of more than {limits.file_size} bytes"
     if limits.open_files is not None:
         yield f"has at most {limits.open_files} descriptors in each process"
+
+
+def _keeper_of_memory() -> str:
+    found = cgroups.delegated()
+    if found.directory is not None:
+        return f"memory is bounded by the kernel, in a cgroup below {found.directory}"
+    return f"memory is counted by init, 100 times a second, unless init_cgroup names a cgroup for that: {found.lack}"
 
 
 def _calls(sandbox: Sandbox) -> Iterator[str]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
+from aiospawn._binding import cgroups
 from aiospawn._binding.library import TREE_LIMITS
 from aiospawn._options.values import number
 
-__all__ = ["Limits", "checked_limits"]
+if TYPE_CHECKING:
+    from aiospawn._options.options import Options
+
+__all__ = ["Limits", "checked_limits", "in_cgroup"]
 
 _MOST: Final = 2**42
 _FIELDS: Final = ("memory", "processes", "cpu_seconds", "file_size", "open_files", "wall")
@@ -139,3 +144,29 @@ def checked_limits(value: Any) -> Limits | None:
     if value is not None and not isinstance(value, Limits):
         raise TypeError(f"limits must be a Limits or None, not {value!r}")
     return value
+
+
+def in_cgroup(options: Options, limits: Limits) -> Options:
+    """The options of a launch whose tree has a cgroup in which the kernel bounds its memory, where that can be.
+
+    Args:
+        options: Those of a launch with an init that keeps the limits.
+        limits: They.
+
+    Returns:
+        The same options where there is no limit of memory, or init looks for it.
+
+    Raises:
+        ValueError: `memory.max` is given as well.
+    """
+    given = options.init_cgroup_limits or {}
+    if limits.memory is None or options.cgroup is not None or options.init == "leave":
+        return options
+    if "memory.max" in given:
+        raise ValueError(f"init_cgroup_limits={given!r} and the sandbox's {limits!r} are both given")
+    named = cgroups.own() if options.init_cgroup is True else options.init_cgroup or None
+    found = cgroups.delegated(None if named is None else os.path.abspath(os.fsdecode(named)))
+    if found.directory is None:
+        return options
+    bounds = {"memory.max": str(limits.memory), "memory.swap.max": cgroups.WhereThere("0"), "memory.oom.group": "1"}
+    return options._replace(init_cgroup=found.directory, init_cgroup_limits={**bounds, **given})

@@ -16,7 +16,7 @@ from aiospawn._options.values import flag, number
 from . import restrictions
 from .calls import SystemCalls, checked_calls
 from .explanation import explanation
-from .limits import Limits, checked_limits
+from .limits import Limits, checked_limits, in_cgroup
 from .network import Network, checked_network
 from .paths import IfExists, checked_paths
 from .policy import compiled_filter, has_numbers
@@ -49,7 +49,6 @@ _OF_ANOTHER_VIEW: Final = (
     "unshare",
     "oom_score_adj",
     "cgroup",
-    "init_cgroup",
 )  # what they name is not there
 
 
@@ -219,7 +218,7 @@ class Sandbox(Confinement):
         """
         compiled = self._compile()
         if self.limits is not None:
-            options = self._limited(options)
+            options = self._limited(options, self.limits)
         if compiled.view:
             options = self._hidden(options, compiled)
         bounding = -1 if kernel.may_drop_bounding() else 0  # without new privileges no execve gives it back either
@@ -230,19 +229,21 @@ class Sandbox(Confinement):
             seccomp=compiled.filter,
         )
 
-    def _limited(self, options: Options) -> Options:
+    def _limited(self, options: Options, limits: Limits) -> Options:
         """With the init that keeps the limits of a tree."""
         for limit in self.process_limits():
             if limit in (options.rlimits or ()):
                 raise ValueError(f"rlimits[{limit}] and the sandbox's {self.limits!r} are both given")
-        if not self.tree_limits() or options.init is not None:
+        if not self.tree_limits():
             return options
+        if options.init is not None:
+            return in_cgroup(options, limits)
         for name in ("hook", "pdeathsig", *(["preexec_fn"] if options.forks else [])):
             if getattr(options, name) is not None:
                 raise ValueError(
                     f"{name}={getattr(options, name)!r} and the sandbox's {self.limits!r} are both given: init keeps them"
                 )
-        return options._replace(init="kill")
+        return in_cgroup(options._replace(init="kill"), limits)
 
     def _hidden(self, options: Options, compiled: _Compiled) -> Options:
         """With an init in a PID namespace, a directory that is there, and the variables that say where it may write."""

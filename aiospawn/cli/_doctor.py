@@ -168,6 +168,9 @@ def _trees() -> Iterator[Keeping]:
         except Exception as exc:  # noqa: BLE001 - whatever it is, it is the finding
             error = str(exc)
         yield Keeping(name, holds, error)
+    sandbox = aiospawn.Sandbox(limits=aiospawn.Limits(memory=2**30), at_least=())
+    words = next(line for line in sandbox.explain().splitlines() if line.startswith("memory is"))
+    yield Keeping("Limits(memory=)", "memory, by the kernel", None if "by the kernel" in words else words)
 
 
 # ---- launches ---------------------------------------------------------------------------------------------------------

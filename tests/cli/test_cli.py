@@ -160,7 +160,13 @@ def test_doctor_json() -> None:
     assert found["supported"] == bool(aiospawn.supported())
     assert {name: row["there"] for name, row in found["features"].items()} == aiospawn.supported().features
     assert {name: row["cost"] for name, row in found["features"].items() if row["cost"]} == aiospawn.supported().missing
-    assert found["trees"].keys() == {"init=True", 'init_namespace="pid"', "init_cgroup=True", "memory.max, pids.max"}
+    assert found["trees"].keys() == {
+        "init=True",
+        'init_namespace="pid"',
+        "init_cgroup=True",
+        "memory.max, pids.max",
+        "Limits(memory=)",
+    }
     assert found["trees"]["init=True"] == {"works": True, "error": None}
     assert all((row["error"] is None) == row["works"] for row in found["trees"].values())
     assert found["limits"].keys() >= {"RLIMIT_NOFILE", "RLIMIT_NPROC", "pid_max", "threads-max", "cgroup pids.max"}

@@ -13,61 +13,29 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import re
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
+
+from emulated_machine import boot, kernel, options_of_apt, run
+
 PACKAGES = ("python3", "bash", "dash", "coreutils", "procps", "mount")
 LEFT_OUT = ("usr/share/doc", "usr/share/locale", "usr/share/man", "usr/share/perl", "usr/lib/aarch64-linux-gnu/gconv")
-MACHINE = ["-M", "virt", "-cpu", "max", "-smp", "2", "-m", "4096", "-nic", "none", "-no-reboot"]
 DEFAULT = "aiospawn doctor && aiospawn demo --commands 100"
 CHECKOUT = pathlib.Path(__file__).parents[2]
 # Without the package's sources, which Python would find before what the wheel has installed; with more time for a test.
 PYTEST = "cd /checkout && python3 -m pytest -p no:cacheprovider -o timeout=3000"
-FIRST = """\
-#!/bin/bash
-export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
-mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
-mkdir -p /dev/pts /dev/shm
-mount -t devpts -o newinstance,ptmxmode=0666 devpts /dev/pts; mount -t tmpfs tmpfs /dev/shm; mount -t tmpfs tmpfs /tmp
-cd /root
-bash /command </dev/null 2>&1
-echo "exit status $?"
-echo o >/proc/sysrq-trigger
-sleep 60
-"""
-
-
-def run(*command: object, cwd: pathlib.Path | None = None) -> str:
-    return subprocess.run([*map(str, command)], cwd=cwd, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def downloaded(work: pathlib.Path) -> tuple[pathlib.Path, list[pathlib.Path]]:
-    """The kernel's image, and the packages of the system. This machine's apt is left as it is."""
-    for name in ("lists", "archives"):
-        (work / name / "partial").mkdir(parents=True)
-    (work / "status").touch()
-    places = (
-        f"Dir::State::lists={work}/lists",
-        f"Dir::State::status={work}/status",
-        f"Dir::Cache::archives={work}/archives",
-    )
-    rest = ("APT::Architecture=arm64", "APT::Architectures=arm64", "Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache=")
-    options = [word for each in (*places, *rest, "APT::Sandbox::User=root") for word in ("-o", each)]
-    run("apt-get", "-qq", *options, "update")
-    (kernel,) = re.findall(
-        r"^ *Depends: (linux-image-\S+)$", run("apt-cache", *options, "depends", "linux-image-arm64"), re.MULTILINE
-    )
-    run("apt-get", "-qq", *options, "install", "--download-only", "--no-install-recommends", *PACKAGES, cwd=work)
+    """The kernel's image, and the packages of the system."""
+    apt = options_of_apt(work, "arm64")
+    run("apt-get", "-qq", *apt, "install", "--download-only", "--no-install-recommends", *PACKAGES, cwd=work)
     packages = [*(work / "archives").glob("*.deb")]
-    run("apt-get", "-qq", *options, "download", kernel, cwd=work)
-    (archive,) = work.glob("linux-image-*.deb")
-    run("dpkg-deb", "-x", archive, work / "kernel")
-    (image,) = (work / "kernel" / "boot").glob("vmlinuz-*")
-    return image, packages
+    return kernel(work, apt, "linux-image-arm64"), packages
 
 
 def installed(requirement: str, version: str, site: pathlib.Path) -> None:
@@ -83,8 +51,6 @@ def system(packages: list[pathlib.Path], wheel: str, extra: str, root: pathlib.P
         run("dpkg-deb", "-x", package, root)
     for name in LEFT_OUT:
         shutil.rmtree(root / name, ignore_errors=True)
-    for name in ("proc", "sys", "dev", "tmp", "root", "run"):
-        (root / name).mkdir(exist_ok=True)
     (root / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/bash\n")
     (version,) = {path.name for path in (root / "usr" / "bin").glob("python3.*")}
     site = root / "usr" / "local" / "lib" / version / "dist-packages"
@@ -115,32 +81,10 @@ def main() -> int:
         work = pathlib.Path(directory)
         root = work / "root"
         root.mkdir()
-        kernel, packages = downloaded(work)
+        image, packages = downloaded(work)
         system(packages, options.wheel, "cli" if options.tests is None else "test", root)
         command = options.command if options.tests is None else with_tests(options.tests, root)
-        (root / "command").write_text(command)
-        (root / "init").write_text(FIRST)
-        (root / "init").chmod(0o755)
-        with (work / "initrd").open("wb") as archive:
-            files = "\0".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
-            pack = ["cpio", "--null", "-o", "-H", "newc", "--quiet"]
-            subprocess.run(pack, cwd=root, input=files.encode(), stdout=archive, check=True)
-        emulator = [
-            "qemu-system-aarch64",
-            *MACHINE,
-            "-display",
-            "none",
-            "-serial",
-            "stdio",
-            "-kernel",
-            kernel,
-            "-initrd",
-            work / "initrd",
-        ]
-        shown = run(*emulator, "-append", "console=ttyAMA0 panic=-1 quiet")
-        print(shown)
-        ended = re.search(r"^exit status (\d+)", shown, re.MULTILINE)
-        return int(ended[1]) if ended else 1
+        return boot(work, image, root, command, "arm64", 4096)
 
 
 if __name__ == "__main__":

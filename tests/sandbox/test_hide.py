@@ -55,7 +55,7 @@ def test_bad_arguments(kind: type[Exception], keywords: dict[str, Any], said: st
         ({"pdeathsig": 9}, "pdeathsig=9 cannot be combined with the sandbox's hide=True"),
         ({"preexec_fn": int}, "cannot be combined with the sandbox's hide=True"),
         ({"chroot": "/usr"}, "chroot='/usr' cannot be combined with the sandbox's hide=True"),
-        ({"init": True, "init_cgroup": True}, "init_cgroup=True cannot be combined with the sandbox's hide=True"),
+        ({"cgroup": "/nowhere"}, "cgroup='/nowhere' cannot be combined with the sandbox's hide=True"),
         ({"oom_score_adj": 5}, "oom_score_adj=5 cannot be combined with the sandbox's hide=True"),
     ],
 )

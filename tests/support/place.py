@@ -230,7 +230,7 @@ ALL_CAPABILITIES = tuple(_CAPABILITIES)
 
 
 def lacks(*needs: str) -> list[str]:
-    """Which of these are missing: capabilities, "mdwe" (Linux 6.3), and "sandbox", all restrictions of one (6.12)."""
+    """Which of these are missing: capabilities, "mdwe" (Linux 6.3), "sandbox", all restrictions of one (6.12), "view"."""
     held = int(status("CapEff")(pathlib.Path("/proc/self/status").read_text()), 16)
     missing = [name for name in needs if name in _CAPABILITIES and not held >> _CAPABILITIES[name] & 1]
     get_mdwe = 66
@@ -238,4 +238,7 @@ def lacks(*needs: str) -> list[str]:
         missing.append("mdwe")
     if "sandbox" in needs and not all(restriction.enforced for restriction in aiospawn.Sandbox.restrictions()):
         missing.append("sandbox")
+    views = (restriction.enforced for restriction in aiospawn.Sandbox.restrictions() if restriction.name == "view")
+    if "view" in needs and not all(views):
+        missing.append("view")
     return missing

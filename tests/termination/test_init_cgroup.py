@@ -15,7 +15,7 @@ import fresh
 import pytest
 from hostile import hostile
 from marker import Marker, stands
-from place import cgroup
+from place import cgroup, lacks
 
 import aiospawn
 
@@ -106,16 +106,22 @@ from hostile import hostile
 
 async def main():
     await aiospawn.create_subprocess_exec(
-        *hostile("setsid", int(sys.argv[1])), pass_fds=[int(sys.argv[1])], init=True, init_cgroup=sys.argv[2])
+        *hostile("setsid", int(sys.argv[1])), pass_fds=[int(sys.argv[1])], init=True, init_cgroup=sys.argv[2],
+        sandbox=aiospawn.Sandbox(
+            hide=True, execute=[sys.prefix, sys.base_prefix], read=[os.path.dirname(hostile.__code__.co_filename)],
+        ) if sys.argv[3] == "hidden" else None)
     await asyncio.sleep(1000)
 
 fresh.new_event_loop().run_until_complete(main())
 """
 
 
-def test_this_process_is_killed(parent: pathlib.Path, marker: Marker) -> None:
-    """Init removes the cgroup."""
-    command = fresh.command(_PARENT, str(marker.writer), str(parent))
+@pytest.mark.parametrize("where", ["seen", "hidden"])
+def test_this_process_is_killed(where: str, parent: pathlib.Path, marker: Marker) -> None:
+    """Init removes the cgroup, also from a view of its own, in which no path leads there."""
+    if where == "hidden" and lacks("sandbox"):
+        pytest.skip("needs Landlock ABI 6 and namespaces")
+    command = fresh.command(_PARENT, str(marker.writer), str(parent), where)
     with subprocess.Popen(command, pass_fds=[marker.writer], env=fresh.environment(), process_group=0) as holder:
         marker.stands(2)
         assert len(_below(parent)) == 1
