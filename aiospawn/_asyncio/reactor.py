@@ -28,7 +28,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from aiospawn import _errors
-from aiospawn._binding.library import Event
+from aiospawn._binding.library import USAGE, Event
 from aiospawn._binding.native import Launched, Native
 
 from .forked_child import forked
@@ -46,6 +46,7 @@ _ATTRIBUTE = "_aiospawn_reactor"
 _MOST_EVENTS = 1024  # of a batch, at least
 _DATA, _EXITED, _FAILED = Event.DATA, Event.EXITED, Event.FAILED
 _ENDS = (Event.EXITED, Event.FAILED, Event.DIED)
+_USAGE_SIZE = USAGE.size
 
 _NOBODYS: Final = contextvars.Context()
 _Event: TypeAlias = tuple[int, int, int, int, int, Any]  # number, kind, stream, value, extra, payload
@@ -123,6 +124,7 @@ class Reactor:
             "_newest",
             "_permanent",
             "_targets",
+            "ended",
             "native",
         ),
     )
@@ -132,6 +134,8 @@ class Reactor:
         self._loop = weakref.ref(loop)
         self._permanent = permanent
         self._targets: dict[int, Target] = {}
+        self.ended: list[int] = []
+        """The tokens of children that `done` would be called with; for targets that are `immediate`."""
         self._mailboxes: dict[int, _Mailbox] = {}
         self._callbacks: dict[Callable[[], None], contextvars.Context] = {}
         self._launching = False
@@ -168,20 +172,36 @@ class Reactor:
             self._launching = False
             self._newest = token
         except BaseException as exc:
-            self._launching = False
-            target.token = 0
             if request.cgroup is not None:
                 request.cgroup.remove()
-            newest = self.native.newest
-            if newest == self._newest:
-                self.close_if_unused()
-            else:  # it was made, and a signal's handler that was due raised
-                self._kill_unheld(newest)
-                self._newest = newest
+            self._not_launched(target)
             if isinstance(exc, OSError) and request.options.init is not None:
                 raise _errors.no_init(exc, namespace=request.options.init_namespace is not None) from None
             raise
         return launched
+
+    def launch_plain(self, data: bytes, target: Target) -> int:
+        """As `launch`, by the bytes of a request without fork, lease and cgroup. The child's pid."""
+        try:
+            self._launching = True
+            target.token, pid, _ = self.native.launch(data)
+            self._targets[target.token] = target
+            self._launching = False
+            self._newest = target.token
+        except BaseException:
+            self._not_launched(target)
+            raise
+        return pid
+
+    def _not_launched(self, target: Target) -> None:
+        self._launching = False
+        target.token = 0
+        newest = self.native.newest
+        if newest == self._newest:
+            self.close_if_unused()
+        else:  # it was made, and a signal's handler that was due raised
+            self._kill_unheld(newest)
+            self._newest = newest
 
     def _kill_unheld(self, token: int) -> None:
         """Nobody knows of this child, nor will: it is reaped all the same."""
@@ -208,6 +228,15 @@ class Reactor:
             self.close_if_unused(token)
         self._mailboxes.pop(token, None)
         self._targets.pop(token, None)
+
+    def _release_ended(self) -> None:
+        """`done` for those of `ended`, again where it is interrupted."""
+        self.native.release_all(self.ended)
+        if not self._permanent and not self._launching and self._targets.keys() <= {*self.ended}:
+            self.close()
+        for token in self.ended:
+            self._targets.pop(token, None)
+        self.ended.clear()
 
     def close_if_unused(self, last: int = 0) -> None:
         """On a loop that is not ours, where nobody is left, or only this token's."""
@@ -288,6 +317,7 @@ class Reactor:
         if loop is None:
             return
         native, targets = self.native, self._targets
+        data, usage = native.data, native.usage
         first = self._batches * _MOST_EVENTS
         posted = False
         place, events = native.events()
@@ -297,9 +327,10 @@ class Reactor:
                 if target is not None:
                     payload: Any = None
                     if kind == _DATA:
-                        payload = native.data(offset, length)
+                        payload = bytes(data[offset : offset + length])
                     elif kind == _EXITED:
-                        payload = native.usage(place) if extra & 1 else None
+                        at = place * _USAGE_SIZE
+                        payload = bytes(usage[at : at + _USAGE_SIZE]) if extra & 1 else None
                     elif kind == _FAILED:
                         payload = offset
                     if target.immediate:
@@ -312,6 +343,8 @@ class Reactor:
             if posted:
                 self._look_after()
             native.take(place)
+        if self.ended:
+            self._release_ended()
         self._is_delivered = True
 
     def _mailbox(self, token: int, target: Target) -> _Mailbox:

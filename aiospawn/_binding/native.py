@@ -12,7 +12,7 @@ from .library import USAGE, ffi, lib
 from .support import supported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["Launched", "Native"]
 
@@ -38,7 +38,7 @@ CLOSED: Final = -1  # a generation that never is
 class Native:
     """The native half of one reactor; every method is one call. For the loop's thread, but where it says otherwise."""
 
-    __slots__ = ("_batch", "_data", "_events", "_launched", "_reactor", "_usage", "epoll", "generation")
+    __slots__ = ("_batch", "_events", "_launched", "_reactor", "data", "epoll", "generation", "usage")
 
     def __init__(self) -> None:
         suspend = os.environ.get("AIOSPAWN_SPAWN") == "vfork" or supported().variant == "vfork"
@@ -57,8 +57,10 @@ class Native:
     def _look_at(self, reactor: Any) -> None:
         self._batch = batch = lib.aiospawn_reactor_batch(reactor)
         self._events = ffi.buffer(batch.events, lib.AIOSPAWN_BATCH_EVENTS * _EVENT.size)
-        self._data = memoryview(ffi.buffer(batch.data, lib.AIOSPAWN_BATCH_DATA))
-        self._usage = ffi.buffer(batch.usage, lib.AIOSPAWN_BATCH_EVENTS * USAGE.size)
+        self.data = memoryview(ffi.buffer(batch.data, lib.AIOSPAWN_BATCH_DATA))
+        """What was read: a DATA event has length bytes at offset."""
+        self.usage = memoryview(ffi.buffer(batch.usage, lib.AIOSPAWN_BATCH_EVENTS * USAGE.size))
+        """The resource use of the child of each event, by its place, `USAGE.size` bytes each, for `rusage`."""
         self._launched = ffi.new("struct aiospawn_launched *")
         self.epoll: int = lib.aiospawn_reactor_epoll(reactor)
         self.generation = _generation[0]
@@ -139,14 +141,6 @@ class Native:
         """The events before this place were delivered."""
         self._batch.head = place
 
-    def data(self, offset: int, length: int) -> bytes:
-        return bytes(self._data[offset : offset + length])
-
-    def usage(self, place: int) -> bytes:
-        """The resource use of the child of the event at this place, for `rusage`."""
-        at = place * USAGE.size
-        return self._usage[at : at + USAGE.size]  # type: ignore[no-any-return]
-
     def watch(self, token: int, stream: int, how: int) -> None:
         _check(lib.aiospawn_watch(self._reactor, token, stream, how))
 
@@ -165,6 +159,13 @@ class Native:
     def has_unread_input(self, token: int, stream: int) -> bool:
         """Does a terminal hold input that a read would return, an end-of-file too? Opens its other side for a moment."""
         return bool(_check(lib.aiospawn_terminal_unread(self._reactor, token, stream)))
+
+    def release_all(self, tokens: Iterable[int]) -> None:
+        """As `release`, of each."""
+        if self.generation == _generation[0]:
+            release, reactor = lib.aiospawn_release, self._reactor
+            for token in tokens:
+                release(reactor, token)
 
     def release(self, token: int) -> None:
         """Forgets a child: what it still holds is closed. Nothing happens if it is forgotten, or the reactor dead."""

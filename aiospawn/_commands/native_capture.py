@@ -78,15 +78,20 @@ class NativeCapture(Capture):
 
     @classmethod
     def taking_over(
-        cls, child: PlainChild, reactor: Reactor, loop: asyncio.AbstractEventLoop, pipe_grace: float | None
+        cls,
+        child: PlainChild,
+        request: Request,
+        reactor: Reactor,
+        loop: asyncio.AbstractEventLoop,
+        pipe_grace: float | None,
     ) -> NativeCapture:
         """One that goes on where the child's target has got to, which passes events on to it from now on."""
-        capture = cls(reactor, child.request, loop, pipe_grace=pipe_grace)
+        capture = cls(reactor, request, loop, pipe_grace=pipe_grace)
         capture.context = child.context
         capture.token, capture.pid, capture.began = child.token, child.pid, child.began
         capture._number = child.number
         capture._pipes = child.pipes
-        for number, (stream, data) in child.data.items():
+        for number, (stream, data) in (child.chunks or {}).items():
             capture.chunks[stream].append(data)
             capture._collected = number
         return capture

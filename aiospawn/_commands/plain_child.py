@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiospawn import _errors
-from aiospawn._binding.library import NO_PIPE, Event
+from aiospawn._binding.library import Event
 
 from .native_capture import NativeCapture
 
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     import contextvars
 
     from aiospawn._asyncio.reactor import Reactor
-    from aiospawn._request.request import Request
+    from aiospawn._request.joined_request import JoinedRequest
 
 __all__ = ["PlainChild"]
 
-_DATA, _EOF, _EXITED, _STARTED, _DIED = Event.DATA, Event.EOF, Event.EXITED, Event.STARTED, Event.DIED
+_DATA, _EOF, _EXITED, _DIED = Event.DATA, Event.EOF, Event.EXITED, Event.DIED
+_clock, _time = time.perf_counter, time.time
 
 
 class Owner(Protocol):
@@ -33,6 +34,7 @@ class Owner(Protocol):
     context: contextvars.Context
     """In which a lost status is logged."""
     pipe_grace: float | None
+    joined: JoinedRequest
 
     def report(self, child: Any) -> None:
         """It has ended, or something has taken its place; perhaps not for the first time. This must not raise."""
@@ -42,35 +44,30 @@ class PlainChild:
     """One child. Its request has no input, no option of a launch but a process group, and no observer."""
 
     __slots__ = (
-        *("_owner", "_reactor", "began", "capture", "context", "data", "elapsed", "error", "number"),
-        *("pid", "pipes", "request", "returncode", "token", "usage"),
+        *("_data", "_owner", "_reactor", "args", "began", "capture", "chunks", "context", "elapsed", "error", "number"),
+        *("pid", "pipes", "place", "returncode", "started", "token", "usage"),
     )
     immediate = True
 
-    def __init__(self, request: Request, owner: Owner) -> None:
-        self.request = request
+    def __init__(self, owner: Owner, place: int, args: list[Any], reactor: Reactor, data: bytes) -> None:
+        """`place` is the owner's; `data` is what the reactor is to launch, which raises OSError if nothing was made."""
+        self.place = place
+        self._reactor = reactor
+        self._data = data
+        self.args = args
         self.context = owner.context
         self._owner = owner
         self.number = -1  # of the last event
         self.token = self.pid = 0
         self.capture: NativeCapture | None = None
         """What has taken its place."""
-        self.data: dict[int, tuple[int, bytes]] = {}  # stream and bytes by the event's number: twice is once
-        self.pipes = 0  # that are open: bit n for stream n
+        self.chunks: dict[int, tuple[int, bytes]] | None = None  # stream and bytes by the event's number: twice is once
+        self.pipes = owner.joined.pipes  # that are open: bit n for stream n
         self.returncode: int | None = None
-        self.usage: bytes | None = None
         self.error: Exception | None = None
         """Why its program could not be run."""
-        self.elapsed = 0.0
-        self.began = time.perf_counter()
-
-    def launch(self, reactor: Reactor) -> None:
-        """Makes it. Raises OSError; then nothing was made."""
-        self._reactor = reactor
-        for stream, kind in enumerate(self.request.program.plan.pipes):
-            if kind != NO_PIPE:
-                self.pipes |= 1 << stream
-        _, self.pid, _ = reactor.launch(self.request, self)
+        self.started = _time()
+        self.began = _clock()
 
     def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
         """One event of the reactor. Resumable: the last step of an end is that the reactor forgets the child."""
@@ -85,20 +82,22 @@ class PlainChild:
                 self._owner.report(self)
                 return
             if self.returncode is None:
-                self.elapsed = time.perf_counter() - self.began
+                self.elapsed = _clock() - self.began
+            self.usage: bytes | None = payload
             self.returncode = value
-            self.usage = payload
             self._owner.report(self)
-            self._reactor.done(self.token)
+            self._reactor.ended.append(self.token)
         elif kind == _DATA:
-            self.data[number] = stream, payload
+            if self.chunks is None:
+                self.chunks = {}
+            self.chunks[number] = stream, payload
         elif kind == _EOF:
             self.pipes &= ~(1 << stream)
-        elif kind != _STARTED:
-            died = kind == _DIED
-            self.error = _errors.child_died(value) if died else self.request.failure(value, extra, payload)
+        else:
+            request = self._owner.joined.request(self.args, self._data)
+            self.error = _errors.child_died(value) if kind == _DIED else request.failure(value, extra, payload)
             self._owner.report(self)
-            self._reactor.done(self.token)
+            self._reactor.ended.append(self.token)
         self.number = number
 
     @property
@@ -108,14 +107,15 @@ class PlainChild:
 
     def output(self, stream: int) -> bytes:
         """What it wrote."""
-        return b"".join([data for of, data in self.data.values() if of == stream])
+        return b"" if self.chunks is None else b"".join([data for of, data in self.chunks.values() if of == stream])
 
     def taken_over(self) -> NativeCapture:
         """What has its place from now on; not for a child that has ended."""
         if self.capture is None:
             owner = self._owner
+            request = owner.joined.request(self.args, self._data)
             # Until the reactor knows it, events are passed on.
-            self.capture = NativeCapture.taking_over(self, self._reactor, owner.loop, owner.pipe_grace)
+            self.capture = NativeCapture.taking_over(self, request, self._reactor, owner.loop, owner.pipe_grace)
             self._reactor.retarget(self.token, self.capture)
         return self.capture
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiospawn._binding.support import support
 from aiospawn._options.options import GROUPED
-from aiospawn._request.request import requested
+from aiospawn._request.joined_request import JoinedRequest
+from aiospawn._request.request import is_reusable, program
 
 from .capture import Ending, drop
 from .command import CheckedCommand
@@ -17,8 +18,6 @@ from .run import captured, completed, concluded, interruption, launched, run, wr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from aiospawn._request.request import Request
 
     from .capture import Capture
     from .plain_child import PlainChild
@@ -91,18 +90,19 @@ class RepeatedRun:
 
     def is_plain(self) -> bool:
         """Can its children be `PlainChild`s?"""
-        return self._streams[0] in (None, _DEVNULL) and self._collecting["limit"] is None and not support().reasons
+        streams = self._streams
+        symbols = streams[0] in (None, _DEVNULL) and is_reusable(streams, GROUPED)
+        return symbols and self._collecting["limit"] is None and not support().reasons
 
-    def request(self, args: list[Any]) -> Request | None:
-        """Of a `PlainChild` for this command; None for one that is to be called.
+    def joined(self) -> JoinedRequest:
+        """The requests of `PlainChild`s. They raise without the words of `run`."""
+        return JoinedRequest(program(self._streams, GROUPED, collected=True), GROUPED)
 
-        Raises what `requested` does, without the words of `run`.
-        """
-        if not args or (self._streams[0] is None and os.isatty(0)):
-            return None
-        return requested(args, self._streams, GROUPED, collected=True, caller=2)
+    def is_at_terminal(self) -> bool:
+        """Would a child read from a terminal? Then it is not to be a `PlainChild`."""
+        return self._streams[0] is None and os.isatty(0)
 
-    def completed(self, child: PlainChild, args: list[Any]) -> CompletedProcess[Any]:
+    def completed(self, child: PlainChild) -> CompletedProcess[Any]:
         """The result of one that has ended. Raises UnicodeDecodeError."""
         out, errors = self._keeps
         stdout: Any = child.output(1) if out else None
@@ -111,5 +111,5 @@ class RepeatedRun:
             stdout, stderr = (None if part is None else self._mode.decoded(part) for part in (stdout, stderr))
         assert child.returncode is not None
         return CompletedProcess(
-            args, child.returncode, stdout, stderr, pid=child.pid, elapsed=child.elapsed, usage=child.usage
+            child.args, child.returncode, stdout, stderr, pid=child.pid, elapsed=child.elapsed, usage=child.usage
         )

@@ -133,10 +133,11 @@ class Map(Generic[Output]):
         return self
 
     async def __anext__(self) -> MapResult[Output]:
-        if self._results.is_awaited:
+        results = self._results
+        if results.is_awaited:
             raise RuntimeError("the next result of this map is being waited for already")
         try:
-            result = await self._workers.result()
+            result = results.pop() if results.ready else await self._workers.result()
         except GeneratorExit:
             self._workers.abandon()
             raise

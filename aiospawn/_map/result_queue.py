@@ -24,12 +24,13 @@ class Counted(Protocol):
 class ResultQueue:
     """The results of the commands of a `Source`, which counts those that the caller has got, or that have none."""
 
-    __slots__ = ("_caller", "_due", "_early", "_ended", "_fault", "_ordered", "_ready", "_source", "is_awaited")
+    __slots__ = ("_caller", "_due", "_early", "_ended", "_fault", "_ordered", "_source", "is_awaited", "ready")
 
     def __init__(self, source: Counted, *, ordered: bool) -> None:
         self._source = source
         self._ordered = ordered
-        self._ready: collections.deque[MapResult[Any]] = collections.deque()
+        self.ready: collections.deque[MapResult[Any]] = collections.deque()
+        """What `pop` can be called for."""
         self._early: dict[int, MapResult[Any] | None] = {}  # ended before its turn; None: there will be no result
         self._due = 0  # the number whose turn it is
         self._caller: asyncio.Future[None] | None = None
@@ -40,7 +41,7 @@ class ResultQueue:
 
     async def take(self) -> MapResult[Any] | None:
         """The next result; None at the end. Raises what the map has failed with, once the results before that are taken."""
-        while not self._ready:
+        while not self.ready:
             if self._fault is not None:
                 raise self._fault
             if self._ended:
@@ -52,8 +53,12 @@ class ResultQueue:
             finally:
                 self._caller = None
                 self.is_awaited = False
+        return self.pop()
+
+    def pop(self) -> MapResult[Any]:
+        """The next result, which is here."""
         self._source.handed()
-        return self._ready.popleft()
+        return self.ready.popleft()
 
     def put(self, number: int, result: MapResult[Any] | None) -> None:
         """The command of this number has come to its end, with a result or without."""
@@ -72,7 +77,7 @@ class ResultQueue:
         if result is None:
             self._source.handed()
             return
-        self._ready.append(result)
+        self.ready.append(result)
         caller = self._caller
         if caller is not None and not caller.done():
             caller.set_result(None)
@@ -91,7 +96,7 @@ class ResultQueue:
 
     def drop(self) -> None:
         """Nothing is to be taken any more, results that are here included. `end` wakes the task that waits."""
-        self._ready.clear()
+        self.ready.clear()
         self._early.clear()
         self._fault = None
         self._ended = True

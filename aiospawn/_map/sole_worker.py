@@ -14,7 +14,7 @@ import functools
 import time
 from typing import TYPE_CHECKING, Any
 
-from aiospawn._asyncio.reactor import close_unused, reactor_of
+from aiospawn._asyncio.reactor import Reactor, close_unused, reactor_of
 from aiospawn._commands.capture import Ending
 from aiospawn._commands.plain_child import PlainChild
 from aiospawn._termination.terminate import outlasted
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from aiospawn._commands.repeated_run import RepeatedRun
     from aiospawn._commands.results import CompletedProcess
-    from aiospawn._request.request import Request
 
     from .runner import Runner
     from .source import Source
@@ -37,18 +36,6 @@ if TYPE_CHECKING:
     Begin = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 __all__ = ["SoleWorker"]
-
-
-class _Job(PlainChild):
-    """A command that runs, its first attempt."""
-
-    __slots__ = ("args", "place", "started")
-
-    def __init__(self, request: Request, owner: SoleWorker, place: int, args: list[Any]) -> None:
-        super().__init__(request, owner)
-        self.place = place
-        self.args = args
-        self.started = time.time()
 
 
 class SoleWorker:
@@ -63,17 +50,20 @@ class SoleWorker:
         self.context = contextvars.copy_context()
         self._plain: RepeatedRun = runner.repeated
         self.pipe_grace = self._plain.pipe_grace
+        self.joined = self._plain.joined()
+        self._reactor: Reactor | None = None  # of this step of the task
+        self._is_at_terminal = False  # likewise
         self._source = source
         self._runner = runner
         self._size = size
         self._put = put
         self._fail = fail
         self._begin_task = begin
-        self._jobs: dict[int, _Job] = {}  # by the command's number, the oldest first
+        self._jobs: dict[int, PlainChild] = {}  # by the command's number, the oldest first
         runner.beside = self._jobs
-        self._ended: collections.deque[_Job] = collections.deque()  # or taken over; some of them twice
+        self._ended: collections.deque[PlainChild] = collections.deque()  # or taken over; some of them twice
         self._aside: dict[int, asyncio.Task[None] | None] = {}  # by the command's number: what has a task of its own
-        self._not_begun: dict[int, _Job | None] = {}  # of these, whose task has not run yet
+        self._not_begun: dict[int, PlainChild | None] = {}  # of these, whose task has not run yet
         self.stopping: set[asyncio.Task[None]] = set()  # likewise: they stop a child, and have its grace
         self._waiter: asyncio.Future[None] | None = None  # the worker's
         self._timer: asyncio.TimerHandle | None = None
@@ -105,6 +95,8 @@ class SoleWorker:
     async def _work(self) -> None:
         source = self._source
         while True:
+            self._reactor = None  # it may have been closed meanwhile, and another opened
+            self._is_at_terminal = self._plain.is_at_terminal()
             self._fill()
             while self._ended:
                 self._settle(self._ended.popleft())
@@ -118,8 +110,8 @@ class SoleWorker:
             await waiter
 
     def _fill(self) -> None:
-        source = self._source
-        while not source.is_over and len(self._jobs) + len(self._aside) < self._size:
+        source, jobs, aside = self._source, self._jobs, self._aside
+        while not source.is_over and len(jobs) + len(aside) < self._size:
             try:
                 taken = source.next()
             except Exception as error:  # noqa: BLE001 - it is raised to the caller
@@ -127,7 +119,11 @@ class SoleWorker:
                 continue
             if taken is None:
                 return
-            self._launch(*taken)
+            number, command = taken
+            if type(command) is list and command and not self._is_at_terminal:
+                self._launch(number, command)
+            else:
+                self._set_aside(number, functools.partial(self._runner.result_of, number, command))
 
     def _wake(self) -> None:
         if self._waiter is not None:
@@ -135,15 +131,18 @@ class SoleWorker:
 
     # ---- one command --------------------------------------------------------------------------------------------------
 
-    def _launch(self, number: int, command: Any) -> None:
-        job: _Job | None = None
+    def _launch(self, number: int, command: list[Any]) -> None:
+        job: PlainChild | None = None
         refusal: OSError | None = None
         try:
-            request = self._plain.request(command) if type(command) is list else None
-            if request is not None:
-                job = self._jobs[number] = _Job(request, self, number, command)
-                job.launch(reactor_of(self.loop))
+            data = self.joined.data(command)
+            reactor = self._reactor
+            if reactor is None:
+                reactor = self._reactor = reactor_of(self.loop)
+            job = self._jobs[number] = PlainChild(self, number, command, reactor, data)
+            job.pid = reactor.launch_plain(data, job)
         except BaseException as error:
+            self._reactor = None
             if job is not None and not job.token:
                 self._jobs.pop(number, None)
             close_unused(self.loop)
@@ -160,59 +159,64 @@ class SoleWorker:
         elif self._plain.timeout is not None and self._timer is None:
             self._timer = self.loop.call_later(self._plain.timeout, self._on_time)
 
-    def report(self, job: _Job) -> None:
+    def report(self, job: PlainChild) -> None:
         """As `Owner` has it."""
         self._ended.append(job)
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    def _settle(self, job: _Job) -> None:
+    def _settle(self, job: PlainChild) -> None:
         """Hands its result on, or sets it aside."""
-        number, args = job.place, job.args
+        number = job.place
         if number not in self._jobs:
             return
         if job.capture is not None:
             timeout = self._plain.timeout
             left = None if timeout is None else max(0.0, job.began + timeout - time.perf_counter())
-            self._go_on(job, functools.partial(self._plain.outcome, job.capture, args, left))
+            self._go_on(job, functools.partial(self._plain.outcome, job.capture, job.args, left))
             del self._jobs[number]  # it was dropped if this was interrupted
             return
         completed, error = None, job.error
         del self._jobs[number]
         if error is None:
             try:
-                completed = self._plain.completed(job, args)
+                completed = self._plain.completed(job)
             except ValueError as exc:
                 error = exc
-        if (self._runner.retries and (completed is None or completed.returncode)) or is_shortage(error):
+        failed = completed is None or completed.returncode
+        if (failed and self._runner.retries) or (error is not None and is_shortage(error)):
             self._go_on(job, functools.partial(_known, completed, error))
             return
         elapsed = time.perf_counter() - job.began if completed is None else job.elapsed
-        result = MapResult(number, args, completed, error, 1, job.started, elapsed)
+        # As MapResult(...), without its function in Python.
+        result = tuple.__new__(MapResult, (number, job.args, completed, error, 1, job.started, elapsed, None, None))
         try:
             self._put(number, result)
         except Exception as exc:  # noqa: BLE001 - it is raised to the caller
             self._fail(exc)
 
-    def _go_on(self, job: _Job, outcome: Callable[[], Awaitable[CompletedProcess[Any]]]) -> None:
+    def _go_on(self, job: PlainChild, outcome: Callable[[], Awaitable[CompletedProcess[Any]]]) -> None:
         begun = Begun(job.started, job.began, outcome)
         self._set_aside(job.place, functools.partial(self._runner.result_of, job.place, job.args, begun), job)
 
     # ---- what has a task of its own -----------------------------------------------------------------------------------
 
     def _set_aside(
-        self, number: int, work: Callable[[], Awaitable[MapResult[Any] | None]], job: _Job | None = None
+        self, number: int, work: Callable[[], Awaitable[MapResult[Any] | None]], job: PlainChild | None = None
     ) -> asyncio.Task[None]:
         self._aside[number] = None
         self._not_begun[number] = job
+        self._reactor = None  # an eager task may close it
         task = self._begin_task(self._worked(number, work, job))
         if number in self._aside:  # else it was an eager one, and is at its end
             self._aside[number] = task
         task.add_done_callback(functools.partial(self._gone, number))
         return task
 
-    async def _worked(self, number: int, work: Callable[[], Awaitable[MapResult[Any] | None]], job: _Job | None) -> None:
+    async def _worked(
+        self, number: int, work: Callable[[], Awaitable[MapResult[Any] | None]], job: PlainChild | None
+    ) -> None:
         result = None
         try:
             self._not_begun.pop(number, None)
@@ -277,7 +281,7 @@ class SoleWorker:
                 self.stopping.add(self._set_aside(number, functools.partial(self._stopped, job), job))
             del self._jobs[number]
 
-    async def _stopped(self, job: _Job) -> None:
+    async def _stopped(self, job: PlainChild) -> None:
         if not job.has_ended:
             await job.taken_over().stop(self._plain.grace)
 

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
     from .descriptor_plan import Plan, StepTuple
 
-__all__ = ["Program", "Request", "candidates", "compiled", "program", "requested"]
+__all__ = ["Program", "Request", "candidates", "compiled", "is_reusable", "program", "requested"]
 
+_SLASH = ord("/")  # in bytes a number is found at once; bytes are looked for behind an exception
 _INITS = {EXDEV: "/proc is that of another PID namespace", ENOENT: "/proc is not mounted"}
 _LAUNCHERS = {EPROTO: "is of another version than this process's aiospawn"}
 
@@ -114,7 +115,7 @@ def program(streams: tuple[Any, Any, Any], options: Options, *, collected: bool 
             return _plain_programs[streams, options is GROUPED, collected]
         except (KeyError, TypeError):  # TypeError: a stream that cannot be hashed
             found = _found_program(streams, options, collected)
-        if _is_reusable(streams, options):
+        if is_reusable(streams, options):
             _plain_programs[streams, options is GROUPED, collected] = found
         return found
     return _found_program(streams, options, collected)
@@ -124,7 +125,7 @@ _plain_programs: dict[tuple[tuple[Any, Any, Any], bool, bool], Program] = {}  # 
 
 
 def _found_program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Program:
-    if _is_reusable(streams, options):
+    if is_reusable(streams, options):
         return _known_program(streams, options if options.env is None else options._replace(env=None), collected)
     if options.sandbox is not None:
         return _sandboxed_program(options.sandbox, streams, options, collected)
@@ -143,7 +144,7 @@ _referring = operator.attrgetter(*_REFERRING)
 _NOTHING_REFERRED_TO = _referring(DEFAULTS)
 
 
-def _is_reusable(streams: tuple[Any, Any, Any], options: Options) -> bool:
+def is_reusable(streams: tuple[Any, Any, Any], options: Options) -> bool:
     """Is the program the same for every launch with these streams and options?
 
     Not where it refers to a descriptor of this process, which may be another one the next time. Standard error into a
@@ -175,7 +176,7 @@ def _sandboxed_program(
 ) -> Program:
     """As above, kept by the sandbox: its ruleset's descriptor is the same one as long as the sandbox lives."""
     bare = options._replace(env=None, sandbox=None, landlock=None, seccomp=None, capabilities=None)
-    if not _is_reusable(streams, bare):
+    if not is_reusable(streams, bare):
         return _program(streams, options, collected)
     known = confinement.programs()
     bounding = bool(options.capabilities and options.capabilities["bounding"])  # all else that applied() sets is constant
@@ -300,7 +301,7 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
     if options.env is None:
         count, environment = environ.inherited()
     else:
-        count, environment = environ.given(options.env, by_path=b"/" in path and not by_descriptor and not options.forks)
+        count, environment = environ.given(options.env, by_path=_SLASH in path and not by_descriptor and not options.forks)
     paths = () if by_descriptor else candidates(path, options.env)
     strings = b"\0".join([*paths, *argv, b""])
     if strings.count(b"\0") != len(paths) + len(argv):
@@ -316,7 +317,7 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
 
 def candidates(program: bytes, env: Mapping[Any, Any] | None) -> Sequence[bytes]:
     """The paths to try, as CPython has it: the child's PATH, each directory, unless the program is a path itself."""
-    if b"/" in program:
+    if _SLASH in program:
         return [program]
     search = environ.own_search_path() if env is None else environ.search_path(env)
     return _in_directories(program, os.defpath if search is None else search)

@@ -42,6 +42,7 @@ _OPTIONS: list[dict[str, Any]] = [
     {"input": b"bytes", "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT},
     {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE},
     {"capture_output": True, "max_output": 1000},
+    {"stderr": subprocess.STDOUT},
     {"capture_output": True, "grace": 0.0, "pipe_grace": None},
 ]
 
