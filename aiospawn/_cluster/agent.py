@@ -1,4 +1,4 @@
-"""An agent: what runs a map's commands on a worker. It is a Dask actor, and its methods run on the worker's own event loop.
+"""An agent: what runs a map's commands on a worker, on the worker's own event loop, and answers messages there.
 
 A session ends with the map's word, or with its lease. It has ended when nothing that it started runs any more: commands run
 under an init (docs/trees.md), which ends them with this process too, and where its loop stands still.
@@ -7,7 +7,6 @@ under an init (docs/trees.md), which ends them with this process too, and where 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import pickle
 import platform
@@ -21,13 +20,13 @@ from .outcome import failed, packed, portable, size_of
 from .session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from aiospawn._map.map_result import MapLine
 
     from .messages import Message, Order, Report, Settings
 
-__all__ = ["Agent", "Opened"]
+__all__ = ["Agent", "Opened", "begin"]
 
 _REST = 0.005  # seconds
 
@@ -42,58 +41,67 @@ class Opened(NamedTuple):
 
 
 class Agent:
-    """One worker's, for one map."""
+    """One worker's, for one map. Its name is that of a message that the worker's server understands meanwhile."""
 
-    def __init__(self) -> None:
-        self._sessions: dict[str, _Running] = {}
+    def __init__(self, name: str, settings: Settings, capacity: int, worker: Any) -> None:
+        self._name = name
+        self._worker = worker
+        self._running = _Running(settings, capacity, self._forget)
 
-    async def open(self, name: str, settings: bytes, threads: int) -> bytes:
-        """Begins a session. `threads`: of the worker. Pickled are the `Settings`, and the `Opened` that is returned.
+    async def answer(self, message: bytes = b"", hurry: bool = False) -> bytes:
+        """Takes a pickled `Message`, and returns a pickled `Report`.
 
-        Dask would look into each of thousands of values by itself.
+        Without a message the session ends; comes back when nothing of it runs. `hurry`: without time for an orderly end.
         """
-        given: Settings = pickle.loads(settings)  # noqa: S301 - who connects to a worker may run anything there
-        capacity = _capacity(given, threads)
-        self._sessions[name] = _Running(given, capacity)
-        return pickle.dumps(Opened(time.monotonic(), platform.node(), capacity))
+        if message:
+            given: Message = pickle.loads(message)  # noqa: S301 - who connects to a worker may run anything there
+            return pickle.dumps(await self._running.exchange(given))
+        await self._running.end(hurry=hurry)
+        self._forget()
+        return b""
 
-    async def exchange(self, name: str, message: bytes) -> bytes:
-        """Takes a pickled `Message`, and returns a pickled `Report`. Raises KeyError for a session that there is not."""
-        given: Message = pickle.loads(message)  # noqa: S301 - as above
-        return pickle.dumps(await self._sessions[name].exchange(given))
+    def _forget(self) -> None:
+        for registry in (self._worker.handlers, self._worker.plugins):
+            registry.pop(self._name, None)
 
-    async def end(self, name: str, hurry: bool) -> None:
-        """Ends a session; comes back when nothing of it runs. `hurry`: without time for an orderly end."""
-        running = self._sessions.get(name)
-        if running is not None:
-            await running.end(hurry=hurry)
-            self._sessions.pop(name, None)
+    async def leave(self) -> None:
+        """The worker closes: what runs may finish, what was not started goes back. The map ends the session, or a lease."""
+        await self._running.leave()
 
 
-def _capacity(settings: Settings, threads: int) -> int:
-    capacity = threads if settings.concurrency is None else settings.concurrency
-    worker = _worker()
-    if settings.memory is not None and worker is not None and worker.memory_manager.memory_limit:
+async def begin(name: str, settings: bytes, dask_worker: Any) -> bytes:
+    """For a worker to run: begins a session. Pickled are the `Settings`, and the `Opened` that is returned."""
+    from distributed import WorkerPlugin
+
+    class Leaving(WorkerPlugin):  # type: ignore[misc] # distributed has no types
+        async def teardown(self, worker: Any) -> None:  # noqa: ARG002 - as Dask calls it
+            await agent.leave()
+
+    given: Settings = pickle.loads(settings)  # noqa: S301 - as above
+    capacity = _capacity(given, dask_worker)
+    if capacity > 0:
+        agent = Agent(name, given, capacity, dask_worker)
+        dask_worker.handlers[name] = agent.answer
+        await dask_worker.plugin_add(Leaving(), name=name)
+    return pickle.dumps(Opened(time.monotonic(), platform.node(), capacity))
+
+
+def _capacity(settings: Settings, worker: Any) -> int:
+    capacity: int = worker.state.nthreads if settings.concurrency is None else settings.concurrency
+    if settings.memory is not None and worker.memory_manager.memory_limit:
         capacity = min(capacity, worker.memory_manager.memory_limit // settings.memory)
-    if worker is not None:
-        for name, amount in settings.resources.items():
-            capacity = min(capacity, int(worker.state.total_resources.get(name, 0) // amount))
+    for name, amount in settings.resources.items():
+        capacity = min(capacity, int(worker.state.total_resources.get(name, 0) // amount))
     return capacity
-
-
-def _worker() -> Any:
-    from distributed import get_worker
-
-    with contextlib.suppress(ValueError):
-        return get_worker()
-    return None
 
 
 class _Running:
     """A session, and the map that runs its commands."""
 
-    def __init__(self, settings: Settings, capacity: int) -> None:
+    def __init__(self, settings: Settings, capacity: int, forget: Callable[[], object]) -> None:
+        """`forget` is called when its lease has been over for so long that the map knows it."""
         self._settings = settings
+        self._forget = forget
         self._loop = asyncio.get_running_loop()
         self._session = Session(settings.lease, time.monotonic())
         self._attempts: list[int] = []  # by the number that the map counts with
@@ -181,6 +189,7 @@ class _Running:
         session.take(message, time.monotonic())
         if message.turn:
             self._orders_came.set()
+            self._news.set()
         if session.held <= self._settings.most_held:
             self._room.set()
         if message.wait:
@@ -213,12 +222,19 @@ class _Running:
 
     # ---- the end ------------------------------------------------------------------------------------------------------
 
+    async def leave(self) -> None:
+        """Comes back when the session is over."""
+        self._session.leave()
+        self._news.set()
+        await asyncio.wait([self._task])
+
     def _look_at_lease(self) -> None:
         now = time.monotonic()
         if self._session.is_live(now):
             self._timer = self._loop.call_later(self._session.until - now, self._look_at_lease)
         else:
             self._ending = self._loop.create_task(self.end(hurry=True))
+            self._loop.call_later(2 * self._settings.lease, self._forget)
 
     async def end(self, *, hurry: bool) -> None:
         """What runs is stopped."""

@@ -70,38 +70,28 @@ class Connection:
 
     async def workers(self) -> dict[str, int]:
         """Those that take work, and how many threads they have. Raises OSError."""
+        if self._client.scheduler is None:
+            raise ConnectionError("the scheduler is gone")
         found: dict[str, int] = await self._client.scheduler.ncores_running()
         return found
 
-    async def ask(self, worker: str, function: Any) -> Any:
-        """What a function without arguments returns on a worker. Raises what it raises, and OSError."""
+    async def ask(self, worker: str, function: Any, *args: Any) -> Any:
+        """What a function returns on a worker. Raises what it raises, and OSError."""
         from distributed.protocol import pickle
 
         answer = await self._pool(worker).run(
-            function=pickle.dumps(function), args=pickle.dumps(()), kwargs=pickle.dumps({})
+            function=pickle.dumps(function), args=pickle.dumps(args), kwargs=pickle.dumps({})
         )
         if answer["status"] == "OK":
             return answer["result"]
         raise answer["exception"]
 
-    async def actor(self, worker: str, kind: type, key: str) -> Any:
-        """Makes an actor there. Returns what keeps it."""
-        future = self._client.submit(
-            kind, actor=True, key=key, workers=[worker], allow_other_workers=False, pure=False, retries=0
-        )
-        try:
-            await future
-        except BaseException:
-            future.release()
-            raise
-        return future
-
-    async def call(self, worker: str, actor: str, method: str, *args: Any) -> Any:
-        """What an actor's method returns, for bytes and plain values. Raises what it raises, and OSError."""
-        answer = await self._pool(worker).actor_execute(actor=actor, function=method, args=args, kwargs={})
-        if answer["status"] == "OK":
-            return answer["result"]
-        raise answer["exception"]
+    async def call(self, worker: str, agent: str, **values: Any) -> bytes:
+        """What an agent answers. Raises OSError where there is none."""
+        answer = await getattr(self._pool(worker), agent)(**values)
+        if not isinstance(answer, bytes):
+            raise ConnectionError(f"there is no agent {agent}: {answer!r}")
+        return answer
 
     async def close(self) -> None:
         """The client that was given stays as it is."""

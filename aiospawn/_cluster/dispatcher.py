@@ -222,6 +222,7 @@ class Dispatcher:
             return
         if self._is_stopped:
             self._withdraw_all(link)
+        link.is_leaving = link.is_leaving or report.is_leaving
         self._look(link)
         if not link.is_asking and not link.holds_back:
             self._ask(link)

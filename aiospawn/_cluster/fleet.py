@@ -10,7 +10,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from .agent import Agent
+from .agent import begin
 from .cluster import ClusterError
 from .connection import Connection
 from .dispatcher import Dispatcher
@@ -64,7 +64,6 @@ class Fleet:
         self._changed = changed
         self._connection = Connection(cluster)
         self._calls: dict[str, set[asyncio.Task[None]]] = {}  # by the name of the link
-        self._actors: dict[str, Any] = {}
         self._admitting: dict[str, asyncio.Task[None]] = {}
         self._present: dict[str, int] = {}
         self._refused: set[str] = set()
@@ -138,28 +137,19 @@ class Fleet:
                     _LOG.warning("%s; it gets no commands", wrong)
                     self._refused.add(worker)
                     return
-                self._actors[name] = await self._connection.actor(worker, Agent, name)
-                settings, threads = pickle.dumps(self._settings), self._present.get(worker, 1)
-                answer = await self._connection.call(worker, name, "open", name, settings, threads)
+                answer = await self._connection.ask(worker, begin, name, pickle.dumps(self._settings))
                 opened: Opened = pickle.loads(answer)  # noqa: S301 - a worker is trusted, as Dask has it
         except Exception as error:  # noqa: BLE001 - it is asked again at the next look, if it is still there
             _LOG.debug("worker %s: %s: %s", worker, type(error).__name__, error)
-            self._release(name)
             return
         if opened.capacity < 1:
             _LOG.info("worker %s has no room for such a command", worker)
             self._refused.add(worker)
-            self._release(name)
             return
         now = time.monotonic()
         lease = Lease(self._terms.whole, opened.stamp, now)
         self.dispatcher.joined(Link(name, worker, opened.host, opened.capacity, lease, self.dispatcher.horizon, now))
         self._changed()
-
-    def _release(self, name: str) -> None:
-        actor = self._actors.pop(name, None)
-        if actor is not None:
-            actor.release()
 
     # ---- messages -----------------------------------------------------------------------------------------------------
 
@@ -174,7 +164,7 @@ class Fleet:
         try:
             async with asyncio.timeout(message.wait + self._terms.of_agent * _PATIENCE):
                 data = pickle.dumps(message)
-                answer = await self._connection.call(link.worker, link.name, "exchange", link.name, data)
+                answer = await self._connection.call(link.worker, link.name, message=data)
                 report = pickle.loads(answer)  # noqa: S301 - as above
         except Exception as error:  # noqa: BLE001 - whatever it is, the agent has not answered
             _LOG.debug("agent on %s: %s: %s", link.worker, type(error).__name__, error)
@@ -193,10 +183,7 @@ class Fleet:
 
     async def _dismissed(self, link: Link) -> None:
         with contextlib.suppress(Exception):
-            await asyncio.wait_for(
-                self._connection.call(link.worker, link.name, "end", link.name, True), self._terms.of_agent
-            )
-        self._release(link.name)
+            await asyncio.wait_for(self._connection.call(link.worker, link.name, hurry=True), self._terms.of_agent)
 
     def _behind(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -216,8 +203,6 @@ class Fleet:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        for name in [*self._actors]:
-            self._release(name)
         await self._connection.close()
 
     async def _ended(self, link: Link) -> None:
@@ -226,7 +211,7 @@ class Fleet:
         while True:
             try:
                 async with asyncio.timeout(self._grace + self._terms.whole):
-                    await self._connection.call(link.worker, link.name, "end", link.name, self._is_hurried)
+                    await self._connection.call(link.worker, link.name, hurry=self._is_hurried)
                 return
             except Exception as error:  # noqa: BLE001 - whatever it is, the agent has not answered
                 if time.monotonic() >= until:
@@ -246,4 +231,4 @@ class Fleet:
 
     async def _hurried(self, link: Link) -> None:
         with contextlib.suppress(Exception):
-            await self._connection.call(link.worker, link.name, "end", link.name, True)
+            await self._connection.call(link.worker, link.name, hurry=True)

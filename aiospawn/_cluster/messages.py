@@ -80,5 +80,7 @@ class Report(NamedTuple):
     entries: tuple[Entry, ...]
     is_over: bool
     """The session is over, by the agent's clock, and none of its commands runs any more."""
+    is_leaving: bool
+    """No command is started any more: the worker closes."""
     fault: BaseException | None
     """What a command's options were found to be wrong in, or what the agent failed with."""

@@ -23,6 +23,7 @@ class Session:
         self._queue: collections.deque[Order] = collections.deque()
         self._log: collections.deque[tuple[Entry, int]] = collections.deque()
         self._first = 0  # which entry the log's first one is
+        self._is_leaving = False
         self.running = 0
         """How many commands were started, and have not ended."""
         self.fault: BaseException | None = None
@@ -45,7 +46,7 @@ class Session:
         if message.turn > self._turn:
             self._turn = message.turn
             self._queue.extend(message.orders)
-            self._give_back(message.withdrawn)
+            self._give_back(len(self._queue) if self._is_leaving else message.withdrawn)
 
     def _give_back(self, count: int) -> None:
         for _ in range(min(count, len(self._queue))):
@@ -54,7 +55,12 @@ class Session:
     def report(self, now: float, *, with_entries: bool) -> Report:
         """What is to be answered now."""
         entries = tuple(entry for entry, _ in self._log) if with_entries and not self.is_over else ()
-        return Report(now, self._first, entries, self.is_over, self.fault)
+        return Report(now, self._first, entries, self.is_over, self._is_leaving, self.fault)
+
+    def leave(self) -> None:
+        """No command is started any more: all go back, those that come as well."""
+        self._is_leaving = True
+        self._give_back(len(self._queue))
 
     # ---- the agent's side ---------------------------------------------------------------------------------------------
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from dask_workers import dask_workers, running_in, workers_of
+from dask_workers import running_in
 
 import aiospawn
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-distributed = pytest.importorskip("distributed")
+pytest.importorskip("distributed")
 pytestmark = [pytest.mark.once, pytest.mark.slow]
 
 TRUE, FALSE, SLEEP = ["true"], ["false"], ["sleep", "1000"]
@@ -230,57 +229,6 @@ async def test_what_is_no_command(client: Any) -> None:
     """As on one machine."""
     with pytest.raises(ValueError, match="args must be a list of arguments"):
         await collected(["true"], cluster=client)  # type: ignore[list-item]
-
-
-# ---- workers that are lost ---------------------------------------------------------------------------------------------
-
-
-async def test_killed_worker(tmp_path: Path) -> None:
-    """Its commands are run again elsewhere, none twice at a time, and none is counted as a failure."""
-    script = 'mkdir "$0.lock" || exit 9; sleep 0.02; rmdir "$0.lock"; echo >>"$0.done"'
-    commands = [["/bin/sh", "-c", f'rmdir "$0.lock" 2>/dev/null; {script}', str(tmp_path / str(n))] for n in range(200)]
-    with dask_workers() as workers:
-        async with distributed.Client(workers.address, asynchronous=True, set_as_default=False) as client:
-            cluster = aiospawn.Cluster(client, lease=6, worker_retries=20)
-            results = []
-            async with aiospawn.map(commands, cluster=cluster, concurrency=2) as running:
-                async for result in running:
-                    results.append(result)
-                    if result.number == 20:
-                        pids = await client.run(os.getpid)
-                        os.kill(pids[result.worker], signal.SIGKILL)
-    assert [result.number for result in results] == list(range(200))
-    assert [result for result in results if not result.ok] == []
-
-
-async def test_command_that_kills_its_workers(tmp_path: Path) -> None:
-    """It is given up after three, and named; those beside it are run."""
-    killer = ["/bin/sh", "-c", "read _ _ _ init _ </proc/$$/stat; read _ _ _ worker _ </proc/$init/stat; kill -9 $worker"]
-    with dask_workers() as workers:
-        cluster = aiospawn.Cluster(workers.address, lease=5)
-        results = await collected([*[TRUE] * 20, killer, *[TRUE] * 20], cluster=cluster)
-    assert [result.number for result in results if not result.ok] == [20]
-    error = results[20].error
-    assert isinstance(error, aiospawn.WorkerLost)
-    assert (error.cmd, len(error.workers)) == (killer, 3)
-
-
-async def test_stopped_worker(tmp_path: Path) -> None:
-    """What it ran ends within the lease, and is run elsewhere, while it stands still; later it works again."""
-    script = 'flock -n -E 9 "$0.lock" sh -c "echo >>$0.done; sleep 0.02"'
-    commands = [["/bin/sh", "-c", script, str(tmp_path / str(number))] for number in range(150)]
-    with dask_workers() as workers:
-        cluster = aiospawn.Cluster(workers.address, lease=6, worker_retries=20)
-        stopped = workers_of(workers.pid)[0]
-        results = []
-        async with aiospawn.map(commands, cluster=cluster, concurrency=2) as stream:
-            async for result in stream:
-                results.append(result)
-                if result.number == 20:
-                    os.kill(stopped, signal.SIGSTOP)
-        os.kill(stopped, signal.SIGCONT)
-    assert [result.number for result in results] == list(range(150))
-    assert [result for result in results if not result.ok] == []
 
 
 # ---- what is refused ----------------------------------------------------------------------------------------------------
