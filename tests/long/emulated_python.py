@@ -27,7 +27,7 @@ LEFT_OUT = ("usr/share/doc", "usr/share/locale", "usr/share/man", "usr/share/per
 DEFAULT = "aiospawn doctor && aiospawn demo --commands 100"
 CHECKOUT = pathlib.Path(__file__).parents[2]
 # Without the package's sources, which Python would find before what the wheel has installed; with more time for a test.
-PYTEST = "cd /checkout && python3 -m pytest -p no:cacheprovider -o timeout=3000"
+PYTEST = "cd /checkout && python3 -m pytest -n 2 --color=no -p no:cacheprovider -o timeout=3000"
 
 
 def downloaded(work: pathlib.Path) -> tuple[pathlib.Path, list[pathlib.Path]]:
@@ -63,7 +63,7 @@ def system(packages: list[pathlib.Path], wheel: str, extra: str, root: pathlib.P
 
 def with_tests(arguments: list[str], root: pathlib.Path) -> str:
     """The command that runs them there."""
-    files = run("git", "ls-files", "-z", "tests", "examples", "docs", "pyproject.toml", "*.md", cwd=CHECKOUT)
+    files = run("git", "ls-files", "-z", ":!aiospawn", cwd=CHECKOUT)
     for name in filter(None, files.split("\0")):
         place = root / "checkout" / name
         place.parent.mkdir(parents=True, exist_ok=True)
