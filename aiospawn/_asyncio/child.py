@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from aiospawn._options.confinement import Confinement
+    from aiospawn._request.belongings import Belongings
     from aiospawn._request.request import Request
-    from aiospawn._request.tree_cgroup import CgroupPeak, TreeCgroup
+    from aiospawn._request.tree_cgroup import CgroupPeak
 
     from .popen_view import ProcessView
     from .reactor import Reactor
@@ -82,7 +83,7 @@ class Child(asyncio.SubprocessTransport):
         self._exit_waiters: list[asyncio.Future[int]] | None = None
         self.launch: PendingLaunch | None = None
         self._tree: NativeTree | None = None  # where it is more than the child
-        self._cgroup: TreeCgroup | None = None  # its own
+        self._belongings: Belongings | None = None
         self._arguments = arguments  # as Popen.args: a list, or a shell's command
 
     @property
@@ -110,7 +111,7 @@ class Child(asyncio.SubprocessTransport):
             self._open_pipes |= 1 << stream
 
     def _make_child(self, request: Request) -> None:
-        self._cgroup = request.cgroup
+        self._belongings = request.belongings
         _, self._pid, self._pidfd = self._reactor.launch(request, self)
         self._closed = False
         self._sandbox = request.options.sandbox
@@ -185,7 +186,7 @@ class Child(asyncio.SubprocessTransport):
         self._open_pipes = 0
         self._closed = True
         self._tree = None
-        self._end_cgroup()
+        self._end_belongings()
         self._happened(Happening.FAILED)
         if error is not None and self.launch is not None:
             self.launch.over(error)
@@ -198,8 +199,8 @@ class Child(asyncio.SubprocessTransport):
             warn = functools.partial(self.loop.call_soon, logger.warning, _errors.STATUS_LOST, self._pid)
             in_one(mark(self, "_loss_noted", value=True), functools.partial(self.context.run, warn))
         self._usage = usage
-        if self._cgroup is not None:
-            self._end_cgroup()
+        if self._belongings is not None:
+            self._end_belongings()
         self._process_exited(returncode)
 
     def _process_exited(self, returncode: int) -> None:
@@ -298,14 +299,14 @@ class Child(asyncio.SubprocessTransport):
         self._exit_waiters.append(waiter)
         return waiter
 
-    def _end_cgroup(self) -> None:
-        if self._cgroup is not None:
-            self._cgroup.end()
+    def _end_belongings(self) -> None:
+        if self._belongings is not None:
+            self._belongings.end()
 
     @property
     def cgroup_peak(self) -> CgroupPeak | None:
         """Of a tree with a cgroup of its own; None before its exit was seen."""
-        return None if self._cgroup is None else self._cgroup.peak
+        return None if self._belongings is None else self._belongings.peak
 
     @property
     def _program(self) -> Any:

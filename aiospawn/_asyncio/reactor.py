@@ -172,8 +172,8 @@ class Reactor:
             self._launching = False
             self._newest = token
         except BaseException as exc:
-            if request.cgroup is not None:
-                request.cgroup.remove()
+            if request.belongings is not None:
+                request.belongings.remove()
             self._not_launched(target)
             if isinstance(exc, OSError) and request.options.init is not None:
                 raise _errors.no_init(exc, namespace=request.options.init_namespace is not None) from None

@@ -35,7 +35,7 @@ _WRITE_SIZE = 256 * 1024
 class NativeCapture(Capture):
     """On a reactor: the target of its child's events."""
 
-    __slots__ = ("_cgroup", "_loss_noted", "_number", "_own_cgroup", "_reactor", "_request", "context", "immediate", "token")
+    __slots__ = ("_belongings", "_cgroup", "_loss_noted", "_number", "_reactor", "_request", "context", "immediate", "token")
 
     def __init__(self, reactor: Reactor, request: Request, loop: asyncio.AbstractEventLoop, **keywords: Any) -> None:
         super().__init__(loop, **keywords)
@@ -46,7 +46,7 @@ class NativeCapture(Capture):
         self._number = -1  # of the last event
         self._loss_noted = False
         self._cgroup: CgroupHandle | None = None
-        self._own_cgroup = request.cgroup
+        self._belongings = request.belongings
         self.token = 0
 
     def launch(self, keeper: list[Capture]) -> NativeCapture:
@@ -130,17 +130,17 @@ class NativeCapture(Capture):
             in_one(mark(self, "_loss_noted", value=True), functools.partial(self.context.run, warn))
 
     def _exited(self, returncode: int, usage: bytes | None) -> None:
-        self._end_cgroup()
+        self._end_belongings()
         super()._exited(returncode, usage)
 
     def _failed(self, error: Exception) -> None:
-        self._end_cgroup()
+        self._end_belongings()
         super()._failed(error)
 
-    def _end_cgroup(self) -> None:
-        if self._own_cgroup is not None:
-            self._own_cgroup.end()
-            self.cgroup_peak = self._own_cgroup.peak
+    def _end_belongings(self) -> None:
+        if self._belongings is not None:
+            self._belongings.end()
+            self.cgroup_peak = self._belongings.peak
 
     def _feed(self) -> None:
         """Writes what the pipe takes; the end of the input closes it."""

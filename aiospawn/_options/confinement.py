@@ -44,6 +44,14 @@ class Confinement:
         """Landlock's, where they are made in the child: as the step has them."""
         raise NotImplementedError
 
+    def makes_directory(self) -> bool:
+        """Has each command a directory of its own, made before its launch?"""
+        raise NotImplementedError
+
+    def with_directory(self, options: Options, path: str, descriptor: int) -> tuple[Options, int | None]:
+        """The options of one launch, which has this directory; and a descriptor in them, the caller's to close."""
+        raise NotImplementedError
+
     def limit_of(self, number: int, returncode: int) -> str | None:
         """The name of the limit that ended a command.
 

@@ -18,10 +18,10 @@ from aiospawn._options.child_functions import makes_group
 from aiospawn._options.options import DEFAULTS, GROUPED
 from aiospawn._options.values import ENCODING, ERRORS, encoded
 
+from .belongings import Belongings
 from .descriptor_plan import DEVNULL, PIPE, STDOUT, planned
 from .step_errors import name_and_operand
 from .steps import option_steps, runs_alone
-from .tree_cgroup import TreeCgroup
 from .used_descriptors import closing_first, may_use_any, named_by_path, needed_descriptors, prelude
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ _LAUNCHERS = {EPROTO: "is of another version than this process's aiospawn"}
 class Request:
     """A launch as the native part reads it, and what its errors are to name."""
 
-    __slots__ = ("cgroup", "data", "executable", "options", "program")
+    __slots__ = ("belongings", "data", "executable", "options", "program")
 
     def __init__(self, data: bytes, executable: Any, options: Options, program: Program) -> None:
         self.data = data
         self.executable = executable
         self.options = options  # kept alive for the memory that a hook points to
         self.program = program
-        self.cgroup: TreeCgroup | None = None  # the tree's own
+        self.belongings: Belongings | None = None
 
     def failure(self, errno: int, kind: int, index: int) -> OSError | subprocess.SubprocessError:
         """The exception for a child that reported this error at this step. The launcher is given the program's arguments."""
@@ -176,7 +176,7 @@ def _sandboxed_program(
 ) -> Program:
     """As above, kept by the sandbox: its ruleset's descriptor is the same one as long as the sandbox lives."""
     bare = options._replace(env=None, sandbox=None, landlock=None, seccomp=None, capabilities=None)
-    if not is_reusable(streams, bare):
+    if confinement.makes_directory() or not is_reusable(streams, bare):
         return _program(streams, options, collected)
     known = confinement.programs()
     bounding = bool(options.capabilities and options.capabilities["bounding"])  # all else that applied() sets is constant
@@ -264,27 +264,26 @@ def requested(
     """
     if options.pass_fds and not options.close_fds:
         warnings.warn("pass_fds overriding close_fds.", RuntimeWarning, stacklevel=caller + 1)
-    if not options.init_cgroup:
+    if not Belongings.are_asked_for(options):
         request = compiled(arguments, program(streams, options, collected=collected), options)
         sys.audit("subprocess.Popen", request.executable, [*arguments], options.cwd, options.env)
         return request
-    # What can be refused without making anything is: the program for a cgroup whose path is not known yet.
+    # What can be refused without making anything is: the program for what is not there yet.
     compiled(arguments, program(streams, options, collected=collected), options)
-    return _in_own_cgroup(arguments, streams, options, collected)
+    return _with_belongings(arguments, streams, options, collected)
 
 
-def _in_own_cgroup(arguments: Sequence[Any], streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Request:
+def _with_belongings(arguments: Sequence[Any], streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Request:
     shown = arguments[0] if options.executable is None else options.executable
     sys.audit("subprocess.Popen", shown, [*arguments], options.cwd, options.env)
-    parent = None if options.init_cgroup is True else options.init_cgroup
-    cgroup = TreeCgroup(cast("str | bytes | None", parent), options.init_cgroup_limits or {})
+    belongings = Belongings(options)
     try:
-        inside = options._replace(cgroup=cgroup.descriptor, init_cgroup=cgroup.path)
-        request = compiled(arguments, program(streams, inside, collected=collected), inside)
+        own = belongings.options
+        request = compiled(arguments, program(streams, own, collected=collected), own)
     except BaseException:
-        cgroup.remove()
+        belongings.remove()
         raise
-    request.cgroup = cgroup
+    request.belongings = belongings
     return request
 
 

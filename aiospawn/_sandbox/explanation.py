@@ -54,6 +54,8 @@ def _files(sandbox: Sandbox) -> Iterator[str]:
     else:
         yield "writes no other file, and changes no file's mode, owner, times or attributes"
     if not sandbox.hide:
+        if sandbox.tmp:
+            yield "has a directory of its own for temporary files, which is empty at first and gone afterwards"
         yield "sees of other files whether they exist, their size, owner and times"
         return
     yield "sees no other file and no other process; its own /proc; it has a host name, IPC and process numbers of its own"

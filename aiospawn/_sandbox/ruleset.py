@@ -49,17 +49,34 @@ def ports(abi: int, network: bool | Network) -> Iterator[tuple[int, int]]:
 
 
 class Ruleset:
-    """Its descriptor is closed with the object."""
+    """Its descriptors are closed with the object."""
 
-    __slots__ = ("__weakref__", "_handled", "descriptor")
+    __slots__ = ("__weakref__", "_handled", "_kept", "_ports", "descriptor")
 
-    def __init__(self, abi: int, network: bool | Network) -> None:
-        handled = handled_by(abi, network)
-        self._handled = handled[0]
-        self.descriptor = kernel.ruleset(*handled)
+    def __init__(self, abi: int, network: bool | Network, *, keeps: bool = False) -> None:
+        """`keeps`: others are made like it."""
+        self._handled = handled_by(abi, network)
+        self._ports = tuple(ports(abi, network))
+        self._kept: list[tuple[int, int]] | None = [] if keeps else None
+        self.descriptor = self._made()
         weakref.finalize(self, os.close, self.descriptor)
-        for port, access in ports(abi, network):
-            kernel.allow_port(self.descriptor, port, access)
+
+    def _made(self) -> int:
+        descriptor = kernel.ruleset(*self._handled)
+        for port, access in self._ports:
+            kernel.allow_port(descriptor, port, access)
+        return descriptor
+
+    def with_directory(self, directory: int) -> int:
+        """The descriptor, the caller's to close, of one that allows the same, and writing below an open directory."""
+        descriptor = self._made()
+        try:
+            for place, access in (*(self._kept or ()), (directory, WRITE)):
+                kernel.allow_path(descriptor, place, access & self._handled[0])
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def allow(self, name: str, places: Iterable[str | IfExists], access: int) -> None:
         """Allows the access below these paths. A device that is itself named in `write` may be controlled by ioctl."""
@@ -68,9 +85,13 @@ class Ruleset:
             if place.is_device and name == "write":
                 wanted |= DEVICE_IOCTL
             try:
-                kernel.allow_path(self.descriptor, place.descriptor, wanted & self._handled)
+                kernel.allow_path(self.descriptor, place.descriptor, wanted & self._handled[0])
             finally:
-                os.close(place.descriptor)
+                if self._kept is None:
+                    os.close(place.descriptor)
+                else:
+                    self._kept.append((place.descriptor, wanted))
+                    weakref.finalize(self, os.close, place.descriptor)
 
     def allow_system(self, *, network: bool, executes: bool) -> None:
         """Programs and libraries of the system, and the devices that every program takes for granted."""

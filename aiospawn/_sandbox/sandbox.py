@@ -54,7 +54,7 @@ _OF_ANOTHER_VIEW: Final = (
 
 def _size(name: str, value: Any, *, hidden: bool) -> bool | int:
     size = value if isinstance(value, bool) else number(name, value, 4096, 2**62)
-    if size is not False and not hidden:
+    if size is not False and not hidden and (name, size) != ("tmp", True):
         raise ValueError(f"{name}={value!r} needs hide=True: it is a file system of the sandbox's own")
     return size
 
@@ -89,9 +89,10 @@ class Sandbox(Confinement):
         hide: Whether it has a view of its own: namespaces of mounts, processes, IPC, host name, and network unless it has
             one, in which there is nothing but what is named here. Its init is process 1. For any user who may make user
             namespaces. A path that leads to another file than at the sandbox's first use is refused (ESTALE).
-        tmp: With `hide`: whether it has a /tmp and a /dev/shm of its own, in memory, gone afterwards; or the size of each
-            in bytes, instead of 256 MiB. `TMPDIR` leads to /tmp.
-        home: The same for a home directory, /home/user. `HOME` leads there.
+        tmp: Whether it has a directory of its own for temporary files, empty at first and removed when the command has
+            ended. `TMPDIR` leads there. With `hide` that is /tmp, beside a /dev/shm, in memory, of 256 MiB each or as many
+            bytes as are given here; otherwise a new directory below this process's own `TMPDIR`, and init ends what is left.
+        home: With `hide`, the same for a home directory, /home/user. `HOME` leads there.
         limits: A `Limits`: how much it may take.
         syscalls: Which system calls are refused: a policy by name, "default" or "compute", or a `SystemCalls`.
         at_least: Names of restrictions that this kernel must enforce; the others may be missing. By default all that this
@@ -219,6 +220,12 @@ class Sandbox(Confinement):
         compiled = self._compile()
         if self.limits is not None:
             options = self._limited(options, self.limits)
+        if self.makes_directory():
+            options = self._with_init(options, "tmp=True are both given: init ends all that writes there")
+            if options.init == "leave":
+                raise ValueError(
+                    'init="leave" and the sandbox\'s tmp=True are both given: the directory ends with the command'
+                )
         if compiled.view:
             options = self._hidden(options, compiled)
         bounding = -1 if kernel.may_drop_bounding() else 0  # without new privileges no execve gives it back either
@@ -236,14 +243,16 @@ class Sandbox(Confinement):
                 raise ValueError(f"rlimits[{limit}] and the sandbox's {self.limits!r} are both given")
         if not self.tree_limits():
             return options
+        return in_cgroup(self._with_init(options, f"{limits!r} are both given: init keeps them"), limits)
+
+    @staticmethod
+    def _with_init(options: Options, reason: str) -> Options:
         if options.init is not None:
-            return in_cgroup(options, limits)
+            return options
         for name in ("hook", "pdeathsig", *(["preexec_fn"] if options.forks else [])):
             if getattr(options, name) is not None:
-                raise ValueError(
-                    f"{name}={getattr(options, name)!r} and the sandbox's {self.limits!r} are both given: init keeps them"
-                )
-        return in_cgroup(options._replace(init="kill"), limits)
+                raise ValueError(f"{name}={getattr(options, name)!r} and the sandbox's {reason}")
+        return options._replace(init="kill")
 
     def _hidden(self, options: Options, compiled: _Compiled) -> Options:
         """With an init in a PID namespace, a directory that is there, and the variables that say where it may write."""
@@ -266,6 +275,17 @@ class Sandbox(Confinement):
         if not added:
             return options
         return options._replace(env={**(os.environ if options.env is None else options.env), **added})
+
+    def makes_directory(self) -> bool:
+        """Has each command a directory of its own, outside of a view?"""
+        return self.tmp is True and self._compile().seen is None
+
+    def with_directory(self, options: Options, path: str, descriptor: int) -> tuple[Options, int | None]:
+        """The options of one launch, which has this directory; and a descriptor in them, the caller's to close."""
+        ruleset = self._compile().ruleset
+        own = None if ruleset is None else ruleset.with_directory(descriptor)
+        env = {**(os.environ if options.env is None else options.env), "TMPDIR": path}
+        return options._replace(env=env, landlock=own), own
 
     def view(self) -> tuple[tuple[int, int, int, bytes], ...]:
         """The steps that make its view."""
@@ -343,7 +363,7 @@ class Sandbox(Confinement):
         return view
 
     def _ruleset(self, abi: int, network: bool | Network) -> Ruleset:
-        ruleset = Ruleset(abi, network)
+        ruleset = Ruleset(abi, network, keeps=self.tmp is True)
         if self.system:
             ruleset.allow_system(network=not self._has_own_network(), executes=self.syscalls.policy != "compute")
         for name, access in (("read", READ), ("write", WRITE), ("execute", EXECUTE)):

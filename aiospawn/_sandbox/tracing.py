@@ -83,6 +83,7 @@ class Watched(Confinement):
             ("hide=True", sandbox.hide),
             ('network="loopback"', sandbox.network == "loopback"),
             (f"limits={sandbox.limits!r}", sandbox.limits is not None),
+            ("tmp=True", sandbox.tmp),
         ):
             if given:
                 raise ValueError(f"trace_sandbox: a sandbox with {name} cannot be traced; it can be without")
@@ -111,6 +112,9 @@ class Watched(Confinement):
 
     def rules(self) -> bytes:
         return b""
+
+    def makes_directory(self) -> bool:
+        return False
 
     def limit_of(self, number: int, returncode: int) -> str | None:  # noqa: ARG002 - it has none
         return None

@@ -70,7 +70,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--sandbox-hide", action="store_true",
         help="it has a file system, processes and a network of its own; what is not named is not there")  # fmt: skip
     group.add_argument(
-        "--sandbox-tmp", action="store_true", help="with --sandbox-hide: it has an empty /tmp, gone afterwards"
+        "--sandbox-tmp",
+        action="store_true",
+        help="it has an empty directory for temporary files, gone afterwards: TMPDIR leads there",
     )
     group.add_argument("--sandbox-home", action="store_true", help="with --sandbox-hide: the same as its home directory")
     group.add_argument("--sandbox-udp", action="store_true", help="it may use UDP, as for looking up names")

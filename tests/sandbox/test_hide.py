@@ -33,7 +33,7 @@ def _bad(kind: type[Exception], said: str, **keywords: Any) -> tuple[type[Except
     ("kind", "keywords", "said"),
     [
         _bad(TypeError, "hide must be a bool, not str: 'yes'", hide="yes"),
-        _bad(ValueError, "tmp=True needs hide=True", tmp=True),
+        _bad(ValueError, "tmp=4096 needs hide=True", tmp=4096),
         _bad(ValueError, "home=1048576 needs hide=True", home=1 << 20),
         _bad(ValueError, "tmp must be between 4096 and", hide=True, tmp=5),
         _bad(TypeError, "home must be an integer, not str: '/root'", hide=True, home="/root"),
