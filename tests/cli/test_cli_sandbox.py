@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import sys
@@ -55,7 +56,7 @@ def test_map(tmp_path: Path) -> None:
         (["--sandbox-bind", "http"], "--sandbox-bind"),
         (["--sandbox-network", "--sandbox-udp"], "--sandbox-network is the whole network"),
         (["--sandbox-at-least", "file"], "unknown restriction 'file'"),
-        (["--sandbox-tmp"], "tmp=True needs hide=True"),
+        (["--sandbox-home"], "home=True needs hide=True"),
         (["--sandbox-loopback", "--sandbox-connect", "443"], "--sandbox-loopback is a network of its own"),
         (["--sandbox-deny", "execve"], "a launch needs 'execve'"),
         (["--sandbox-syscalls", "none"], "--sandbox-syscalls"),
@@ -173,6 +174,15 @@ def test_trace_refused(words: tuple[str, ...], status: int, said: str) -> None:
     result = aiospawn("sandbox", *words)
     assert result.returncode == status
     assert said in result.stderr
+
+
+@enforced
+def test_temporary_files() -> None:
+    """A directory of its own, that is gone."""
+    result = aiospawn("run", "--sandbox-tmp", "--", "sh", "-c", "echo >$TMPDIR/file && echo $TMPDIR")
+    assert result.returncode == 0
+    assert result.stdout.strip()
+    assert not os.path.exists(result.stdout.strip())
 
 
 @enforced

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 import pickle
 import sys
 from typing import Any
@@ -16,7 +19,7 @@ pytestmark = [pytest.mark.once, pytest.mark.loops("one")]
 enforced = pytest.mark.skipif(bool(place.lacks("sandbox")), reason="needs Landlock ABI 6 and seccomp")
 
 _PYTHON = [sys.executable, "-ISc"]
-_INTERPRETER = [sys.prefix, sys.base_prefix]
+_INTERPRETER = [sys.prefix, sys.base_prefix, os.path.realpath(sys.executable)]
 
 
 @pytest.mark.parametrize(
@@ -114,3 +117,59 @@ async def test_harmless_programs_are_not_killed() -> None:
     """What the C library tries first (clone3, say) has an error that it goes on from, also where refused calls kill."""
     script = "sh -c 'sleep 0 & wait'; ls /usr >/dev/null; id -u >/dev/null; echo done"
     assert await _ran(["sh", "-c", script], syscalls=SystemCalls(answer="kill")) == (0, "done\n")
+
+
+_ANSWERS = """
+import ctypes, json, os, platform, socket
+libc, answers = ctypes.CDLL(None, use_errno=True), {}
+column = platform.machine() == "aarch64"
+
+def answer(name, function):
+    try:
+        function()
+        answers[name] = 0
+    except OSError as error:
+        answers[name] = error.errno
+
+def call(*numbers):
+    if libc.syscall(numbers[column], 0, 0, 0, 0, 0) < 0:
+        raise OSError(ctypes.get_errno(), "")
+
+def fork():
+    if os.fork() == 0:
+        os._exit(0)
+    os.wait()
+
+answer("pipe", lambda: os.close(os.pipe()[0]))
+answer("list", lambda: os.listdir("/usr"))
+answer("keyctl", lambda: call(250, 219))
+answer("unshare", lambda: call(272, 97))
+answer("pidfd_getfd", lambda: call(438, 438))
+answer("io_uring_setup", lambda: call(425, 425))
+answer("fork", fork)
+answer("pair", socket.socketpair)
+answer("internet", lambda: socket.socket(socket.AF_INET))
+print(json.dumps(answers))
+"""
+
+
+@pytest.mark.skipif(
+    not next(row.enforced for row in Sandbox.restrictions() if row.name == "system_calls"), reason="needs seccomp filters"
+)
+@pytest.mark.parametrize("policy", ["default", "compute"])
+async def test_each_filter_alone(policy: str) -> None:
+    """What it allows and what it refuses, where there is nothing else: on every processor that has numbers."""
+    value = Sandbox(syscalls=policy, at_least=["system_calls"], execute=_INTERPRETER)
+    done = await aiospawn.run([*_PYTHON, _ANSWERS], sandbox=value, check=True, capture_output=True)
+    computes = policy == "compute"
+    assert json.loads(done.stdout) == {
+        "pipe": 0,
+        "list": 0,
+        "keyctl": errno.EPERM,
+        "unshare": 0,
+        "pidfd_getfd": errno.EPERM,
+        "io_uring_setup": errno.EPERM,
+        "fork": errno.EPERM if computes else 0,
+        "pair": errno.EPERM if computes else 0,
+        "internet": errno.EPERM if computes else errno.EAFNOSUPPORT,
+    }

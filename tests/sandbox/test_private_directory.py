@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import pathlib
 import signal
@@ -13,7 +12,7 @@ import textwrap
 import threading
 import time
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fresh
 import place
@@ -22,6 +21,9 @@ import pytest
 import aiospawn
 from aiospawn import Sandbox
 from aiospawn._sandbox.private_directory import PrivateDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = [
     pytest.mark.once,
@@ -33,16 +35,16 @@ _STAYING = ["sh", "-c", "echo >$TMPDIR/file; echo; while :; do sleep 0.1; done"]
 
 
 @pytest.fixture
-def places(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    """Where such directories are made."""
-    directory = tmp_path / "places"
-    directory.mkdir()
-    directory.chmod(0o1777)
-    for above in (tmp_path, *tmp_path.parents):  # an ordinary user gets there, too
-        with contextlib.suppress(OSError):
-            above.chmod(above.stat().st_mode | 0o011)
-    monkeypatch.setattr(tempfile, "tempdir", str(directory))
-    return directory
+def places(monkeypatch: pytest.MonkeyPatch) -> Iterator[pathlib.Path]:
+    """Where such directories are made. An ordinary user gets there, too: pytest closes its own to others, again and again."""
+    with tempfile.TemporaryDirectory() as above:
+        directory = pathlib.Path(above) / "places"
+        directory.mkdir()
+        directory.chmod(0o1777)
+        directory.parent.chmod(0o755)
+        monkeypatch.setattr(tempfile, "tempdir", str(directory))
+        yield directory
+        monkeypatch.undo()
 
 
 def _made(places: pathlib.Path) -> list[pathlib.Path]:
