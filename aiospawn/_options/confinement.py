@@ -49,7 +49,16 @@ class Confinement:
         raise NotImplementedError
 
     def with_directory(self, options: Options, path: str, descriptor: int) -> tuple[Options, int | None]:
-        """The options of one launch, which has this directory; and a descriptor in them, the caller's to close."""
+        """The options of one launch, which has a directory of its own.
+
+        Args:
+            options: Those of the launch, with this one applied.
+            path: The directory.
+            descriptor: It, opened.
+
+        Returns:
+            The options, and a descriptor in them that is the caller's to close, or None.
+        """
         raise NotImplementedError
 
     def limit_of(self, number: int, returncode: int) -> str | None:

@@ -277,11 +277,20 @@ class Sandbox(Confinement):
         return options._replace(env={**(os.environ if options.env is None else options.env), **added})
 
     def makes_directory(self) -> bool:
-        """Has each command a directory of its own, outside of a view?"""
+        """Has each command a directory of its own, made before its launch?"""
         return self.tmp is True and self._compile().seen is None
 
     def with_directory(self, options: Options, path: str, descriptor: int) -> tuple[Options, int | None]:
-        """The options of one launch, which has this directory; and a descriptor in them, the caller's to close."""
+        """The options of one launch, which has a directory of its own.
+
+        Args:
+            options: Those of the launch, with this sandbox applied.
+            path: The directory.
+            descriptor: It, opened.
+
+        Returns:
+            The options, and a descriptor in them that is the caller's to close, or None.
+        """
         ruleset = self._compile().ruleset
         own = None if ruleset is None else ruleset.with_directory(descriptor)
         env = {**(os.environ if options.env is None else options.env), "TMPDIR": path}

@@ -36,7 +36,7 @@ _STAYING = ["sh", "-c", "echo >$TMPDIR/file; echo; while :; do sleep 0.1; done"]
 
 @pytest.fixture
 def places(monkeypatch: pytest.MonkeyPatch) -> Iterator[pathlib.Path]:
-    """Where such directories are made. An ordinary user gets there, too: pytest closes its own to others, again and again."""
+    """Where such directories are made. An ordinary user gets there: pytest closes its own to others, again and again."""
     with tempfile.TemporaryDirectory() as above:
         directory = pathlib.Path(above) / "places"
         directory.mkdir()
