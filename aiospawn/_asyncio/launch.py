@@ -12,7 +12,7 @@ from aiospawn import _errors
 from aiospawn._binding.support import support
 from aiospawn._options.options import DEFAULTS
 from aiospawn._options.validation import only_native, refuse_text, validated, with_added_environment
-from aiospawn._request.request import requested
+from aiospawn._request.requested import requested
 
 from .reactor import close_unused, reactor_of
 from .transport import SubprocessTransport

@@ -11,7 +11,7 @@ from aiospawn._asyncio.reactor import close_unused, reactor_of
 from aiospawn._asyncio.running_loop import running_loop
 from aiospawn._options.keywords import Args, CommandOptions, Stream
 from aiospawn._options.values import seconds
-from aiospawn._request.request import requested
+from aiospawn._request.requested import requested
 
 from .capture import Ending, drop
 from .cluster_door import elsewhere
@@ -156,7 +156,7 @@ async def run(
     mode = text_mode(text, universal_newlines, encoding, errors)
     data, stdin, source = (b"", stdin, None) if input is None else fed(input, stdin, mode)
     stdout, stderr = (stdout, stderr) if capture_output is False else _captured(stdout, stderr, capture_output)
-    sink = sink_of(on_output, on_line, tee, mode)
+    sink = None if on_output is None and on_line is None and tee is False else sink_of(on_output, on_line, tee, mode)
     limit = None if max_output is None else number_of_bytes("max_output", max_output)
     check_times(timeout, grace, pipe_grace)
     refuse_terminal(options)

@@ -11,6 +11,8 @@ from aiospawn._options.values import ENCODING, ERRORS, encoded
 from .request import Request, candidates
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aiospawn._options.options import Options
 
     from .request import Program
@@ -34,10 +36,10 @@ class JoinedRequest:
         self.pipes = sum(1 << stream for stream, kind in enumerate(program.plan.pipes) if kind != library.NO_PIPE)
         """Of each child: bit n for stream n."""
 
-    def data(self, arguments: list[Any]) -> bytes:
-        """As that of `requested`, with the audit event, by the environment and the PATH of this moment.
+    def data(self, arguments: Sequence[Any]) -> bytes:
+        """Of the request for a launch that comes now, with the audit event, by the environment and the PATH of this moment.
 
-        Raises what it raises.
+        Raises what `compiled` raises.
         """
         argv = [each.encode(ENCODING, ERRORS) if type(each) is str else encoded(each) for each in arguments]
         variables, environment = environ.inherited()
@@ -64,6 +66,6 @@ class JoinedRequest:
         found = self._paths[name, search] = len(tried), b"".join([path + b"\0" for path in tried])
         return found
 
-    def request(self, arguments: list[Any], data: bytes) -> Request:
+    def request(self, arguments: Sequence[Any], data: bytes) -> Request:
         """Of such bytes, for what has to know more of the launch."""
         return Request(data, arguments[0], self._options, self._program)

@@ -6,7 +6,6 @@ import functools
 import operator
 import os
 import sys
-import warnings
 from errno import E2BIG, ENOENT, EPROTO, EXDEV
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -15,10 +14,9 @@ from aiospawn import _errors
 from aiospawn._binding import environ, library, support
 from aiospawn._binding.library import NO_FD, Step
 from aiospawn._options.child_functions import makes_group
-from aiospawn._options.options import DEFAULTS, GROUPED
+from aiospawn._options.options import DEFAULTS
 from aiospawn._options.values import ENCODING, ERRORS, encoded
 
-from .belongings import Belongings
 from .descriptor_plan import DEVNULL, PIPE, STDOUT, planned
 from .step_errors import name_and_operand
 from .steps import option_steps, runs_alone
@@ -31,9 +29,10 @@ if TYPE_CHECKING:
     from aiospawn._options.confinement import Confinement
     from aiospawn._options.options import Options
 
+    from .belongings import Belongings
     from .descriptor_plan import Plan, StepTuple
 
-__all__ = ["Program", "Request", "candidates", "compiled", "is_reusable", "program", "requested"]
+__all__ = ["Program", "Request", "candidates", "compiled", "is_reusable", "program"]
 
 _SLASH = ord("/")  # in bytes a number is found at once; bytes are looked for behind an exception
 _INITS = {EXDEV: "/proc is that of another PID namespace", ENOENT: "/proc is not mounted"}
@@ -110,21 +109,6 @@ def program(streams: tuple[Any, Any, Any], options: Options, *, collected: bool 
     `collected`: nobody reads its pipes one by one, or waits until it runs: that is not reported, and the end of a
     pipe perhaps before the data of another.
     """
-    if options is DEFAULTS or options is GROUPED:  # to compare and to hash dozens of fields would cost more than the rest
-        try:
-            return _plain_programs[streams, options is GROUPED, collected]
-        except (KeyError, TypeError):  # TypeError: a stream that cannot be hashed
-            found = _found_program(streams, options, collected)
-        if is_reusable(streams, options):
-            _plain_programs[streams, options is GROUPED, collected] = found
-        return found
-    return _found_program(streams, options, collected)
-
-
-_plain_programs: dict[tuple[tuple[Any, Any, Any], bool, bool], Program] = {}  # at most one for each three symbols
-
-
-def _found_program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Program:
     if is_reusable(streams, options):
         return _known_program(streams, options if options.env is None else options._replace(env=None), collected)
     if options.sandbox is not None:
@@ -245,46 +229,6 @@ def _packed(steps: Iterable[StepTuple]) -> tuple[bytes, bytes]:
         packed.append(library.pack_step(kind, fd, value, len(data), len(operand)))
         data += operand
     return b"".join(packed), data
-
-
-def requested(
-    arguments: Sequence[Any], streams: tuple[Any, Any, Any], options: Options, *, collected: bool = False, caller: int
-) -> Request:
-    """The request for a launch that comes now: with subprocess's warning, and the audit event "subprocess.Popen".
-
-    Args:
-        arguments: The program's, the first of which is its name.
-        streams: Standard input, output and error, as in subprocess.
-        options: The launch's, checked.
-        collected: As for `program`.
-        caller: How many frames up from the calling one the warning belongs, as `stacklevel` of `warnings.warn`.
-
-    Raises:
-        TypeError, ValueError, OSError: As `program` and `compiled`.
-    """
-    if options.pass_fds and not options.close_fds:
-        warnings.warn("pass_fds overriding close_fds.", RuntimeWarning, stacklevel=caller + 1)
-    if not Belongings.are_asked_for(options):
-        request = compiled(arguments, program(streams, options, collected=collected), options)
-        sys.audit("subprocess.Popen", request.executable, [*arguments], options.cwd, options.env)
-        return request
-    # What can be refused without making anything is: the program for what is not there yet.
-    compiled(arguments, program(streams, options, collected=collected), options)
-    return _with_belongings(arguments, streams, options, collected)
-
-
-def _with_belongings(arguments: Sequence[Any], streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Request:
-    shown = arguments[0] if options.executable is None else options.executable
-    sys.audit("subprocess.Popen", shown, [*arguments], options.cwd, options.env)
-    belongings = Belongings(options)
-    try:
-        own = belongings.options
-        request = compiled(arguments, program(streams, own, collected=collected), own)
-    except BaseException:
-        belongings.remove()
-        raise
-    request.belongings = belongings
-    return request
 
 
 def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Request:

@@ -12,7 +12,7 @@ import pytest
 import aiospawn
 from aiospawn._options.options import GROUPED
 from aiospawn._request.joined_request import JoinedRequest
-from aiospawn._request.request import program, requested
+from aiospawn._request.request import compiled, program
 
 pytestmark = pytest.mark.skipif(not aiospawn.supported(), reason="no native part")
 
@@ -30,7 +30,7 @@ def test_same_bytes(streams: tuple[Any, Any, Any]) -> None:
     joined = _joined(streams)
     path = pathlib.Path("a/b")
     for arguments in (["true"], ["/bin/true", "h\u00e4"], [b"sh", "-c", ""], [path], ["\udcff"], [""], ["true"]):
-        wanted = requested(arguments, streams, GROUPED, collected=True, caller=1)
+        wanted = compiled(arguments, program(streams, GROUPED, collected=True), GROUPED)
         data = joined.data(arguments)
         assert data == wanted.data
         again = joined.request(arguments, data)
@@ -46,7 +46,7 @@ def test_environment_of_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def check() -> None:
         data = joined.data(["true"])
-        assert data == requested(["true"], _STREAMS[0], GROUPED, collected=True, caller=1).data
+        assert data == compiled(["true"], program(_STREAMS[0], GROUPED, collected=True), GROUPED).data
         seen.add(data)
 
     check()
@@ -67,7 +67,7 @@ def test_same_errors(arguments: list[Any]) -> None:
     raised = []
     for call in (
         lambda: _joined(_STREAMS[0]).data(arguments),
-        lambda: requested(arguments, _STREAMS[0], GROUPED, collected=True, caller=1),
+        lambda: compiled(arguments, program(_STREAMS[0], GROUPED, collected=True), GROUPED),
     ):
         with pytest.raises((TypeError, ValueError)) as error:
             call()
@@ -75,8 +75,8 @@ def test_same_errors(arguments: list[Any]) -> None:
     assert raised[0] == raised[1]
 
 
-def test_same_audit_events() -> None:
-    """Hooks see what they see of any launch, and may refuse it."""
+def test_audit_event() -> None:
+    """Hooks see it as that of `subprocess`, and may refuse the launch."""
     events: list[tuple[str, Any]] = []
     is_on = True
 
@@ -89,8 +89,7 @@ def test_same_audit_events() -> None:
     sys.addaudithook(hook)
     try:
         _joined(_STREAMS[0]).data(["true", b"x"])
-        requested(["true", b"x"], _STREAMS[0], GROUPED, collected=True, caller=1)
-        assert events[0] == events[1]
+        assert events == [("subprocess.Popen", ("true", ["true", b"x"], None, None))]
         with pytest.raises(RuntimeError, match="refused"):
             _joined(_STREAMS[0]).data(["refused"])
     finally:
