@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -123,3 +124,53 @@ async def test_death_on_the_way(stdout: int | None, tmp_path: Path) -> None:
     with pytest.raises(ChildProcessError, match="SIGKILL"):
         await aiospawn.run(["true"], stdout=stdout, open_fds={9: (fifo, os.O_RDONLY)})
     killer.join()
+
+
+_CLOSED = """
+import asyncio, os, pathlib, sys
+import aiospawn, fresh
+
+fifo, told = sys.argv[1:]
+
+def held():
+    return [pid for pid in fresh.children() if pathlib.Path(f"/proc/{pid}/wchan").read_text() == "wait_for_partner"]
+
+async def leave(count):
+    for number in range(count):
+        run = aiospawn.run(["sh", "-c", f"echo {number} >> {told}"], open_fds={9: (fifo, os.O_RDONLY)})
+        tasks.append(asyncio.create_task(run))
+    await asyncio.sleep(0)
+    while len(held()) < count:
+        await asyncio.sleep(0.001)
+    fresh.in_fork(lambda: asyncio.run(aiospawn.run(["true"])))
+
+async def use_memory():
+    async for result in aiospawn.map([["echo", "x" * 60000]] * 100, concurrency=16, stdout=-1):
+        assert len(result.stdout) == 60001
+
+tasks = []
+loop = fresh.new_event_loop()
+loop.run_until_complete(leave(5))
+loop.close()
+for task in tasks:
+    task._log_destroy_pending = False
+loop = fresh.new_event_loop()
+loop.run_until_complete(use_memory())
+assert len(held()) == 5
+opened = os.open(fifo, os.O_RDWR)
+while len(words := pathlib.Path(told).read_text().split()) < 5:
+    pass
+assert sorted(words) == ["0", "1", "2", "3", "4"]
+loop.run_until_complete(use_memory())
+loop.close()
+"""
+
+
+@pytest.mark.once
+def test_closed_on_the_way(tmp_path: Path) -> None:
+    """Children whose loop is closed get to their programs, on memory that nobody else is given; a fork has none of them."""
+    os.mkfifo(fifo := tmp_path / "fifo")
+    (told := tmp_path / "told").touch()
+    command = fresh.command(_CLOSED, fifo, told)
+    done = subprocess.run(command, env=fresh.environment(), capture_output=True, text=True, check=False)
+    assert (done.stderr, done.returncode) == ("", 0)
