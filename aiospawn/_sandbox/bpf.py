@@ -21,6 +21,7 @@ __all__ = [
     "architecture",
     "argument",
     "assembled",
+    "by_number",
     "denied",
     "masked",
     "noticed",
@@ -35,6 +36,7 @@ Block: TypeAlias = "list[tuple[int, int, int, int]]"
 _LOAD, _AND, _RETURN = 0x20, 0x54, 0x06
 _EQUAL, _GREATER, _AT_LEAST, _ANY_BIT = 0x15, 0x25, 0x35, 0x45
 _JUMP = 0x05
+_FARTHEST: Final = 255  # instructions that a comparison can pass over
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 
 _NOTIFY: Final = (_RETURN, 0, 0, 0x7FC00000)  # SECCOMP_RET_USER_NOTIF
@@ -100,6 +102,33 @@ def architecture(audit_number: int, last: int, foreign: Block) -> Block:
     ]
 
 
+def by_number(blocks: Mapping[int, Block], otherwise: Block) -> Block:
+    """The block for each of these numbers, if one was loaded, and `otherwise` for all others; each ends with an answer.
+
+    By halves: the kernel goes through the filter once for each number when it is set, to remember those that are always
+    allowed, and that is most of what setting one costs.
+    """
+    rows: list[tuple[int, Block]] = [(0, otherwise)]
+    for number in sorted(blocks):
+        if rows[-1][0] == number:
+            rows.pop()
+        if not rows or rows[-1][1] != blocks[number]:
+            rows.append((number, blocks[number]))
+        rows.append((number + 1, otherwise))
+    return _halved([row for place, row in enumerate(rows) if not place or row[1] != rows[place - 1][1]])
+
+
+def _halved(rows: list[tuple[int, Block]]) -> Block:
+    """`rows`: from which number on it is which block."""
+    if len(rows) == 1:
+        return rows[0][1]
+    middle = len(rows) // 2
+    low, high = _halved(rows[:middle]), _halved(rows[middle:])
+    if len(low) <= _FARTHEST:
+        return [(_AT_LEAST, len(low), 0, rows[middle][0]), *low, *high]
+    return [(_AT_LEAST, 0, 1, rows[middle][0]), (_JUMP, 0, 0, len(low)), *low, *high]
+
+
 def _jump(operation: int, value: int, block: Block) -> Block:
     return [(operation, 0, len(block), value), *block]
 
@@ -148,6 +177,8 @@ def answer(program: bytes, call: bytes) -> int:
             (loaded,) = struct.unpack_from("=I", call, value)
         elif operation == _AND:
             loaded &= value
+        elif operation == _JUMP:
+            at += value
         else:
             at += if_so if _holds(operation, loaded, value) else if_not
 

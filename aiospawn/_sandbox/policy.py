@@ -85,13 +85,9 @@ def compiled_filter(network: bool | Network, calls: SystemCalls, *, unix_sockets
     checked = {name: body for name, body in checked.items() if name not in calls.allow}
     checked |= _sockets(network, unix_sockets=unix_sockets)
     checked = {name: body for name, body in checked.items() if name not in denied}
-    block = bpf.architecture(audit_number, LAST, _NO_CALL)
-    for name, body in checked.items():
-        number = NUMBERS[name][column]
-        assert number is not None, name
-        block += bpf.when(number, body)
-    numbers = [number for name in denied if (number := NUMBERS[name][column]) is not None]
-    return bpf.assembled([*block, *bpf.ranges(numbers, answer), *bpf.ALLOW])
+    blocks = {NUMBERS[name][column]: body for name, body in {**dict.fromkeys(denied, answer), **checked}.items()}
+    by_number = {number: body for number, body in blocks.items() if number is not None}
+    return bpf.assembled([*bpf.architecture(audit_number, LAST, _NO_CALL), *bpf.by_number(by_number, bpf.ALLOW)])
 
 
 def _arguments(answer: bpf.Block, *, metadata: bool, processes: bool) -> dict[str, bpf.Block]:
