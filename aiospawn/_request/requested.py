@@ -46,8 +46,8 @@ def requested(
         request = compiled(arguments, program(streams, options, collected=collected), options)
         sys.audit("subprocess.Popen", request.executable, [*arguments], options.cwd, options.env)
         return request
-    # What can be refused without making anything is: the program for what is not there yet.
-    compiled(arguments, program(streams, options, collected=collected), options)
+    if options.init_cgroup:  # what can be refused without making one is: the program for a cgroup that is not there yet
+        compiled(arguments, program(streams, options, collected=collected), options)
     return _with_belongings(arguments, streams, options, collected)
 
 

@@ -1,7 +1,7 @@
 """Writes the seeds of the fuzzers anew, when a layout or a kind of step has changed: python tests/fuzz/fuzz_seeds.py
 
-`whole-*` are requests as the package makes them, `every-step` has a step of each kind, `view-*` each operation of a view;
-`found-*`, kept by hand, is what a fuzzer once found.
+`whole-*` are requests as the package makes them, `every-step` has a step of each kind, `view-*` each operation of a view,
+`cgroup-*` limits of a tree in a cgroup of its own; `found-*`, kept by hand, is what a fuzzer once found.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SEEDS = pathlib.Path(__file__).parent
 _HEADER = library.ffi.sizeof("struct aiospawn_request")
 _STEP = library.ffi.sizeof("struct aiospawn_step")
 _LAUNCHER = struct.Struct("=8IiiI4B2IQ")  # struct launcher_request
-_VERSION = 7
+_VERSION = 8
 _DATA = b"/\0/\0" + bytes(12) + b"/a/b\0" + bytes(3)
 _SIZES = {Step.RLIMIT: 16, Step.SETGROUPS: 8, Step.SECCOMP: 16, Step.AFFINITY: 8, Step.CGROUP: 2, Step.OOM_SCORE_ADJ: 1}
 _SIZES |= {Step.LANDLOCK_RULES: 24}
@@ -42,6 +42,14 @@ def _view(seed: int) -> bytes:
     """Alone: some calls fail, so what comes late is hardly ever reached. `seed`: which of them do."""
     steps = [library.pack_step(Step.VIEW, operation, _NEW_MOUNTS, 0, size) for operation, size in _VIEWS.items()]
     return _with(steps, seed)
+
+
+def _cgroup(seed: int) -> bytes:
+    """Of the tree's own, by its descriptor, with a limit of memory that the kernel keeps, and one of processor time."""
+    memory, time = library.TREE_LIMITS.index("memory"), library.TREE_LIMITS.index("cpu_seconds")
+    joins = library.pack_step(Step.CGROUP, 5, 1, 0, 2)
+    limits = [library.pack_step(Step.LIMIT, number, most, 0, 0) for number, most in ((memory, 0), (time, 1000 * seed))]
+    return _with([joins, *limits[: 2 if seed else 1]], seed)
 
 
 def _with(steps: list[bytes], seed: int = 0) -> bytes:
@@ -72,6 +80,8 @@ def main() -> None:
     for name, request in {**requests, "every-step": _every_step(), **views}.items():
         (SEEDS / "request" / name).write_bytes(request)
         (SEEDS / "launcher" / name).write_bytes(_for_the_launcher(request))
+    for number in range(4):  # "kill", a cgroup of its own
+        (SEEDS / "launcher" / f"cgroup-{number}").write_bytes(_for_the_launcher(_cgroup(2 * number), (1, 0, 1, 1, 0)))
     # "wait", a PID namespace, a cgroup of its own, children listed, a lease
     (SEEDS / "launcher" / "every-step-of-init").write_bytes(_for_the_launcher(_every_step(), (2, 1, 1, 1, 1000)))
 

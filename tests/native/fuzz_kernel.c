@@ -116,6 +116,17 @@ static long shows(long fd, char *text, size_t size) {
   return (long)shown;
 }
 
+/* As memory.events and cpu.stat of a cgroup have it. */
+static long counts(char *text, size_t size) {
+  char lines[128];
+  unsigned number = drawn() >> 16, other = drawn() >> 20;
+  if (number % 7 == 0) return refuses(ENODEV);
+  int length = snprintf(lines, sizeof lines, number % 2 ? "low 0\noom %u\noom_kill %u\n" : "usage_usec %u\nuser_usec %u", number, other % 2);
+  size_t shown = (size_t)length < size ? (size_t)length : size;
+  memcpy(text, lines, shown);
+  return (long)shown;
+}
+
 static long opens(const char *path) {
   static const char *const names[] = {"/stat", "/status", "/children"};
   for (int i = 0; i < 3; i++) {
@@ -153,11 +164,13 @@ static int answers_init(long number, const long *given, long *answer) {
     case SYS_clock_gettime: *answer = ticks((int64_t *)given[1]); return 1;
     case SYS_mmap: *answer = maps((size_t)given[1]); return 1;
     case SYS_getrusage: memset((void *)given[1], 0, USAGE), *answer = 0; return 1;
+    case SYS_pread64: *answer = counts((char *)given[1], (size_t)given[2]); return 1;
     case SYS_sendto: reads(given[1], (size_t)given[2]), *answer = given[2]; return 1;
     case SYS_openat:
       reads_string(given[1]);
       *answer = opens((const char *)given[1]);
       return 1;
+    case SYS_unlinkat: reads_string(given[1]), *answer = drawn() >> 31 ? 0 : refuses(EBUSY); return 1;
     case SYS_read:
       if (given[0] >= STAT) *answer = shows(given[0], (char *)given[1], (size_t)given[2]);
       else writes(given[1], (size_t)given[2]), *answer = drawn() >> 31 ? given[2] : 0;
