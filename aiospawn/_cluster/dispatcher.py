@@ -309,10 +309,10 @@ class Dispatcher:
 
     # ---- the end ------------------------------------------------------------------------------------------------------
 
-    def stop(self) -> None:
-        """Nothing is given away any more; what was not started will have no result."""
+    def stop(self, *, at_once: bool = False) -> None:
+        """Nothing is given away any more; what was not started will have no result, and `at_once`, what runs neither."""
         self._is_stopped = True
-        for job in self._ledger.drop():
+        for job in self._ledger.drop(out=at_once):
             self._listener.dropped(job)
         for link in self.links:
             self._withdraw_all(link)

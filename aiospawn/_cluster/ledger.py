@@ -125,9 +125,12 @@ class Ledger:
         else:
             queue.append(job)
 
-    def drop(self) -> list[Job]:
-        """Those with nobody are to have no result."""
+    def drop(self, *, out: bool) -> list[Job]:
+        """Those with nobody are to have no result; `out`: nor are those that agents have."""
         dropped = [*self._fresh, *self._suspects, *self._lonely]
+        if out:
+            dropped += self._out.values()
+            self._out.clear()
         for queue in (self._fresh, self._suspects, self._lonely):
             queue.clear()
         return dropped

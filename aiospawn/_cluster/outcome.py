@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copyreg
+import io
 import pickle
 import subprocess
 import time
@@ -40,14 +42,27 @@ def failed(error: Exception) -> tuple[Any, ...]:
 def portable(error: Exception) -> Exception:
     """The error, or where it cannot be pickled, as one with an argument that cannot, its text."""
     try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - just made
+        pickle.loads(_dumped(error))  # noqa: S301 - just made
     except Exception:  # noqa: BLE001 - whatever the classes' methods raise
         return subprocess.SubprocessError(f"{type(error).__name__}: {error}")
     return error
 
 
 def _pickled(error: Exception | None) -> bytes:
-    return pickle.dumps(None if error is None else portable(error))
+    return _dumped(None if error is None else portable(error))
+
+
+def _dumped(error: Exception | None) -> bytes:
+    """As the exceptions' classes have it: Dask's reducers (tblib) forget what a UnicodeDecodeError says."""
+    buffer = io.BytesIO()
+    pickler = pickle.Pickler(buffer)
+    pickler.dispatch_table = {
+        kind: reducer
+        for kind, reducer in copyreg.dispatch_table.items()
+        if not (isinstance(kind, type) and issubclass(kind, BaseException))
+    }
+    pickler.dump(error)
+    return buffer.getvalue()
 
 
 def size_of(result: MapResult) -> int:

@@ -201,7 +201,8 @@ class ClusterWorkers:
         assert self._halt is not None
         self.halted = result
         self.stop()
-        if self._halt.when == "now":  # what runs has no result any more
+        if self._halt.when == "now":  # what runs has no result any more, and holds none back that is here
+            self._dispatcher.stop(at_once=True)
             self.results.end()
             if self._ending is None:
                 self._ending = asyncio.get_running_loop().create_task(self._ended())

@@ -56,9 +56,11 @@ def test_refused() -> None:
         assert message in said.stderr
 
 
-def test_no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_scheduler() -> None:
     """An error in one line."""
-    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "1s")
-    said = run("--cluster", "tcp://127.0.0.1:9", "true", ":::", "x")
+    import dask
+
+    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):  # the command runs in a fork of this process
+        said = run("--cluster", "tcp://127.0.0.1:9", "true", ":::", "x")
     assert said.returncode == 2
     assert said.stderr.startswith("aiospawn map: cluster='tcp://127.0.0.1:9': no scheduler answers there: ")

@@ -152,7 +152,7 @@ async def left(address: str, directory: str, seconds: float) -> None:
     async with aiospawn.map([_SLEEPS] * 1000, cluster=cluster, concurrency=4, cwd=directory) as stream:
         waiting = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(seconds)
-    await asyncio.wait([waiting])
+    await asyncio.gather(waiting, return_exceptions=True)
 
 
 def killed(address: str, directory: str, seconds: float) -> float:

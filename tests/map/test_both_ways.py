@@ -19,6 +19,8 @@ from aiospawn._commands.repeated_run import RepeatedRun
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from dask_workers import DaskWorkers
+
 _TALKS = ["sh", "-c", "cat; printf 'out\\r\\n'; printf '\\303\\244' >&2; exit 3"]
 _COMMANDS: list[Any] = [
     _TALKS,
@@ -82,6 +84,16 @@ async def test_all_ways(options: dict[str, Any], other_ways: Iterator[None]) -> 
     by_choice = await _results(_COMMANDS, options)
     for _ in other_ways:
         assert by_choice == await _results(_COMMANDS, options)
+
+
+@pytest.mark.once
+@pytest.mark.slow
+@pytest.mark.loops("one")
+@pytest.mark.parametrize("options", _OPTIONS, ids=str)
+async def test_on_a_cluster(options: dict[str, Any], one_worker: DaskWorkers) -> None:
+    """The same elsewhere, but that standard input is the worker's."""
+    options = {**({} if "input" in options else {"stdin": subprocess.DEVNULL}), **options}
+    assert await _results(_COMMANDS, options) == await _results(_COMMANDS, {**options, "cluster": one_worker.address})
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import gc
 import os
 import resource
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import fresh
 import pytest
+from dask_workers import commands_of
 from timeouts import delayed_until, printed
 
 import aiospawn
@@ -31,11 +33,38 @@ TRUE, FALSE, SLEEP = ["true"], ["false"], ["sleep", "1000"]
 orders = pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "unordered"])
 
 
-@pytest.fixture(autouse=True, params=["one worker", "workers"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+_HERE = {  # what does not run on a cluster as well, and why
+    "test_slow_first": "how commands are shared out is looked at in tests/cluster",
+    "test_timeout": "the time-out is delayed in this process",
+    "test_caller_that_is_slow": "how far ahead commands are taken depends on how fast the agents are",
+    "test_async_source_and_a_slow_caller": "as above",
+    "test_halt": "agents run ahead of what the map has heard: which commands have ended by then is not known",
+    "test_backoff": "the pause is replaced in this process",
+    "test_stopped_in_a_pause": "as above",
+    "test_shortage": "the shortage is of this process",
+    "test_descriptors_run_short": "as above",
+    "test_memory": "its window is larger, and grows with the agents' pace",
+}
+_ON_A_CLUSTER = pytest.param("on a cluster", marks=[pytest.mark.slow, pytest.mark.once, pytest.mark.loops("one")])
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test runs in each way."""
+    ways = ["one worker", "workers", *([] if metafunc.function.__name__ in _HERE else [_ON_A_CLUSTER])]
+    metafunc.parametrize("way", ways, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
     """Where only results are wanted a map needs no task for each that runs: what it promises is the same."""
-    if request.param == "workers":
-        monkeypatch.setattr(RepeatedRun, "is_plain", lambda _: False)
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "workers":
+            patch.setattr(RepeatedRun, "is_plain", lambda _: False)
+        elif request.param == "on a cluster":
+            cluster = request.getfixturevalue("one_worker")
+            patch.setattr(aiospawn, "map", functools.partial(aiospawn.map, cluster=cluster.address))
+            patch.setattr(fresh, "children", lambda: commands_of(cluster))
+        yield
 
 
 def exits(*statuses: int) -> list[list[str]]:

@@ -50,11 +50,12 @@ async def coroutine_function(_: object) -> None:
     ],
 )
 def test_bad_arguments(keywords: dict[str, Any], error: type[Exception], words: tuple[str, ...]) -> None:
-    """Refused at once, by name and value."""
-    with pytest.raises(error) as refused:
-        aiospawn.map([TRUE], **keywords)
-    for word in words:
-        assert word in str(refused.value)
+    """Refused at once, by name and value, wherever commands would run."""
+    for place in ({}, {"cluster": "tcp://127.0.0.1:9"}):
+        with pytest.raises(error) as refused:
+            aiospawn.map([TRUE], **place, **keywords)
+        for word in words:
+            assert word in str(refused.value)
 
 
 def test_bad_commands() -> None:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 @given(data=st.data(), concurrency=st.integers(1, 5))
 @settings(deadline=None, max_examples=60)
 def test_any_schedule(ordered: bool, data: st.DataObject, concurrency: int) -> None:
-    """However commands end: each has its result, at most `concurrency` run, and the source is read only so far ahead."""
+    """However commands end: each has its result, at most `concurrency` run, and the source is read only so far ahead.
+
+    Here only: what runs is replaced in this process. For agents there is tests/cluster/test_simulation.py.
+    """
     steps = data.draw(
         st.lists(st.tuples(st.integers(0, 6), st.sampled_from([0, 0, 1, OSError(errno.ENOENT, "")])), max_size=30)
     )

@@ -25,6 +25,7 @@ __all__ = ["Plan", "Simulation"]
 
 _TICK = 0.1
 _RESTART = 3.0  # seconds until a worker that died is back
+_TROUBLES = ("deaths", "stops", "cuts", "leaves")
 _DEADLOCK = 3600.0  # seconds after which a run is stuck
 
 
@@ -112,6 +113,8 @@ class _Agent:
         if self.is_dead or self.is_stopped:
             return
         now, session = self.simulation.now, self.session
+        if session.is_over:
+            self.end_all()
         for question in [*self.asked]:
             message, deadline, answer = question
             due = self.reported + message.interval
@@ -154,6 +157,7 @@ class _Agent:
         if not self.is_dead:
             self.end_all()
             self.is_dead = True
+            del self.simulation.living[self.name]
             if self.worker not in self.simulation.gone:
                 self.simulation.after(_RESTART, lambda: self.simulation.join(self.worker + "'"))
 
@@ -219,6 +223,7 @@ class Simulation:
         self._events: list[tuple[float, int, Callable[[], Any]]] = []
         self._order = itertools.count()
         self.agents: dict[str, _Agent] = {}
+        self.living: dict[str, _Agent] = {}
         self._links: dict[str, Link] = {}
         self._held: dict[int, _Agent] = {}  # who runs a command
         self._joining: set[str] = set()
@@ -300,7 +305,8 @@ class Simulation:
             return
         self._joining.add(worker)
         name = f"{worker}#{next(self._order)}"
-        agent = self.agents[name] = _Agent(self, name, worker)
+        agent = self.agents[name] = self.living[name] = _Agent(self, name, worker)
+        self._disturb(agent)
         stamp = agent.clock
 
         def opened() -> None:
@@ -326,28 +332,39 @@ class Simulation:
         self.dispatcher.tick(self.now)
         self.pull()
         present = {link.worker for link in self.dispatcher.links}
-        for worker in {agent.worker for agent in self.agents.values() if self._can_join(agent)} - present:
-            self.join(worker)
+        for agent in [*self.living.values()]:
+            if agent.worker not in present and self._can_join(agent):
+                self.join(agent.worker)
         self.after(_TICK, self._tick)
 
     def _can_join(self, agent: _Agent) -> bool:
-        return not (agent.is_dead or agent.is_stopped or agent.is_cut or agent.worker in self.gone)
+        return not (agent.is_stopped or agent.is_cut or agent.worker in self.gone)
 
-    def _disturb(self) -> None:
-        """Each tenth of a second something may happen to somebody."""
-        plan, chance = self.plan, self.random.random
-        for agent in [agent for agent in self.agents.values() if not agent.is_dead]:
-            if chance() < plan.deaths / 1000:
-                agent.die()
-            elif chance() < plan.stops / 1000:
-                agent.stop(self.random.uniform(0, 2 * plan.lease))
-            elif chance() < plan.cuts / 1000 and not agent.is_cut:
-                agent.is_cut = True
-                self.after(self.random.uniform(0, 2 * plan.lease), lambda agent=agent: setattr(agent, "is_cut", False))
-            elif chance() < plan.leaves / 1000 and agent.name in self._links:
-                self.dispatcher.leaving(self._links[agent.name], self.now)
-        if self._is_alive:
-            self.after(0.1, self._disturb)
+    def _disturb(self, agent: _Agent) -> None:
+        """From time to time something happens to it."""
+        rates = self.plan[self.plan._fields.index("deaths") :][: len(_TROUBLES)]
+        if any(rates):
+            seconds = self.random.expovariate(sum(rates) / 100)
+            (trouble,) = self.random.choices(_TROUBLES, rates)
+            self.after(seconds, lambda: self._disturbed(agent, trouble))
+
+    def _disturbed(self, agent: _Agent, trouble: str) -> None:
+        if agent.is_dead or not self._is_alive:
+            return
+        span = self.random.uniform(0, 2 * self.plan.lease)
+        if trouble == "deaths":
+            agent.die()
+        elif trouble == "stops":
+            agent.stop(span)
+        elif trouble == "cuts":
+            agent.is_cut = True
+            self.after(span, lambda: setattr(agent, "is_cut", False))
+        elif self.random.random() < 0.5:  # the worker itself says that it closes
+            agent.session.leave()
+            agent.answer()
+        elif agent.name in self._links:
+            self.dispatcher.leaving(self._links[agent.name], self.now)
+        self._disturb(agent)
 
     def _begin(self) -> None:
         for number in range(self.plan.agents):
@@ -358,11 +375,9 @@ class Simulation:
                 span = self.plan.commands * self.plan.duration / (self.plan.agents * self.plan.capacity)
                 self.after(self.random.uniform(0, 0.8 * span), lambda worker=worker: self._die_all(worker))
         self._tick()
-        if self.plan.deaths or self.plan.stops or self.plan.cuts or self.plan.leaves:
-            self._disturb()
 
     def _die_all(self, worker: str) -> None:
-        for agent in self.agents.values():
+        for agent in [*self.living.values()]:
             if agent.worker == worker:
                 agent.die()
 

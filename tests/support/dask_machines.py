@@ -36,12 +36,13 @@ _SCHEDULER = textwrap.dedent("""
     asyncio.run(main(*sys.argv[1:]))
 """)
 _WORKER = textwrap.dedent("""
-    import asyncio, sys, distributed
+    import asyncio, os, sys, distributed
 
     async def main(scheduler, host, contact):
         worker = distributed.Worker(scheduler, host=host, contact_address=contact or None, nthreads=1, dashboard=False)
         async with worker:
             print(worker.listener.listen_address.rpartition(":")[2], flush=True)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what commands write, which nobody reads
             await worker.finished()
 
     asyncio.run(main(*sys.argv[1:]))

@@ -13,19 +13,22 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["dask_workers", "running_in"]
+__all__ = ["commands_of", "dask_workers", "running_in"]
 
 _PROGRAM = textwrap.dedent("""
+    import os
     import sys
     import distributed
 
     if __name__ == "__main__":
+        answers = open(os.dup(1), "w")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what commands write, which nobody reads
         count, memory_limit = map(int, sys.argv[1:])
         with distributed.LocalCluster(
             n_workers=count, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0",
             memory_limit=memory_limit,
         ) as cluster:
-            print(cluster.scheduler_address, flush=True)
+            print(cluster.scheduler_address, file=answers, flush=True)
             sys.stdin.read()
 """)
 
@@ -76,4 +79,20 @@ def running_in(directory: str | os.PathLike[str]) -> list[int]:
         with contextlib.suppress(OSError):
             if os.readlink(f"/proc/{pid}/cwd") == str(directory):
                 found.append(int(pid))
+    return found
+
+
+def commands_of(cluster: DaskWorkers) -> list[int]:
+    """The processes of the commands that run on its workers, each under an init."""
+    workers = _children(cluster.pid)
+    inits = [init for worker in workers for init in _children(worker)]
+    return [command for init in inits for command in _children(init)]
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children") as children:
+                found.extend(map(int, children.read().split()))
     return found
