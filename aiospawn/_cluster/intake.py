@@ -37,13 +37,15 @@ class Intake:
         ordered: bool,
         shell: bool,
         failed: Callable[[Exception], object],
+        changed: Callable[[], object],
     ) -> None:
-        """`failed` is called with what the source raises, and for what is no command."""
+        """`failed` is called with what the source raises, and for what is no command; `changed`, when it may be over."""
         self._commands = commands
         self._dispatcher = dispatcher
         self._share = 4 if ordered else 2
         self._shell = shell
         self._fail = failed
+        self._changed = changed
         self._puller: asyncio.Task[None] | None = None  # of an asynchronous source
         self._window = 0
         self._measured = 0.0
@@ -70,6 +72,7 @@ class Intake:
             return
         elif self._wants(now):
             self._puller = asyncio.get_running_loop().create_task(self._pulled(self._commands))
+            self._puller.add_done_callback(self._has_pulled)  # also where it was cancelled before it began
             return
         self._dispatcher.dispatch(now, is_dry=self._has_ended or not self._wants(now))
 
@@ -121,9 +124,10 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - as above
             self._has_ended = True
             self._fail(error)
-        finally:
-            self._puller = None
-        self.pull()
+
+    def _has_pulled(self, _: asyncio.Task[None]) -> None:
+        self._puller = None
+        self._changed()
 
     def handed(self) -> None:
         """The caller has the result of one more command, or there will be none."""

@@ -64,8 +64,9 @@ class ClusterWorkers:
         )  # fmt: skip
         self._dispatcher = self._fleet.dispatcher
         self._source = Intake(
-            commands, self._dispatcher, ordered=ordered, shell=bool(options.get("shell")), failed=self._failed_with
-        )
+            commands, self._dispatcher, ordered=ordered, shell=bool(options.get("shell")), failed=self._failed_with,
+            changed=self._look,
+        )  # fmt: skip
         self._tally = Tally(self._source, total, halt)
         self.results = ResultQueue(self._source, ordered=ordered)
         self._turns = Turns(self._failed_with, self._handled)
@@ -97,7 +98,8 @@ class ClusterWorkers:
 
     def _look(self) -> None:
         """Something has changed: there may be room for commands, or nothing more to come."""
-        self._source.pull()
+        if self._ending is None:
+            self._source.pull()
         if self._source.is_over and self._dispatcher.is_idle and self._turns.is_empty:
             self.results.end()
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from dask_workers import DaskWorkers
+
 # How a child is launched is none of its business.
 pytestmark = pytest.mark.loops("kinds")
 
@@ -45,25 +47,33 @@ _HERE = {  # what does not run on a cluster as well, and why
     "test_descriptors_run_short": "as above",
     "test_memory": "its window is larger, and grows with the agents' pace",
 }
-_ON_A_CLUSTER = pytest.param("on a cluster", marks=[pytest.mark.slow, pytest.mark.once, pytest.mark.loops("one")])
+_ON_A_CLUSTER = pytest.param(
+    *("on a cluster", "one worker"), marks=[pytest.mark.slow, pytest.mark.once, pytest.mark.loops("one")]
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test runs in each way."""
-    ways = ["one worker", "workers", *([] if metafunc.function.__name__ in _HERE else [_ON_A_CLUSTER])]
-    metafunc.parametrize("way", ways, indirect=True)
+    ways = [("here", "one worker"), ("here", "workers")]
+    elsewhere = [] if metafunc.function.__name__ in _HERE else [_ON_A_CLUSTER]
+    metafunc.parametrize(("place", "way"), [*ways, *elsewhere], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def place(request: pytest.FixtureRequest) -> DaskWorkers | None:
+    """Its cluster."""
+    return None if request.param == "here" else request.getfixturevalue("one_worker")
 
 
 @pytest.fixture(autouse=True)
-def way(request: pytest.FixtureRequest) -> Iterator[None]:
+def way(request: pytest.FixtureRequest, place: DaskWorkers | None) -> Iterator[None]:
     """Where only results are wanted a map needs no task for each that runs: what it promises is the same."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "workers":
             patch.setattr(RepeatedRun, "is_plain", lambda _: False)
-        elif request.param == "on a cluster":
-            cluster = request.getfixturevalue("one_worker")
-            patch.setattr(aiospawn, "map", functools.partial(aiospawn.map, cluster=cluster.address))
-            patch.setattr(fresh, "children", lambda: commands_of(cluster))
+        if place is not None:
+            patch.setattr(aiospawn, "map", functools.partial(aiospawn.map, cluster=place.address))
+            patch.setattr(fresh, "children", lambda: commands_of(place))
         yield
 
 

@@ -26,7 +26,7 @@ __all__ = ["Plan", "Simulation"]
 _TICK = 0.1
 _RESTART = 3.0  # seconds until a worker that died is back
 _TROUBLES = ("deaths", "stops", "cuts", "leaves")
-_DEADLOCK = 3600.0  # seconds after which a run is stuck
+_DEADLOCK = 36_000.0  # seconds after which a run is stuck
 
 
 class Plan(NamedTuple):
