@@ -10,6 +10,7 @@ one of its user's that makes such a directory knows them, and removes them.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import itertools
@@ -32,6 +33,7 @@ _RESTS: Final = (0.0, 0.01, 0.1, 1.0)  # seconds: of who is still being killed
 _OPEN: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _swept: set[tuple[int, str]] = set()  # by this process, where
+_made_here: dict[str, tuple[int, int]] = {}  # until they are removed: the descriptor, and who made it
 
 
 class PrivateDirectory:
@@ -43,7 +45,9 @@ class PrivateDirectory:
         """Makes it, for this user and group unless they are given. Raises OSError; then nothing is left."""
         _sweep(tempfile.gettempdir())
         self.path, self.descriptor = _made()
+        _made_here[self.path] = self.descriptor, os.getpid()
         self._removal = weakref.finalize(self, _remove, self.path, self.descriptor, os.getpid(), soon=False)
+        self._removal.atexit = False  # a thread that is started then is not waited for
         try:
             if user is not None or group is not None:
                 os.chown(self.descriptor, -1 if user is None else user, -1 if group is None else group)
@@ -89,6 +93,7 @@ def _remove(path: str, descriptor: int, maker: int, *, soon: bool) -> None:
     """`soon`: nobody writes there any more, so that a small one is removed by the caller."""
     if os.getpid() != maker:  # a copy of it in a fork
         return
+    _made_here.pop(path, None)
     if soon and _is_gone(path, descriptor, _AT_ONCE):
         os.close(descriptor)
         return
@@ -96,6 +101,13 @@ def _remove(path: str, descriptor: int, maker: int, *, soon: bool) -> None:
         threading.Thread(target=_finish, args=(path, descriptor), name="aiospawn-removal").start()
     except RuntimeError:  # the interpreter is ending, or there can be no more threads
         _finish(path, descriptor)
+
+
+@atexit.register
+def _remove_all() -> None:
+    for path, (descriptor, maker) in [*_made_here.items()]:
+        if maker == os.getpid():
+            _finish(path, descriptor)
 
 
 def _finish(path: str, descriptor: int) -> None:

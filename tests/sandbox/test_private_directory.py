@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import pathlib
 import signal
@@ -284,13 +285,16 @@ def test_the_end_of_this_process(how: str, places: pathlib.Path) -> None:
     environment = {**fresh.environment(), "TMPDIR": str(places)}
     of_another = places / "aiospawn-tmp-mine"
     of_another.mkdir()
-    with subprocess.Popen(["flock", of_another, "sleep", "1000"]) as holder:
+    held = os.open(of_another, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
         subprocess.run(fresh.command(_LEAVING, how), env=environment, check=how != "kill")
         names = {path.name for path in places.iterdir()}
         assert len(names) == (2 if how == "kill" else 1)
         subprocess.run(fresh.command(_LEAVING, "end"), env=environment, check=True)
         assert [path.name for path in places.iterdir()] == ["aiospawn-tmp-mine"]
-        holder.kill()
+    finally:
+        os.close(held)
 
 
 @pytest.mark.parametrize(
