@@ -14,7 +14,7 @@ The rules:
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .ledger import Ledger
 from .messages import DONE, UNSTARTED
@@ -24,41 +24,13 @@ if TYPE_CHECKING:
     from .lease import Terms
     from .link import Link
     from .messages import Message, Report
+    from .owner import Listener, Transport
 
-__all__ = ["Dispatcher", "Listener", "Transport"]
+__all__ = ["Dispatcher"]
 
 _HORIZON = 1.0  # seconds of work that an agent has in hand
 _QUESTIONS = 4  # in an agent's lease: the map writes to it at least so often
 _INTERVAL_EACH, _SHORTEST, _LONGEST = 0.002, 0.05, 0.4  # seconds between two reports: the more agents the longer
-
-
-class Transport(Protocol):
-    """Where messages go."""
-
-    def send(self, link: Link, message: Message) -> None:
-        """The answer is for `answered`, or `failed`."""
-
-    def forget(self, link: Link) -> None:
-        """Nothing is sent there any more, and no answer of its is wanted."""
-
-
-class Listener(Protocol):
-    """What the results of commands are reported to."""
-
-    def ended(self, job: Job, link: Link, outcome: Any) -> None:
-        """A command has come to its end."""
-
-    def line(self, job: Job, link: Link, line: Any) -> None:
-        """A line of output has come."""
-
-    def given_up(self, job: Job) -> None:
-        """A command has lost too many workers."""
-
-    def dropped(self, job: Job) -> None:
-        """A command will have no result: the map was stopped."""
-
-    def faulty(self, fault: BaseException) -> None:
-        """An agent has failed otherwise than by a lease."""
 
 
 class Dispatcher:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from .agent import Opened
     from .cluster import Cluster
-    from .dispatcher import Listener
     from .messages import Message
+    from .owner import Listener
 
 __all__ = ["Fleet"]
 
