@@ -11,6 +11,7 @@ import os
 import pickle
 import platform
 import time
+from subprocess import DEVNULL
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiospawn._commands.command_value import Command
@@ -104,6 +105,8 @@ class _Running:
         self._forget = forget
         self._loop = asyncio.get_running_loop()
         self._session = Session(settings.lease, time.monotonic())
+        # Nobody types at a worker: what reads its standard input, a pipe perhaps, might wait for ever.
+        self._has_no_input = settings.options.get("stdin") is None and settings.options.get("input") is None
         self._attempts: list[int] = []  # by the number that the map counts with
         self._capacity = capacity
         self._orders_came = asyncio.Event()
@@ -128,9 +131,10 @@ class _Running:
 
     async def _map(self) -> None:
         settings, session = self._settings, self._session
+        stdin = {"stdin": DEVNULL} if self._has_no_input else {}
         results = mapped(
             self._orders(), concurrency=self._capacity, ordered=False, on_line=self._line if settings.lines else None,
-            init_lease=settings.init_lease, **settings.options,
+            init_lease=settings.init_lease, **{**settings.options, **stdin},
         )  # fmt: skip
         async with results:
             async for result in results:
@@ -167,11 +171,13 @@ class _Running:
             yield command
 
     def _command(self, order: Order) -> Any:
-        results = self._settings.results
+        results, own = self._settings.results, order.options
+        if own is not None and self._has_no_input and own.get("input") is not None:
+            own = {"stdin": None, **own}
         if results is None:
-            return order.args if order.options is None else Command(order.args, **order.options)
+            return order.args if own is None else Command(order.args, **own)
         streams = self._files[order.attempt] = _output_files(results, order.number)
-        return Command(order.args, **{"stdout": streams[0], "stderr": streams[1], **(order.options or {})})
+        return Command(order.args, **{"stdout": streams[0], "stderr": streams[1], **(own or {})})
 
     def _close_files(self, attempt: int) -> None:
         for file in self._files.pop(attempt, ()):

@@ -56,6 +56,15 @@ async def test_results(client: Any, ordered: bool) -> None:
     assert {result.worker for result in results} == {*await client.scheduler.ncores()}
 
 
+async def test_standard_input(client: Any) -> None:
+    """Empty, and not the worker's, which is a pipe here; or what each is given."""
+    given = aiospawn.Command(["cat"], input=b"given")
+    nothing, something = await collected([["cat"], given], cluster=client, timeout=100, capture_output=True)
+    assert (nothing.error, nothing.stdout, something.stdout) == (None, b"", b"given")
+    (both,) = await collected([["cat"]], cluster=client, input="both", text=True, capture_output=True)
+    assert both.stdout == "both"
+
+
 async def test_errors(client: Any) -> None:
     """What `run` raises is the result's error, as it is."""
     commands = [["/nonexistent"], ["true", "a\0b"], ["/bin/sh", "-c", "echo begun; exec sleep 1000"], TRUE]
