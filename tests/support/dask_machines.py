@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import os
 import random
 import shutil
@@ -341,7 +342,7 @@ def within(machines: Machines, main: Callable[[], Coroutine[Any, Any, None]]) ->
         try:
             with open(f"/proc/{machines.pid}/ns/net") as network:
                 os.setns(network.fileno(), os.CLONE_NEWNET)
-            asyncio.run(main())
+            asyncio.run(_tidied(main))
         except BaseException as error:  # noqa: BLE001 - for the thread that waits
             faults.append(error)
 
@@ -350,6 +351,16 @@ def within(machines: Machines, main: Callable[[], Coroutine[Any, Any, None]]) ->
     thread.join()
     if faults:
         raise faults[0]
+
+
+async def _tidied(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """tornado forgets a connection that was on its way when whoever made it was cancelled, as by a time-out of Dask's."""
+    from tornado.iostream import IOStream
+
+    await main()
+    for stream in [each for each in gc.get_objects() if isinstance(each, IOStream)]:
+        if getattr(stream.io_loop, "asyncio_loop", None) is asyncio.get_running_loop():
+            stream.close()
 
 
 if __name__ == "__main__":
