@@ -57,10 +57,10 @@ def worker_of(pid: int, workers: dict[int, int]) -> int:
     return workers[pid]
 
 
-async def has_hung(machines: Machines, directory: pathlib.Path, count: int = 2) -> int:
+async def has_hung(machines: Machines, directory: pathlib.Path) -> int:
     """Waits until it runs; returns the number of its worker."""
     await until(lambda: (directory / "first").exists() and running_in(directory))
-    return worker_of(running_in(directory)[0], {machines.worker(number): number for number in range(count)})
+    return worker_of(running_in(directory)[0], machines.workers())
 
 
 # ---- the network ------------------------------------------------------------------------------------------------------
@@ -259,36 +259,6 @@ async def test_memory_that_dask_limits(tmp_path: pathlib.Path) -> None:
                 hog.release()
                 assert (await first).stdout == b"again\n"
                 assert (await anext(stream)).ok
-
-
-@pytest.fixture
-def little_memory() -> Iterator[pathlib.Path]:
-    """A cgroup whose processes have less memory than a worker."""
-    mount = pathlib.Path("/sys/fs/cgroup/memory")
-    group = mount / f"aiospawn-test-{os.getpid()}"
-    if not os.access(mount / "memory.limit_in_bytes", os.W_OK):
-        pytest.skip("no memory controller of version 1 to make a cgroup with")
-    group.mkdir()
-    try:
-        (group / "memory.limit_in_bytes").write_text(str(50 << 20))
-        yield group
-    finally:
-        group.rmdir()
-
-
-async def test_memory_of_a_cgroup(machines: Machines, tmp_path: pathlib.Path, little_memory: pathlib.Path) -> None:
-    """The kernel kills the largest process, which is the worker; what it ran is run by another."""
-    script = "mkdir first 2>/dev/null && while [ ! -e flag ]; do sleep 0.05; done && exec tail /dev/zero; echo again"
-    grows_first = ["flock", "-n", "-E", "9", "lock", "sh", "-c", script]
-    async with aiospawn.map([grows_first], cluster=rules(machines), cwd=tmp_path, capture_output=True) as stream:
-        first = asyncio.ensure_future(anext(stream))
-        number = await has_hung(machines, tmp_path)
-        worker = machines.worker(number)
-        for pid in [worker, *running_in(tmp_path)]:
-            (little_memory / "cgroup.procs").write_text(str(pid))
-        (tmp_path / "flag").touch()
-        assert (await first).stdout == b"again\n"
-    assert machines.worker(number) != worker
 
 
 # ---- agents -----------------------------------------------------------------------------------------------------------

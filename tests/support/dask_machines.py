@@ -237,6 +237,9 @@ class _Program:
     def pid(self, number: int) -> int:
         return self._workers[number].pid
 
+    def workers(self) -> str:
+        return " ".join(f"{number}:{process.pid}" for number, process in self._workers.items())
+
     async def do(self, what: str, *arguments: str) -> Any:
         """One line of standard input."""
         if what in ("cut", "mend"):
@@ -247,7 +250,8 @@ class _Program:
             await self._networks[int(arguments[0])].tear(int(arguments[1]))
         else:
             calls: dict[str, Callable[..., Any]] = {
-                "join": self.join, "pid": self.pid, "kill_scheduler": self.kill_scheduler, "scheduler": self.scheduler
+                "join": self.join, "pid": self.pid, "workers": self.workers,
+                "kill_scheduler": self.kill_scheduler, "scheduler": self.scheduler
             }  # fmt: skip
             answer = calls[what](*map(int, arguments))
             return await answer if asyncio.iscoroutine(answer) else answer
@@ -294,6 +298,11 @@ class Machines(NamedTuple):
     def worker(self, number: int) -> int:
         """Its process, the one that it has now."""
         return int(self.tell("pid", number))
+
+    def workers(self) -> dict[int, int]:
+        """The numbers of all that are there now, by their processes."""
+        pairs = (word.split(":") for word in self.tell("workers").split())
+        return {int(pid): int(number) for number, pid in pairs}
 
 
 @contextlib.contextmanager
