@@ -1,4 +1,4 @@
-"""The workers that the tests of this folder share."""
+"""The workers that the tests of a file share. They end with it: other files count this process's children."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """The scheduler's."""
     with dask_workers() as workers:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def one_worker() -> Iterator[DaskWorkers]:
     """A cluster of one, so that `concurrency` means the same as without."""
     pytest.importorskip("distributed")

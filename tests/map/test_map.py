@@ -56,10 +56,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test runs in each way."""
     ways = [("here", "one worker"), ("here", "workers")]
     elsewhere = [] if metafunc.function.__name__ in _HERE else [_ON_A_CLUSTER]
-    metafunc.parametrize(("place", "way"), [*ways, *elsewhere], indirect=True, scope="session")
+    metafunc.parametrize(("place", "way"), [*ways, *elsewhere], indirect=True, scope="module")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def place(request: pytest.FixtureRequest) -> DaskWorkers | None:
     """Its cluster."""
     return None if request.param == "here" else request.getfixturevalue("one_worker")
