@@ -1,4 +1,7 @@
-"""What docs/cluster.md promises when the network, the scheduler, a worker, an agent or a disk fails."""
+"""What docs/cluster.md promises when the network, the scheduler, a worker, an agent or a disk fails.
+
+By its name alone: `pytest tests/cluster/faults_of_networks.py`. Two of these at a time on a busy machine disturb each other.
+"""
 
 from __future__ import annotations
 
