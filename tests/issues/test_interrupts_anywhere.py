@@ -290,7 +290,6 @@ def _strikes(
         yield raised, position
         deadline = loop.time() + _TOO_LONG_S
         while fresh.children():
-            gc.collect()  # an asynchronous generator that the exception's traceback has in a cycle ends when it is collected
             assert loop.time() < deadline, (position, "a child that nobody has stopped")
             _run_through(loop, asyncio.sleep(0.001))
         _run_through(loop, asyncio.sleep(0))
