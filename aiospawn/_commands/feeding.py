@@ -61,6 +61,11 @@ class Feeding:
             if isinstance(source, AsyncGenerator):
                 await source.aclose()
 
+    def drop(self) -> None:
+        """For a caller that leaves the block by an exception from outside of it: waits for nothing."""
+        if self._task is not None and not self._child.loop.is_closed():
+            self._task.cancel()
+
     def _fed(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
             self._child.interrupt(Ending.UNFED)

@@ -12,7 +12,7 @@ from aiospawn._options.keywords import Args, CommandOptions, Stream
 from aiospawn._options.values import seconds
 from aiospawn._termination.terminate import is_thrown_away, joined
 
-from .capture import Ending
+from .capture import Ending, drop
 from .command import command, refuse_terminal
 from .command_value import Command, own_options
 from .events import observer
@@ -26,7 +26,7 @@ from .run import fed, launched, number_of_bytes
 from .typed import typed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterable, Awaitable, Iterable, Iterator, Sequence
 
     from . import signatures  # noqa: TC004 - in a lambda that nobody calls
     from .capture import Capture
@@ -126,7 +126,7 @@ def lines(
     collecting = {"data": data, "observer": watcher, "has_more": source is not None}
     splitters = {stream: LineSplitter(mode, max_line) for stream in ((1, 2) if both else (1,))}
     output = _Output(checked, splitters, timeout, grace, max_line, check=check)
-    return _Lines(output.blocks(streams, collecting, source, mode))
+    return _Lines(output, output.blocks(streams, collecting, source, mode))
 
 
 class _Lines(AsyncGenerator[Any, None]):
@@ -135,9 +135,10 @@ class _Lines(AsyncGenerator[Any, None]):
     Where it is dropped, so is the generator, which the event loop then closes.
     """
 
-    __slots__ = ("_block", "_blocks")
+    __slots__ = ("_block", "_blocks", "_output")
 
-    def __init__(self, blocks: AsyncGenerator[Iterable[Any], None]) -> None:
+    def __init__(self, output: _Output, blocks: AsyncGenerator[Iterable[Any], None]) -> None:
+        self._output = output
         self._blocks = blocks
         self._block: Iterator[Any] = iter(())
 
@@ -145,7 +146,7 @@ class _Lines(AsyncGenerator[Any, None]):
         for line in self._block:
             return line
         while True:
-            self._block = iter(await anext(self._blocks))
+            self._block = iter(await self._of_blocks(anext(self._blocks)))
             for line in self._block:
                 return line
 
@@ -154,11 +155,22 @@ class _Lines(AsyncGenerator[Any, None]):
 
     async def athrow(self, *exception: Any) -> Any:
         self._block = iter(())
-        return await self._blocks.athrow(*exception)
+        return await self._of_blocks(self._blocks.athrow(*exception))
 
     async def aclose(self) -> None:
         self._block = iter(())
-        await self._blocks.aclose()
+        await self._of_blocks(self._blocks.aclose())
+
+    async def _of_blocks(self, step: Awaitable[Any]) -> Any:
+        """A signal's handler may raise out here while the generator awaits: CPython takes that for running ever after.
+
+        So nobody can close it then, and what it would have ended is ended here.
+        """
+        try:
+            return await step
+        except BaseException:
+            self._output.drop()
+            raise
 
 
 class _Output:
@@ -182,19 +194,28 @@ class _Output:
         self._check = check
         self._queue = OutputQueue()
         self._stopping: asyncio.Task[None] | None = None
+        self._keeper: list[Capture] = []
+        self._feeding: Feeding | None = None
+
+    def drop(self) -> None:
+        """What runs, unless the generator has ended it."""
+        drop(self._keeper)
+        if self._feeding is not None:
+            self._feeding.drop()
 
     async def blocks(
         self, streams: tuple[Any, Any, Any], collecting: dict[str, Any], source: AsyncIterable[Any] | None, mode: Text | None
     ) -> AsyncGenerator[Iterable[Any], None]:
         """Launches it. Stops it where the generator is closed before its end."""
-        keeper: list[Capture] = []
+        keeper = self._keeper
         is_over = False
         try:
             child = await launched(self._command, streams, keeper, output_queue=self._queue, **collecting)
             self._queue.follow(child.over)
             if self._timeout is not None:
                 child.interrupt_after(self._timeout, Ending.TIMED_OUT)
-            async with Feeding(child, source, mode) as feeding:
+            self._feeding = Feeding(child, source, mode)
+            async with self._feeding as feeding:
                 while pieces := await self._pieces(child):
                     for block in self._split(pieces):
                         yield block
@@ -205,6 +226,7 @@ class _Output:
         finally:
             if not is_over and keeper:
                 await self._ended(keeper[0], sys.exception())
+            keeper.clear()
         if self._check and child.returncode:
             raise CalledProcessError(child.returncode, self._command.shown)
 

@@ -83,6 +83,26 @@ async def _map_block() -> None:
         await _pause()
 
 
+async def _lines() -> None:
+    """CPython takes its generator for running ever after: nobody can close that."""
+    async for _ in aiospawn.lines(_LONG):
+        pass
+
+
+async def _lines_with_input() -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"part"
+        await _pause()
+
+    async for _ in aiospawn.lines(["sh", "-c", "exec sleep 1000"], input=parts()):
+        pass
+
+
+async def _lines_closed() -> None:
+    async with contextlib.aclosing(aiospawn.lines(["sh", "-c", "trap '' TERM; echo; exec sleep 1000"], grace=1000)) as lines:
+        await anext(lines)
+
+
 async def _run() -> None:
     await aiospawn.run(_LONG)
 
@@ -93,7 +113,7 @@ async def _pipeline() -> None:
 
 ALL = (
     *(_block, _block_in_a_stack, _block_of_a_manager, _group, _group_that_waits, _group_that_stops),
-    *(_popen, _popen_that_waits, _map, _map_block, _run, _pipeline),
+    *(_popen, _popen_that_waits, _map, _map_block, _lines, _lines_with_input, _lines_closed, _run, _pipeline),
 )
 
 
