@@ -1,7 +1,4 @@
-"""What docs/cluster.md promises when the network, the scheduler, a worker, an agent or a disk fails.
-
-By its name alone: `pytest tests/cluster/faults_of_networks.py`. Two of these at a time on a busy machine disturb each other.
-"""
+"""What docs/cluster.md promises when the network, the scheduler, a worker, an agent or a disk fails."""
 
 from __future__ import annotations
 
