@@ -19,13 +19,12 @@ reads and reaps what is ready into a batch of events, and one `call_soon` for ea
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import contextvars
 import signal
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from aiospawn import _errors
 from aiospawn._binding.library import USAGE, Event
@@ -33,6 +32,7 @@ from aiospawn._binding.native import Launched, Native
 
 from .forked_child import forked
 from .lease import Lease
+from .mailbox import Mailbox
 
 if TYPE_CHECKING:
     import asyncio
@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 
     from aiospawn._request.request import Request
 
-__all__ = ["Reactor", "Target", "close_unused", "reactor_of"]
+    from .mailbox import Target
+
+__all__ = ["Reactor", "close_unused", "reactor_of"]
 
 _ATTRIBUTE = "_aiospawn_reactor"
 _MOST_EVENTS = 1024  # of a batch, at least
@@ -49,63 +51,6 @@ _ENDS = (Event.EXITED, Event.FAILED, Event.DIED)
 _USAGE_SIZE = USAGE.size
 
 _NOBODYS: Final = contextvars.Context()
-_Event: TypeAlias = tuple[int, int, int, int, int, Any]  # number, kind, stream, value, extra, payload
-_Post: TypeAlias = "Callable[[contextvars.Context, Callable[..., None], Any], None]"
-
-
-class Target(Protocol):
-    """The receiver of a child's events."""
-
-    token: int
-    """Of the child, set by the reactor before any event can come; 0 where there is no child of this target's."""
-    context: contextvars.Context
-    immediate: bool
-    """Whether nobody else's code runs in `on_event`, and it does not raise: then no callback of the loop is needed."""
-
-    def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
-        """Runs as a callback of the loop, unless `immediate`. A number that is not above the last was handled before.
-
-        It is resumable: after an exception it is called again with the same event, until it returns.
-        """
-
-
-class _Mailbox:
-    """The events of one target that are delivered by callbacks of the loop: each stays until its handling has returned.
-
-    Each has its own callback, which also handles what is before it: that was interrupted.
-    """
-
-    __slots__ = ("_events", "_is_busy", "_post", "_target")
-
-    def __init__(self, target: Target, post: _Post) -> None:
-        self._target = target
-        self._post = post
-        self._events: collections.deque[_Event] = collections.deque()
-        self._is_busy = False
-
-    def put(self, event: _Event) -> None:
-        if not self._events or self._events[-1][0] < event[0]:  # else it was put here before an interruption
-            self._events.append(event)
-        self._post(self._target.context, self.on_event, event[0])
-
-    def on_event(self, number: int) -> None:
-        """As a callback of the loop: handles what is here up to this number."""
-        try:
-            self._is_busy = True
-            while self._events and self._events[0][0] <= number:
-                event = self._events[0]
-                self._target.on_event(*event)
-                if self._events and self._events[0] is event:  # else a loop within that was here
-                    self._events.popleft()
-        finally:
-            self._is_busy = False
-
-    def post_again(self) -> bool:
-        """What is here whose callback has come to nothing. Is there any?"""
-        if not self._events or self._is_busy:
-            return False
-        self._post(self._target.context, self.on_event, self._events[-1][0])
-        return True
 
 
 class Reactor:
@@ -136,7 +81,7 @@ class Reactor:
         self._targets: dict[int, Target] = {}
         self.ended: list[int] = []
         """The tokens of children that `done` would be called with; for targets that are `immediate`."""
-        self._mailboxes: dict[int, _Mailbox] = {}
+        self._mailboxes: dict[int, Mailbox] = {}
         self._callbacks: dict[Callable[[], None], contextvars.Context] = {}
         self._launching = False
         self._newest = 0  # the token of the last launch that came to its end here
@@ -347,10 +292,10 @@ class Reactor:
             self._release_ended()
         self._is_delivered = True
 
-    def _mailbox(self, token: int, target: Target) -> _Mailbox:
+    def _mailbox(self, token: int, target: Target) -> Mailbox:
         mailbox = self._mailboxes.get(token)
         if mailbox is None:
-            mailbox = self._mailboxes[token] = _Mailbox(target, self._post)
+            mailbox = self._mailboxes[token] = Mailbox(target, self._post)
         return mailbox
 
 
