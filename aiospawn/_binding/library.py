@@ -81,7 +81,7 @@ class Event:
 
 
 TREE_LIMITS: Final = (None, "memory", "processes", "cpu_seconds", "wall")  # enum aiospawn_limit
-MEMORY_LIMIT: Final = 1
+MEMORY_LIMIT: Final = TREE_LIMITS.index("memory")
 NO_PIPE, CHILD_READS, CHILD_WRITES, PTY = 0, 1, 2, 3
 NO_FD: Final[int] = getattr(lib, "AIOSPAWN_NO_FD", -1)
 REGISTER: Final[int] = getattr(lib, "AIOSPAWN_REGISTER", -1)

@@ -173,8 +173,8 @@ def test_an_event_that_could_not_be_posted_is_not_lost(
 
     def raising(callback: Any, *arguments: Any, **keywords: Any) -> Any:
         nonlocal countdown
-        strikes = getattr(callback, "__qualname__", "") == "_Mailbox.on_event" and countdown == 0
-        if getattr(callback, "__qualname__", "") == "_Mailbox.on_event":
+        strikes = getattr(callback, "__qualname__", "") == "Mailbox.on_event" and countdown == 0
+        if getattr(callback, "__qualname__", "") == "Mailbox.on_event":
             countdown -= 1
         if not strikes or handed_over:
             handle = call_soon(callback, *arguments, **keywords)

@@ -21,6 +21,8 @@ import textwrap
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dask_workers import started
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
@@ -62,7 +64,8 @@ class _Relay:
         self.there: int | None = None
         """The port on the other side, once it is known."""
         self.most = 0
-        """A connection is torn after at most so many bytes, wherever that is in a message; 0: never."""
+        """Two of three connections are torn after at most so many bytes, wherever that is in a message; 0: none."""
+        self._number = 0  # of connections
         self._forth, self._back = forth, back
         self._server: asyncio.Server | None = None
 
@@ -78,17 +81,25 @@ class _Relay:
             writer.transport.abort()
             return
         ends = (writer.transport, there_writer.transport)
+        self._number += 1
+        most = self.most if self._number % 3 else 0  # so that each message gets through within its lease
         with contextlib.suppress(OSError):
             await asyncio.gather(
-                self._one_way(reader, there_writer, self._forth, ends), self._one_way(there_reader, writer, self._back, ends)
+                self._one_way(reader, there_writer, self._forth, ends, most),
+                self._one_way(there_reader, writer, self._back, ends, most),
             )
         for end in ends:
             end.abort()
 
     async def _one_way(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event, ends: tuple[Any, ...]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        gate: asyncio.Event,
+        ends: tuple[Any, ...],
+        most: int,
     ) -> None:
-        left = random.randint(1, self.most) if self.most else None
+        left = random.randint(1, most) if most else None
         while True:
             data = await reader.read(1 << 16)
             await gate.wait()
@@ -310,25 +321,9 @@ def dask_machines(count: int = 2, *, workers: int | None = None, namespaces: boo
     """At most `count` workers, of which `workers` are there from the beginning. Everything has ended behind the block."""
     within = ["unshare", "--net"] if namespaces else []
     first = count if workers is None else workers
-    process = subprocess.Popen(
-        [*within, sys.executable, __file__, str(count), str(first), *(["--namespaces"] if namespaces else [])],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        port = process.stdout.readline().strip()
-        assert port, "the cluster did not start"
+    words = [str(count), str(first), *(["--namespaces"] if namespaces else [])]
+    with started([*within, sys.executable, __file__, *words]) as (process, port):
         yield Machines(f"tcp://127.0.0.1:{port}", process.pid, process)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
 
 
 def no_namespaces() -> str | None:

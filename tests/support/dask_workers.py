@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["commands_of", "dask_workers", "running_in"]
+__all__ = ["commands_of", "dask_workers", "running_in", "started"]
 
 _PROGRAM = textwrap.dedent("""
     import os
@@ -49,19 +49,20 @@ def dask_workers(count: int = 2, *, memory_limit: int = 0) -> Iterator[DaskWorke
     `memory_limit`: bytes of a worker, 0: none. A nanny does not start a worker again that is killed while it begins;
     `dask_machines` does.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, str(count), str(memory_limit)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    with started([sys.executable, "-c", _PROGRAM, str(count), str(memory_limit)]) as (process, address):
+        yield DaskWorkers(address, process.pid)
+
+
+@contextlib.contextmanager
+def started(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A program with a cluster, which prints a line when that is there, and ends with its standard input; and the line."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        address = process.stdout.readline().strip()
-        assert address, "the cluster did not start"
-        yield DaskWorkers(address, process.pid)
+        line = process.stdout.readline().strip()
+        assert line, "the cluster did not start"
+        yield process, line
     finally:
         process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):  # where a worker is stopped
