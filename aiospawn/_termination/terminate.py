@@ -17,6 +17,7 @@ It is the same for all:
 from __future__ import annotations
 
 import asyncio
+import dis
 import errno
 import inspect
 import signal
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["all_ended", "ended", "is_thrown_away", "joined", "note", "outlasted", "unhurt"]
 
 _T = TypeVar("_T")
+_AFTER_YIELD = 1  # in the lowest bits of RESUME's argument
 _FIRST_LOOK, _LAST_LOOK = 0.001, 0.05  # seconds between looks at a group whose leader is gone
 
 
@@ -224,11 +226,21 @@ def is_thrown_away(exception: BaseException | None, loop: asyncio.AbstractEventL
     """
     if not isinstance(exception, GeneratorExit) or loop is None:
         return False
-    return not loop.is_running() or not _struck_a_generator(exception)
+    return not loop.is_running() or not _struck_a_yield(exception)
 
 
-def _struck_a_generator(exception: GeneratorExit) -> bool:
+def _struck_a_yield(exception: GeneratorExit) -> bool:
+    """Was it thrown in at the `yield` of an asynchronous generator?
+
+    Since CPython 3.13 a coroutine that is closed hands it on to a generator that awaits, which it strikes at its `await`.
+    The instruction RESUME that follows says which of both it was (documentation of `dis`).
+    """
     origin = exception.__traceback__
     while origin is not None and origin.tb_next is not None:
         origin = origin.tb_next
-    return origin is not None and bool(origin.tb_frame.f_code.co_flags & inspect.CO_ASYNC_GENERATOR)
+    if origin is None or not origin.tb_frame.f_code.co_flags & inspect.CO_ASYNC_GENERATOR:
+        return False
+    for instruction in dis.get_instructions(origin.tb_frame.f_code):
+        if instruction.offset >= origin.tb_lasti and instruction.opname == "RESUME":
+            return (instruction.arg or 0) & 3 == _AFTER_YIELD
+    return False

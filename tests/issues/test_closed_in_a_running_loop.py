@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import fresh
@@ -111,9 +112,21 @@ async def _pipeline() -> None:
     await aiospawn.pipeline(_LONG, ["cat"])
 
 
+async def _generator_that_waits() -> None:
+    async for _ in _lines_of_a_process():
+        pass
+
+
+async def _generator_that_waits_in_a_stack() -> None:
+    async for _ in _lines_in_a_stack():
+        pass
+
+
 ALL = (
     *(_block, _block_in_a_stack, _block_of_a_manager, _group, _group_that_waits, _group_that_stops),
     *(_popen, _popen_that_waits, _map, _map_block, _lines, _lines_with_input, _lines_closed, _run, _pipeline),
+    # before, nothing tells such a generator that it is closed: it is taken for running, and collected without a word
+    *((_generator_that_waits, _generator_that_waits_in_a_stack) if sys.version_info >= (3, 13) else ()),
 )
 
 

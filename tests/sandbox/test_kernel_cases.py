@@ -341,14 +341,30 @@ async def test_other_file_systems(named: str, allowed: str, refused: str, tmp_pa
 # ---- net_test -----------------------------------------------------------------------------------------------------------
 
 
+def _listening(stack: contextlib.ExitStack, free: int) -> tuple[int, int, int]:
+    """Two ports that are listened at, and the number of the first with its bytes exchanged, none of those in use."""
+    another = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+    while True:
+        port = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+        turned = (port & 0xFF) << 8 | port >> 8
+        if turned not in (port, another, free):
+            return port, another, turned
+
+
+def _held(stack: contextlib.ExitStack) -> int:
+    """A port that nobody else is given, and that those may bind who share addresses, as it is bound with SO_REUSEADDR."""
+    holder = stack.enter_context(socket.socket())
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    port: int = holder.getsockname()[1]
+    return port
+
+
 async def test_network(tmp_path: pathlib.Path) -> None:
     """bind, connect, port_endianness, bind_connect_zero, *_unspec, from_unix_to_inet: by ports of TCP."""
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        port, another = one.getsockname()[1], other.getsockname()[1]
-        turned = (port & 0xFF) << 8 | port >> 8
-        with socket.socket() as unused:
-            unused.bind(("127.0.0.1", 0))
-            free = unused.getsockname()[1]
+    with contextlib.ExitStack() as stack:
+        free = _held(stack)
+        port, another, turned = _listening(stack, free)
         given = {"port": port, "another": another, "turned": turned, "free": free}
         cases: _Cases = {
             "connect": ('socket.create_connection(("127.0.0.1", given["port"]))', 0),
@@ -356,7 +372,14 @@ async def test_network(tmp_path: pathlib.Path) -> None:
             "not in another byte order": ('socket.create_connection(("127.0.0.1", given["turned"]))', errno.EACCES),
             "not to port 0": ('socket.create_connection(("127.0.0.1", 0))', errno.EACCES),
             "by IPv6 likewise": ('socket.socket(socket.AF_INET6).connect(("::1", given["another"]))', errno.EACCES),
-            "bind": ('socket.socket().bind(("127.0.0.1", given["free"]))', 0),
+            "bind": (
+                """
+                sharing = socket.socket()
+                sharing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sharing.bind(("127.0.0.1", given["free"]))
+                """,
+                0,
+            ),
             "not another": ('socket.socket().bind(("127.0.0.1", given["turned"]))', errno.EACCES),
             "not one to choose": ('socket.socket().bind(("127.0.0.1", 0))', errno.EACCES),
             "bind is not connect": ('socket.socket().connect(("127.0.0.1", given["free"]))', errno.EACCES),
