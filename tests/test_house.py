@@ -7,15 +7,14 @@ import io
 import pathlib
 import re
 import tokenize
-from typing import TYPE_CHECKING
 
 import child
+import pytest
 from paths import NATIVE
 
 import aiospawn
 
-if TYPE_CHECKING:
-    import pytest
+pytestmark = pytest.mark.once
 
 _TESTS = pathlib.Path(__file__).parent
 _SUPPORT = _TESTS / "support"

@@ -40,6 +40,7 @@ def test_the_table_has_every_option() -> None:
     assert {row.name.partition(":")[0] for row in ROWS} == {*Options._fields} - elsewhere
 
 
+@pytest.mark.once
 @ways
 @rows
 async def test_shown(row: Row, way: dict[str, Any], place: Place) -> None:

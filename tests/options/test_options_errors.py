@@ -9,6 +9,8 @@ from place import Place, lacks
 
 from aiospawn._binding.library import Step
 
+pytestmark = pytest.mark.once
+
 here = pytest.mark.parametrize(
     ("row", "via"),
     [

@@ -20,6 +20,8 @@ from process_trees import lives
 
 import aiospawn
 
+pytestmark = pytest.mark.once
+
 # ---- ends -------------------------------------------------------------------------------------------------------------
 
 

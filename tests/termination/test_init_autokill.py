@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
     from marker import Marker
 
-pytestmark = [pytest.mark.loops("one"), pytest.mark.skipif(bool(lacks("sys_admin")), reason="needs CAP_SYS_ADMIN")]
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.loops("one"),
+    pytest.mark.skipif(bool(lacks("sys_admin")), reason="needs CAP_SYS_ADMIN"),
+]
 
 _STOPPED = """
 import asyncio, os, signal, sys, time

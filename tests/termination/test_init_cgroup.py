@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = [
+    pytest.mark.once,
     pytest.mark.loops("one"),
     pytest.mark.skipif(os.getuid() != 0, reason="a cgroup to make others in is root's"),
 ]

@@ -21,6 +21,8 @@ from aiospawn._sandbox.system_calls import ARCHITECTURES, NUMBERS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.once
+
 # ---- it cannot be made ------------------------------------------------------------------------------------------------
 
 _REFUSED = """

@@ -19,6 +19,8 @@ from marker import Marker, stands
 
 import aiospawn
 
+pytestmark = pytest.mark.once
+
 INSIDE: dict[str, Any] = {"init": True, "init_namespace": "pid"}
 
 

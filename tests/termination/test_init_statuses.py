@@ -15,6 +15,8 @@ import aiospawn
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+pytestmark = pytest.mark.once
+
 _BATCH = 32
 _IGNORED = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH}  # unless somebody handles them
 _STOPPING = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
