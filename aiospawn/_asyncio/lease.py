@@ -31,12 +31,15 @@ class Lease:
     def keep(self, token: int, seconds: float) -> None:
         """For the tree of this child, whose launch has renewed it just now."""
         self._kept[token] = seconds
-        self._set_timer()
+        loop = self._loop()
+        if loop is not None:
+            now = loop.time()
+            if self._timer is None or not now <= self._due <= now + seconds / 3:
+                self._set_timer()
 
     def drop(self, token: int) -> None:
-        """Nothing happens where none was kept."""
-        if self._kept.pop(token, None) is not None and not self._kept:
-            self.close()
+        """Nothing happens where none was kept. The timer runs out where none is kept any more."""
+        self._kept.pop(token, None)
 
     def close(self) -> None:
         self._kept.clear()
@@ -54,6 +57,8 @@ class Lease:
         if self._kept and not self._native.dead:
             self._set_timer()
             self._native.renew_lease()
+        else:
+            self._timer = None
 
     def _set_timer(self) -> None:
         loop = self._loop()

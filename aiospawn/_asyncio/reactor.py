@@ -38,11 +38,12 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from aiospawn._options.options import Options
     from aiospawn._request.request import Request
 
     from .mailbox import Target
 
-__all__ = ["Reactor", "close_unused", "reactor_of"]
+__all__ = ["Reactor", "close_unused", "let_go", "reactor_of"]
 
 _ATTRIBUTE = "_aiospawn_reactor"
 _MOST_EVENTS = 1024  # of a batch, at least
@@ -61,6 +62,7 @@ class Reactor:
             "__weakref__",
             "_batches",
             "_callbacks",
+            "_holders",
             "_is_delivered",
             "_launching",
             "_lease",
@@ -88,6 +90,7 @@ class Reactor:
         self._batches = 0
         self._is_delivered = True  # the last of them
         self._lease: Lease | None = None
+        self._holders: weakref.WeakSet[Any] = weakref.WeakSet()
         try:
             self.native = Native()
             contextvars.Context().run(loop.add_reader, self.native.epoll, self._on_ready)
@@ -111,32 +114,37 @@ class Reactor:
             target.token = token = launched[0]
             self._targets[token] = target
             if request.options.init_lease is not None:
-                if self._lease is None:
-                    self._lease = Lease(self._loop, self.native)
-                self._lease.keep(token, request.options.init_lease)
+                self._keep_lease(token, request.options.init_lease)
             self._launching = False
             self._newest = token
         except BaseException as exc:
             if request.belongings is not None:
                 request.belongings.remove()
             self._not_launched(target)
-            if isinstance(exc, OSError) and request.options.init is not None:
-                raise _errors.no_init(exc, namespace=request.options.init_namespace is not None) from None
+            _raise_no_init(exc, request.options)
             raise
         return launched
 
-    def launch_plain(self, data: bytes, target: Target) -> int:
-        """As `launch`, by the bytes of a request without fork, lease and cgroup. The child's pid."""
+    def launch_plain(self, data: bytes, options: Options, target: Target) -> int:
+        """As `launch`, by the bytes of a request with these options, without fork and cgroup. The child's pid."""
         try:
             self._launching = True
             target.token, pid, _ = self.native.launch(data)
             self._targets[target.token] = target
+            if options.init_lease is not None:
+                self._keep_lease(target.token, options.init_lease)
             self._launching = False
             self._newest = target.token
-        except BaseException:
+        except BaseException as exc:
             self._not_launched(target)
+            _raise_no_init(exc, options)
             raise
         return pid
+
+    def _keep_lease(self, token: int, seconds: float) -> None:
+        if self._lease is None:
+            self._lease = Lease(self._loop, self.native)
+        self._lease.keep(token, seconds)
 
     def _not_launched(self, target: Target) -> None:
         self._launching = False
@@ -177,16 +185,31 @@ class Reactor:
     def _release_ended(self) -> None:
         """`done` for those of `ended`, again where it is interrupted."""
         self.native.release_all(self.ended)
-        if not self._permanent and not self._launching and self._targets.keys() <= {*self.ended}:
+        if not self._is_held and not self._launching and self._targets.keys() <= {*self.ended}:
             self.close()
         for token in self.ended:
             self._targets.pop(token, None)
+            if self._lease is not None:
+                self._lease.drop(token)
         self.ended.clear()
 
     def close_if_unused(self, last: int = 0) -> None:
         """On a loop that is not ours, where nobody is left, or only this token's."""
-        if not self._permanent and not self._launching and self._targets.keys() <= {last}:
+        if not self._is_held and not self._launching and self._targets.keys() <= {last}:
             self.close()
+
+    def hold(self, holder: object) -> None:
+        """It stays open, also without children, for one that has more to launch: until `let_go`, or while that lives."""
+        self._holders.add(holder)
+
+    def let_go(self, holder: object) -> None:
+        """Nothing happens where it was not held."""
+        self._holders.discard(holder)
+        self.close_if_unused()
+
+    @property
+    def _is_held(self) -> bool:
+        return self._permanent or bool(self._holders)
 
     def close(self) -> None:
         """Closes every descriptor; children live on. Their targets get no more events."""
@@ -314,6 +337,12 @@ class _Unheld:
             self._reactor.done(self.token)
 
 
+def _raise_no_init(error: BaseException, options: Options) -> None:
+    """Raises the error in the words for a launch with an init, if it is one."""
+    if isinstance(error, OSError) and options.init is not None:
+        raise _errors.no_init(error, namespace=options.init_namespace is not None) from None
+
+
 class _Opened(threading.local):
     """The reactors of this thread: another's may be in a native call of that one's."""
 
@@ -338,6 +367,13 @@ def close_unused(loop: asyncio.AbstractEventLoop) -> None:
     reactor: Reactor | None = getattr(loop, _ATTRIBUTE, None)
     if reactor is not None and not reactor.native.dead and not loop.is_closed():
         reactor.close_if_unused()
+
+
+def let_go(loop: asyncio.AbstractEventLoop, holder: object) -> None:
+    """The loop's reactor, if there is one, is not held by this any more."""
+    reactor: Reactor | None = getattr(loop, _ATTRIBUTE, None)
+    if reactor is not None and not reactor.native.dead and not loop.is_closed():
+        reactor.let_go(holder)
 
 
 def _close_stale() -> None:

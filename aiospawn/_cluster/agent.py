@@ -15,13 +15,14 @@ from subprocess import DEVNULL
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiospawn._commands.command_value import Command
+from aiospawn._map.arrivals import NONE_YET, Arrivals
 from aiospawn._map.map import map as mapped
 
 from .outcome import failed, packed, portable, size_of
 from .session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from aiospawn._map.map_result import MapLine
 
@@ -109,10 +110,11 @@ class _Running:
         self._has_no_input = settings.options.get("stdin") is None and settings.options.get("input") is None
         self._attempts: list[int] = []  # by the number that the map counts with
         self._capacity = capacity
-        self._orders_came = asyncio.Event()
+        self._orders = Arrivals(self._next_command)
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._reported = 0.0  # when
+        self._is_due_later = False  # there is news, which waits for its time
         self._files: dict[int, Any] = {}
         self._is_ending = False
         self._timer = self._loop.call_at(self._loop.time() + settings.lease, self._look_at_lease)
@@ -133,7 +135,7 @@ class _Running:
         settings, session = self._settings, self._session
         stdin = {"stdin": DEVNULL} if self._has_no_input else {}
         results = mapped(
-            self._orders(), concurrency=self._capacity, ordered=False, on_line=self._line if settings.lines else None,
+            self._orders, concurrency=self._capacity, ordered=False, on_line=self._line if settings.lines else None,
             init_lease=settings.init_lease, **{**settings.options, **stdin},
         )  # fmt: skip
         async with results:
@@ -141,7 +143,7 @@ class _Running:
                 attempt = self._attempts[result.number]
                 self._close_files(attempt)
                 session.ended(attempt, packed(result), size_of(result))
-                self._news.set()
+                self._tell()
                 await self._until_room()
 
     async def _until_room(self) -> None:
@@ -150,25 +152,21 @@ class _Running:
             self._news.set()
             await self._room.wait()
 
-    async def _orders(self) -> AsyncIterator[Any]:
-        """The commands, as they come and are to be started."""
-        while True:
-            order = self._session.next(time.monotonic())
-            if order is None:
-                if self._session.is_over:
-                    return
-                self._news.set()
-                self._orders_came.clear()
-                await self._orders_came.wait()
-                continue
+    def _next_command(self) -> Any:
+        """As `Arrivals` has it: it is started at once."""
+        while (order := self._session.next(time.monotonic())) is not None:
             try:
                 command = self._command(order)
             except OSError as error:  # no place for its output: as with a command that cannot be launched
                 self._session.ended(order.attempt, failed(error), 0)
-                self._news.set()
+                self._tell()
                 continue
             self._attempts.append(order.attempt)
-            yield command
+            return command
+        if self._session.is_over:
+            raise StopIteration
+        self._tell()
+        return NONE_YET
 
     def _command(self, order: Order) -> Any:
         results, own = self._settings.results, order.options
@@ -185,7 +183,7 @@ class _Running:
 
     async def _line(self, line: MapLine) -> None:
         self._session.line(self._attempts[line.number], (line.stream, line.line), len(line.line))
-        self._news.set()
+        self._tell()
         await self._until_room()
 
     # ---- messages -----------------------------------------------------------------------------------------------------
@@ -194,7 +192,7 @@ class _Running:
         session = self._session
         session.take(message, time.monotonic())
         if message.turn:
-            self._orders_came.set()
+            self._orders.came()
             self._news.set()
         if session.held <= self._settings.most_held:
             self._room.set()
@@ -214,12 +212,19 @@ class _Running:
             if now >= deadline or (session.has_news and (now >= due or self._is_urgent())):
                 break
             self._news.clear()
+            self._is_due_later = session.has_news
             timer = loop.call_at(due if session.has_news else deadline, self._news.set)
             try:
                 await self._news.wait()
             finally:
                 timer.cancel()
+                self._is_due_later = False
         self._reported = loop.time()
+
+    def _tell(self) -> None:
+        """There is news, or nothing to do."""
+        if not self._is_due_later or self._is_urgent():
+            self._news.set()
 
     def _is_urgent(self) -> bool:
         """Has it nothing to do, or no room for what it does?"""
@@ -246,8 +251,8 @@ class _Running:
         """What runs is stopped."""
         self._is_ending = self._session.is_over = True
         self._timer.cancel()
-        for event in (self._orders_came, self._news):
-            event.set()
+        self._orders.came()
+        self._news.set()
         if not self._task.cancelling():
             self._task.cancel()
         while hurry and not self._task.done():

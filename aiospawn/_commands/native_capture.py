@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aiospawn._request.request import Request
     from aiospawn._termination.tree import NativeTree
 
-    from .plain_child import PlainChild
+    from .plain_child import Owner, PlainChild
 
 __all__ = ["NativeCapture"]
 
@@ -77,23 +77,18 @@ class NativeCapture(Capture):
         return self
 
     @classmethod
-    def taking_over(
-        cls,
-        child: PlainChild,
-        request: Request,
-        reactor: Reactor,
-        loop: asyncio.AbstractEventLoop,
-        pipe_grace: float | None,
-    ) -> NativeCapture:
+    def taking_over(cls, child: PlainChild, request: Request, reactor: Reactor, owner: Owner) -> NativeCapture:
         """One that goes on where the child's target has got to, which passes events on to it from now on."""
-        capture = cls(reactor, request, loop, pipe_grace=pipe_grace)
+        capture = cls(reactor, request, owner.loop, pipe_grace=owner.pipe_grace, limit=owner.limit)
         capture.context = child.context
         capture.token, capture.pid, capture.began = child.token, child.pid, child.began
         capture._number = child.number
         capture._pipes = child.pipes
-        for number, (stream, data) in (child.chunks or {}).items():
+        for number, (stream, data, size) in (child.chunks or {}).items():
             capture.chunks[stream].append(data)
             capture._collected = number
+            if owner.limit is not None:
+                capture._left = owner.limit - size
         return capture
 
     def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:

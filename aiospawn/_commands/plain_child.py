@@ -34,6 +34,8 @@ class Owner(Protocol):
     context: contextvars.Context
     """In which a lost status is logged."""
     pipe_grace: float | None
+    limit: int | None
+    """The most bytes of a child's output."""
     joined: JoinedRequest
 
     def report(self, child: Any) -> None:
@@ -41,7 +43,7 @@ class Owner(Protocol):
 
 
 class PlainChild:
-    """One child. Its request has no input, no option of a launch but a process group, and no observer."""
+    """One child. Its request has no input, no option of a launch but a process group and an init, no observer."""
 
     __slots__ = (
         *("_data", "_owner", "_reactor", "args", "began", "capture", "chunks", "context", "elapsed", "error", "number"),
@@ -61,7 +63,8 @@ class PlainChild:
         self.token = self.pid = 0
         self.capture: NativeCapture | None = None
         """What has taken its place."""
-        self.chunks: dict[int, tuple[int, bytes]] | None = None  # stream and bytes by the event's number: twice is once
+        # Stream, bytes, and bytes up to here, by the event's number: twice is once.
+        self.chunks: dict[int, tuple[int, bytes, int]] | None = None
         self.pipes = owner.joined.pipes  # that are open: bit n for stream n
         self.returncode: int | None = None
         self.error: Exception | None = None
@@ -88,9 +91,10 @@ class PlainChild:
             self._owner.report(self)
             self._reactor.ended.append(self.token)
         elif kind == _DATA:
-            if self.chunks is None:
-                self.chunks = {}
-            self.chunks[number] = stream, payload
+            if not self._received(number, stream, payload):
+                self.taken_over().on_event(number, kind, stream, value, extra, payload)
+                self._owner.report(self)
+                return
         elif kind == _EOF:
             self.pipes &= ~(1 << stream)
         else:
@@ -100,6 +104,20 @@ class PlainChild:
             self._reactor.ended.append(self.token)
         self.number = number
 
+    def _received(self, number: int, stream: int, payload: bytes) -> bool:
+        """False, and nothing changes, where it is more than the limit allows."""
+        chunks, size, limit = self.chunks, len(payload), self._owner.limit
+        if chunks is None:
+            chunks = self.chunks = {}
+        elif number in chunks:
+            return True
+        elif chunks:
+            size += next(reversed(chunks.values()))[2]
+        if limit is not None and size > limit:
+            return False
+        chunks[number] = stream, payload, size
+        return True
+
     @property
     def has_ended(self) -> bool:
         """Is it reaped, with nothing more to come?"""
@@ -107,7 +125,7 @@ class PlainChild:
 
     def output(self, stream: int) -> bytes:
         """What it wrote."""
-        return b"" if self.chunks is None else b"".join([data for of, data in self.chunks.values() if of == stream])
+        return b"" if self.chunks is None else b"".join([data for of, data, _ in self.chunks.values() if of == stream])
 
     def taken_over(self) -> NativeCapture:
         """What has its place from now on; not for a child that has ended."""
@@ -115,7 +133,7 @@ class PlainChild:
             owner = self._owner
             request = owner.joined.request(self.args, self._data)
             # Until the reactor knows it, events are passed on.
-            self.capture = NativeCapture.taking_over(self, request, self._reactor, owner.loop, owner.pipe_grace)
+            self.capture = NativeCapture.taking_over(self, request, self._reactor, owner)
             self._reactor.retarget(self.token, self.capture)
         return self.capture
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiospawn._binding.support import support
 from aiospawn._options.options import GROUPED
+from aiospawn._options.validation import validated
 from aiospawn._request.joined_request import JoinedRequest
 from aiospawn._request.request import is_reusable, program
 
@@ -30,12 +31,16 @@ _KNOWN = frozenset(
     {"input", "stdin", "stdout", "stderr", "capture_output", "timeout", "text", "encoding", "errors", "universal_newlines"}
     | {"grace", "pipe_grace", "max_output", "shell"}
 )
+_OF_LAUNCH = frozenset({"init", "init_lease"})
 
 
 class RepeatedRun:
     """Runs lists of arguments as `run` does with these options; whatever needs more of it, it leaves to `run`."""
 
-    __slots__ = ("_collecting", "_keeps", "_mode", "_options", "_streams", "grace", "pipe_grace", "timeout")
+    __slots__ = (
+        *("_collecting", "_keeps", "_keywords", "_mode", "_options", "_streams"),
+        *("grace", "launching", "limit", "pipe_grace", "timeout"),
+    )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         """The options are those of `suits`, checked before."""
@@ -49,14 +54,18 @@ class RepeatedRun:
         self.timeout = get("timeout")
         self.grace = get("grace", 5.0)
         self.pipe_grace = get("pipe_grace", 5.0)
-        self._collecting = {"data": data, "limit": get("max_output"), "pipe_grace": self.pipe_grace}
+        self.limit = get("max_output")
+        self._collecting = {"data": data, "limit": self.limit, "pipe_grace": self.pipe_grace}
+        self._keywords = {"process_group": 0, **{name: options[name] for name in options.keys() & _OF_LAUNCH}}
+        self.launching = GROUPED if len(self._keywords) == 1 else validated(self._keywords)
+        """The options of each launch."""
 
     @staticmethod
     def suits(options: Mapping[str, Any]) -> bool:
         """Are these options the same for every command, whatever happens in between? Descriptors and callbacks are not."""
         streams = (options.get("stdin"), options.get("stdout"), options.get("stderr"))
         return (
-            options.keys() <= _KNOWN
+            options.keys() <= _KNOWN | _OF_LAUNCH
             and not options.get("shell")
             and isinstance(options.get("input"), (str, bytes, type(None)))
             and options.get("capture_output") in (None, True, False)
@@ -70,7 +79,7 @@ class RepeatedRun:
             result: CompletedProcess[Any] = await run(args, **self._options)
             return result
         keeper: list[Capture] = []
-        command = CheckedCommand(args, [*args], GROUPED, {"process_group": 0})
+        command = CheckedCommand(args, [*args], self.launching, self._keywords)
         try:
             child = await launched(command, streams, keeper, **self._collecting)
             return await self.outcome(child, args, self.timeout)
@@ -83,7 +92,7 @@ class RepeatedRun:
         ending = await concluded(child, timeout, self.grace)
         output = child.output(1) if self._keeps[0] else None, child.output(2) if self._keeps[1] else None
         if ending is not Ending.COMPLETE and ending is not Ending.CUT:
-            raise child.noted(interruption(ending, args, self.timeout, self._collecting["limit"], output))
+            raise child.noted(interruption(ending, args, self.timeout, self.limit, output))
         return completed(child, args, output, self._mode, check=False)
 
     # ---- without a coroutine for each ---------------------------------------------------------------------------------
@@ -91,12 +100,11 @@ class RepeatedRun:
     def is_plain(self) -> bool:
         """Can its children be `PlainChild`s?"""
         streams = self._streams
-        symbols = streams[0] in (None, _DEVNULL) and is_reusable(streams, GROUPED)
-        return symbols and self._collecting["limit"] is None and not support().reasons
+        return streams[0] in (None, _DEVNULL) and is_reusable(streams, self.launching) and not support().reasons
 
     def joined(self) -> JoinedRequest:
         """The requests of `PlainChild`s. They raise without the words of `run`."""
-        return JoinedRequest(program(self._streams, GROUPED, collected=True), GROUPED)
+        return JoinedRequest(program(self._streams, self.launching, collected=True), self.launching)
 
     def is_at_terminal(self) -> bool:
         """Would a child read from a terminal? Then it is not to be a `PlainChild`."""

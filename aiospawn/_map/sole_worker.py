@@ -14,7 +14,7 @@ import functools
 import time
 from typing import TYPE_CHECKING, Any
 
-from aiospawn._asyncio.reactor import Reactor, close_unused, reactor_of
+from aiospawn._asyncio.reactor import Reactor, close_unused, let_go, reactor_of
 from aiospawn._commands.capture import Ending
 from aiospawn._commands.plain_child import PlainChild
 from aiospawn._termination.terminate import outlasted
@@ -50,6 +50,7 @@ class SoleWorker:
         self.context = contextvars.copy_context()
         self._plain: RepeatedRun = runner.repeated
         self.pipe_grace = self._plain.pipe_grace
+        self.limit = self._plain.limit
         self.joined = self._plain.joined()
         self._reactor: Reactor | None = None  # of this step of the task
         self._is_at_terminal = False  # likewise
@@ -83,6 +84,7 @@ class SoleWorker:
                 self._timer.cancel()
             self._jobs.clear()  # which refer to this
             self._ended.clear()
+            let_go(self.loop, self)
 
     async def _until_stopped(self) -> None:
         try:
@@ -139,8 +141,9 @@ class SoleWorker:
             reactor = self._reactor
             if reactor is None:
                 reactor = self._reactor = reactor_of(self.loop)
+                reactor.hold(self)
             job = self._jobs[number] = PlainChild(self, number, command, reactor, data)
-            job.pid = reactor.launch_plain(data, job)
+            job.pid = reactor.launch_plain(data, self.joined.options, job)
         except BaseException as error:
             self._reactor = None
             if job is not None and not job.token:

@@ -11,6 +11,7 @@ import collections
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
+from .arrivals import NONE_YET, Arrivals
 from .waiting import wake
 
 __all__ = ["Source"]
@@ -41,13 +42,17 @@ class Source:
         self.taken = 0
         """How many commands were taken, which is the number of the next."""
         self.stopped = False
+        if isinstance(commands, Arrivals):
+            commands.listener = self._wake_all
 
     async def take(self) -> tuple[int, Any] | None:
         """The next command with its number, once the window lets it through; None at the end and after `stop`."""
         if self._iterator is not None:
             if self.taken - self._handed >= self._window:
                 await self._let_through()
-            command = _END if self.stopped else next(self._iterator, _END)
+            while (command := _END if self.stopped else next(self._iterator, _END)) is NONE_YET:
+                await self._woken()
+                await self._let_through()
         else:
             async with self._turn:
                 await self._let_through()
@@ -61,12 +66,14 @@ class Source:
         return number, command
 
     def next(self) -> tuple[int, Any] | None:
-        """The next command of an iterator with its number; None where the window lets none through, or `is_over`."""
+        """The next command of an iterator with its number. None: the window lets none through, or there is none now."""
         if self.stopped:
             self.is_over = True
         elif self.taken - self._handed < self._window:
             assert self._iterator is not None
             command = next(self._iterator, _END)
+            if command is NONE_YET:
+                return None
             if command is not _END:
                 number = self.taken
                 self.taken = number + 1
@@ -75,14 +82,17 @@ class Source:
         return None
 
     def wake_for_room(self, waiter: asyncio.Future[None]) -> None:
-        """When there is room again, or the source is stopped."""
+        """When there is room again, commands have come, or the source is stopped."""
         self._waiting.append(waiter)
 
     async def _let_through(self) -> None:
         while self.taken - self._handed >= self._window and not self.stopped:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
-            await waiter
+            await self._woken()
+
+    async def _woken(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        await waiter
 
     async def _pulled(self) -> Any:
         assert isinstance(self._commands, AsyncIterator)
@@ -105,11 +115,14 @@ class Source:
                 waiter.set_result(None)
                 return
 
+    def _wake_all(self) -> None:
+        while self._waiting:
+            wake(self._waiting.popleft())
+
     def stop(self) -> None:
         """Gives no more commands, and wakes the workers that wait for one."""
         self.stopped = True
-        for waiter in self._waiting:
-            wake(waiter)
+        self._wake_all()
         if self._puller is not None:
             self._puller.cancel()
 

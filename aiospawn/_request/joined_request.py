@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aiospawn._binding import environ, library
 from aiospawn._options.values import ENCODING, ERRORS, encoded
 
-from .request import Request, candidates
+from .request import Request, candidates, lease_in_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,12 +26,13 @@ _SLASH = ord("/")  # as in request.py
 class JoinedRequest:
     """The requests of commands that have nothing of their own but their arguments."""
 
-    __slots__ = ("_options", "_paths", "_program", "pipes")
+    __slots__ = ("_lease_ms", "_paths", "_program", "options", "pipes")
 
     def __init__(self, program: Program, options: Options) -> None:
-        """The options have no executable, environment, lease or cgroup; the program is theirs."""
+        """The options have no executable, environment or cgroup; the program is theirs."""
         self._program = program
-        self._options = options
+        self.options = options
+        self._lease_ms = lease_in_ms(options)
         self._paths: dict[tuple[bytes, Any], tuple[int, bytes]] = {}  # where a name is searched
         self.pipes = sum(1 << stream for stream, kind in enumerate(program.plan.pipes) if kind != library.NO_PIPE)
         """Of each child: bit n for stream n."""
@@ -53,7 +54,7 @@ class JoinedRequest:
         strings = b"\0".join(argv)
         if strings.count(b"\0") != len(argv) - 1 or paths.count(b"\0") != count:
             raise ValueError("embedded null byte")
-        counts = library.pack_counts(count, len(argv), variables, 0)
+        counts = library.pack_counts(count, len(argv), variables, self._lease_ms)
         program = self._program
         data = b"".join((program.head, counts, program.packed, paths, strings, b"\0", environment))
         sys.audit("subprocess.Popen", arguments[0], [*arguments], None, None)
@@ -68,4 +69,4 @@ class JoinedRequest:
 
     def request(self, arguments: Sequence[Any], data: bytes) -> Request:
         """Of such bytes, for what has to know more of the launch."""
-        return Request(data, arguments[0], self._options, self._program)
+        return Request(data, arguments[0], self.options, self._program)

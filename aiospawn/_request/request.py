@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .belongings import Belongings
     from .descriptor_plan import Plan, StepTuple
 
-__all__ = ["Program", "Request", "candidates", "compiled", "is_reusable", "program"]
+__all__ = ["Program", "Request", "candidates", "compiled", "is_reusable", "lease_in_ms", "program"]
 
 _SLASH = ord("/")  # in bytes a number is found at once; bytes are looked for behind an exception
 _INITS = {EXDEV: "/proc is that of another PID namespace", ENOENT: "/proc is not mounted"}
@@ -249,10 +249,14 @@ def compiled(arguments: Iterable[Any], program: Program, options: Options) -> Re
     strings = b"\0".join([*paths, *argv, b""])
     if strings.count(b"\0") != len(paths) + len(argv):
         raise ValueError("embedded null byte")
-    lease_ms = 0 if options.init_lease is None else max(1, round(1000 * options.init_lease))
-    counts = library.pack_counts(len(paths), len(argv), count, lease_ms)
+    counts = library.pack_counts(len(paths), len(argv), count, lease_in_ms(options))
     shown = given[0] if executable is None or by_descriptor else executable  # as given: the errors' filename
     return Request(b"".join((program.head, counts, program.packed, strings, environment)), shown, options, program)
+
+
+def lease_in_ms(options: Options) -> int:
+    """The lease of its init, as the native part reads it; 0: there is none."""
+    return 0 if options.init_lease is None else max(1, round(1000 * options.init_lease))
 
 
 # ---- the program's path -----------------------------------------------------------------------------------------------

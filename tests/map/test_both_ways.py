@@ -44,6 +44,10 @@ _OPTIONS: list[dict[str, Any]] = [
     {"input": b"bytes", "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT},
     {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE},
     {"capture_output": True, "max_output": 1000},
+    {"capture_output": True, "max_output": 300000},
+    {"stdout": subprocess.PIPE, "max_output": 299999, "stdin": subprocess.DEVNULL},
+    {"init": True},
+    {"init": "wait", "init_lease": 1000.0, "capture_output": True, "max_output": 1000, "stdin": subprocess.DEVNULL},
     {"stderr": subprocess.STDOUT},
     {"capture_output": True, "grace": 0.0, "pipe_grace": None},
 ]
@@ -89,7 +93,7 @@ async def test_all_ways(options: dict[str, Any], other_ways: Iterator[None]) -> 
 @pytest.mark.once
 @pytest.mark.slow
 @pytest.mark.loops("one")
-@pytest.mark.parametrize("options", _OPTIONS, ids=str)
+@pytest.mark.parametrize("options", [options for options in _OPTIONS if "init_lease" not in options], ids=str)
 async def test_on_a_cluster(options: dict[str, Any], one_worker: DaskWorkers) -> None:
     """The same elsewhere, but that standard input is the worker's."""
     options = {**({} if "input" in options else {"stdin": subprocess.DEVNULL}), **options}
