@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiospawn._options.values import number, seconds
@@ -79,9 +80,13 @@ def health(
     if check is None:
         return None
     if not callable(check):
-        if isinstance(check, (str, bytes)):
+        if isinstance(check, (str, bytes)) or not hasattr(type(check), "__iter__"):
+            raise TypeError(f"health_check must be a callable or a list of arguments, got {check!r}")
+        check = [*check]
+        if not check:
+            raise ValueError("health_check must name a program, got []")
+        if not all(isinstance(part, (str, bytes, os.PathLike)) for part in check):
             raise TypeError(f"health_check must be a callable or a list of arguments, got {check!r}")
         refuse_terminal(options)
-        check = [*check]
         command(check, shell=False, stdin=asyncio.subprocess.DEVNULL, keywords=options)
     return Health(check, times[0], times[1], tries, times[2], options)

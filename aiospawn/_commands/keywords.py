@@ -104,9 +104,9 @@ class _Supervised(TypedDict, total=False):
     restart_jitter: float
     start_limit_interval_sec: float
     start_limit_burst: int
-    success_exit_status: Collection[int]
-    restart_prevent_exit_status: Collection[int]
-    restart_force_exit_status: Collection[int]
+    success_exit_status: Collection[int | str]
+    restart_prevent_exit_status: Collection[int | str]
+    restart_force_exit_status: Collection[int | str]
     runtime_max_sec: float | None
     health_check: Iterable[StrOrBytesPath] | Callable[[Any], object] | None
     health_interval: float

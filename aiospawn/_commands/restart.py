@@ -23,6 +23,7 @@ import signal
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
+from aiospawn._options.kernel_names import signal_number
 from aiospawn._options.values import number, seconds, whole
 
 if TYPE_CHECKING:
@@ -84,10 +85,10 @@ def rules(restart: Any, success: Any, prevent: Any, force: Any) -> Rules:
     )
 
 
-def _returncodes(name: str, value: Collection[int]) -> frozenset[int]:
+def _returncodes(name: str, value: Collection[int | str]) -> frozenset[int]:
     if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
         raise TypeError(f"{name} must be a collection of return codes, got {value!r}")
-    return frozenset(number(name, code, -64, 255) for code in value)
+    return frozenset(-signal_number(name, code) if isinstance(code, str) else number(name, code, -64, 255) for code in value)
 
 
 class Backoff:

@@ -276,7 +276,7 @@ async def supervise(args: Args, *, shell: bool = False, **keywords: Unpack[Super
         restart_jitter: Up to this share of the delay is added at random: 0.1.
         start_limit_interval_sec: At most `start_limit_burst` starts within so many seconds: 10; 0: no limit.
         start_limit_burst: See there: 5.
-        success_exit_status: Further return codes that are successes; negative numbers are signals.
+        success_exit_status: Further return codes that are successes; -9, "KILL" or "SIGKILL" is a signal's.
         restart_prevent_exit_status: Return codes after which it is never restarted.
         restart_force_exit_status: Return codes after which it is always restarted.
         runtime_max_sec: Seconds after which a run is stopped, with the result "timeout". None: no limit.

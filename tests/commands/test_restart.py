@@ -39,6 +39,7 @@ def test_results() -> None:
     for cause, (result, code) in _CAUSES.items():
         if code is not None and cause not in ("timeout", "watchdog"):
             assert policy.result(code) == result
+    assert rules("no", ("KILL", "sighup"), (), ()).success == {-signal.SIGKILL, -signal.SIGHUP}
     policy = rules("on-failure", (3, -signal.SIGKILL), (4,), (0,))
     assert [policy.result(code) for code in (3, -9, 4)] == ["success", "success", "exit-code"]
     assert not policy.restarts("exit-code", 4)
