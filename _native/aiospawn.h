@@ -125,7 +125,8 @@ enum aiospawn_request_flag {
   AIOSPAWN_INIT_WAIT = 256,      /* with INIT: or waits for them, */
   AIOSPAWN_INIT_LEAVE = 512,     /* or leaves them */
   AIOSPAWN_INIT_NAMESPACE = 1024,/* with INIT: init is process 1 of a PID namespace of its own */
-  AIOSPAWN_INIT_CGROUP = 2048    /* with INIT: the cgroup that a step joins is the tree's own: it is killed, and removed if we are gone */
+  AIOSPAWN_INIT_CGROUP = 2048,   /* with INIT: the cgroup that a step joins is the tree's own: it is killed, and removed if we are gone */
+  AIOSPAWN_NO_ECHO = 4096        /* of a pseudo terminal: what is typed is not written back, from before the program runs */
 };
 
 enum aiospawn_pipe {             /* struct aiospawn_request.pipes */

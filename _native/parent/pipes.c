@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "descriptor.h"
@@ -43,6 +44,14 @@ static int status_open(struct child *child) {
   return error;
 }
 
+/* Before the program looks: one that edits its line does what it found when it began. */
+static int echo_off(int terminal) {
+  struct termios settings;
+  if (tcgetattr(terminal, &settings) == -1) return -errno;
+  settings.c_lflag &= ~(tcflag_t)ECHO;
+  return tcsetattr(terminal, TCSANOW, &settings) == -1 ? -errno : 0;
+}
+
 /* The parent reads and writes the same end, by two descriptors: each is watched for its own side. */
 static int pty_open(const struct aiospawn_request *head, struct child *child) {
   struct watched_fd *input = &child->watched[0], *output = &child->watched[1];
@@ -58,6 +67,7 @@ static int pty_open(const struct aiospawn_request *head, struct child *child) {
   }
   if (!error && (input->fd = fcntl(end, F_DUPFD_CLOEXEC, 3)) == -1) error = -errno;
   if (!error && head->rows && ioctl(end, TIOCSWINSZ, &size) == -1) error = -errno;
+  if (!error && head->flags & AIOSPAWN_NO_ECHO) error = echo_off(end);
   if (!error) { /* not by path: it may be another mount's */
     child->ends[0] = ioctl(end, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     error = child->ends[0] == -1 ? -errno : descriptor_lift_end(&child->ends[0], &child->stack->launch);

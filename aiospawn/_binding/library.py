@@ -112,6 +112,7 @@ def request_head(
     sigmask: int | None,
     rows: int,
     columns: int,
+    no_echo: bool,
     pipes: tuple[int, int, int],
     may_share_table: bool,
     collected: bool,
@@ -127,6 +128,7 @@ def request_head(
     flags |= collected * lib.AIOSPAWN_COLLECTED | (init is not None) * lib.AIOSPAWN_INIT
     flags |= (init == "wait") * lib.AIOSPAWN_INIT_WAIT | (init == "leave") * lib.AIOSPAWN_INIT_LEAVE
     flags |= (init_namespace is not None) * lib.AIOSPAWN_INIT_NAMESPACE | init_cgroup * lib.AIOSPAWN_INIT_CGROUP
+    flags |= no_echo * lib.AIOSPAWN_NO_ECHO
     numbers = (steps, prelude, data_size, top, pipe_size, program, sigmask or 0, rows, columns)
     return _HEAD.pack(lib.AIOSPAWN_REQUEST_VERSION, flags, *numbers, *pipes, inherits)
 

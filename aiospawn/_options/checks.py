@@ -10,13 +10,14 @@ import os
 import re
 import signal
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from .child_functions import NativeHook
 from .kernel_names import policy_number, resource_number, signal_number
 from .values import INT_MAX, number, own_path, pair, whole
 
 __all__ = [
+    "SilentTerminal",
     "affinity",
     "env",
     "env_add",
@@ -70,8 +71,15 @@ def env(value: Any) -> Any:
     return value
 
 
+class SilentTerminal(NamedTuple):
+    """A checked value of `pty`: the size of a terminal that does not write back what is typed; 0: as the kernel gives it."""
+
+    rows: int
+    columns: int
+
+
 def pty(value: Any) -> bool | tuple[int, int]:
-    if isinstance(value, bool):
+    if isinstance(value, (bool, SilentTerminal)):
         return value
     if isinstance(value, os.terminal_size):  # a tuple the other way round
         value = value.lines, value.columns

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from aiospawn import _errors
 from aiospawn._binding import environ, library, support
 from aiospawn._binding.library import NO_FD, Step
+from aiospawn._options.checks import SilentTerminal
 from aiospawn._options.child_functions import makes_group
 from aiospawn._options.options import DEFAULTS
 from aiospawn._options.values import ENCODING, ERRORS, encoded
@@ -206,6 +207,7 @@ def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -
         sigmask=options.sigmask,
         rows=rows,
         columns=columns,
+        no_echo=isinstance(options.pty, SilentTerminal),
         pipes=plan.pipes,
         may_share_table=_may_share_table(options, plan, inherited),
         collected=collected,

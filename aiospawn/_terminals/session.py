@@ -12,6 +12,7 @@ from aiospawn._asyncio.process import Process  # noqa: TC001
 from aiospawn._asyncio.terminal import Settings, Terminal
 from aiospawn._commands.command import command
 from aiospawn._commands.observed_process import observed
+from aiospawn._options.checks import SilentTerminal, pty
 from aiospawn._options.kernel_names import signal_number
 from aiospawn._options.keywords import Args, CommandOptions
 from aiospawn._options.values import number, seconds
@@ -116,8 +117,10 @@ class TerminalSession(TerminalWriter[AnyStr]):
         self.logfile = logfile
         seconds("grace", grace)
         self._grace = grace
-        self._echo = echo
-        keywords = {**options, "pty": size}
+        terminal = pty(size)
+        if not echo:
+            terminal = SilentTerminal(*(terminal if isinstance(terminal, tuple) else (0, 0)))
+        keywords = {**options, "pty": terminal}
         self._command = command(args, shell=shell, stdin=None, keywords=keywords, function=TerminalSession)
         self._process: Process | None = None
 
@@ -126,8 +129,6 @@ class TerminalSession(TerminalWriter[AnyStr]):
             raise RuntimeError("the TerminalSession's block was entered already")
         self._process = await observed(None, self._command)
         self._stream = self._process.stdout
-        if not self._echo:
-            self.setecho(False)
         return self
 
     async def __aexit__(

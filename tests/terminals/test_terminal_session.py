@@ -240,6 +240,17 @@ async def test_reading() -> None:
             await session.read_nonblocking(timeout=0.01)
 
 
+async def test_no_echo_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the program looks, and not by a call behind its launch: a shell's line editor keeps to what it found."""
+    monkeypatch.delattr(aiospawn.TerminalSession, "setecho")
+    for size in ((24, 80), os.terminal_size((80, 24))):
+        async with shell("stty size; stty -a; exec cat", echo=False, size=size) as session:
+            await session.expect(r"24 80\r\n(?s:.*) (-?echo) ")
+            assert session.match[1] == "-echo"
+            assert not session.getecho()
+            assert session.getwinsize() == (24, 80)
+
+
 async def test_sending() -> None:
     """Each way; without an echo only the program writes."""
     async with shell("exec cat", echo=False) as session:
