@@ -10,6 +10,8 @@ from pathlib import Path
 
 from command_line import Option, commands, options, parser_of, summary_of
 
+_LAUNCHERS = ("run", "map", "sandbox")  # commands behind whose options a program is named
+
 
 def _all(name: str) -> list[Option]:
     return [option for _, members in options(parser_of(name)) for option in members if option.names]
@@ -19,37 +21,69 @@ def _names(name: str) -> str:
     return " ".join(name for option in _all(name) for name in option.names)
 
 
+def _valued(name: str) -> str:
+    """Options whose value is the next word."""
+    return " ".join(name for option in _all(name) if option.value and not option.optional_value for name in option.names)
+
+
+# Readline cuts words at `=` and `:`. What is not in COMPREPLY is readline's to complete, by files.
+_BASH = """\
+# bash completion for aiospawn
+_aiospawn() {
+    local current=${COMP_WORDS[COMP_CWORD]} command="" action="" option="" program="" end="" names="" valued="" word i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [[ ! $command ]]; then
+            case $word in
+@COMMANDS@
+            esac
+        elif [[ $program ]]; then break
+        elif [[ $word == = && ! $end ]]; then option=${COMP_WORDS[i-1]}
+        elif [[ $option ]]; then option=""
+        elif [[ $word == -- ]]; then end=1
+        elif [[ $word == -* && ! $end ]]; then [[ " $valued " == *" $word "* ]] && option=$word
+        elif [[ $command == sandbox && ! $action ]]; then action=$word
+        else program=$word
+        fi
+    done
+    [[ $current == = && ! $program$end ]] && { option=${COMP_WORDS[COMP_CWORD-1]}; current=""; }
+    COMPREPLY=()
+    case "$command $option" in
+@CHOICES@
+    esac
+    if [[ $option ]]; then
+        COMPREPLY=($(compgen -W "$names" -- "$option=$current")); COMPREPLY=("${COMPREPLY[@]#"$option="}")
+    elif [[ ! $command ]]; then COMPREPLY=($(compgen -W '@NAMES@' -- "$current"))
+    elif [[ $program ]]; then :
+    elif [[ $current == -* && ! $end ]]; then COMPREPLY=($(compgen -W "$names" -- "$current"))
+    elif [[ $command == sandbox && ! $action ]]; then COMPREPLY=($(compgen -W trace -- "$current"))
+    elif [[ $command == @(@LAUNCHERS@) && $current != */* ]]; then COMPREPLY=($(compgen -c -- "$current"))
+    fi
+}
+complete -o bashdefault -o default -F _aiospawn aiospawn
+"""
+
+
 def bash() -> str:
     """A function for `complete -F`."""
-    lines = [
-        "# bash completion for aiospawn",
-        "_aiospawn() {",
-        '    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command="" word',
-        '    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
-        f"        case $word in {'|'.join(commands())}) command=$word; break;; esac",
-        "    done",
-        '    case "$command $previous" in',
-    ]
+    known, choices = [], []
     for name in commands():
+        known.append(f"                {name}) command={name} names='{_names(name)}' valued='{_valued(name)}';;")
         for option in _all(name):
             if option.choices:
                 patterns = "|".join(f'"{name} {each}"' for each in option.names)
-                choices = " ".join(option.choices)
-                lines.append(f"        {patterns}) COMPREPLY=($(compgen -W '{choices}' -- \"$current\")); return;;")
-    lines += ["    esac", "    case $command in"]
-    lines.append(f"        '') COMPREPLY=($(compgen -W '{' '.join(commands())} {_names('')}' -- \"$current\")); return;;")
-    for name in commands():
-        lines.append(
-            f"        {name}) [[ $current == -* ]] && COMPREPLY=($(compgen -W '{_names(name)}' -- \"$current\")) && return;;"
-        )
-    lines += [
-        "    esac",
-        '    [[ $command == @(run|map|sandbox) ]] && COMPREPLY=($(compgen -c -- "$current")) && return',
-        '    COMPREPLY=($(compgen -f -- "$current"))',
-        "}",
-        "complete -o bashdefault -o default -F _aiospawn aiospawn",
-    ]
-    return "\n".join([*lines, ""])
+                words = " ".join(option.choices)
+                choices.append(f"        {patterns}) COMPREPLY=($(compgen -W '{words}' -- \"$current\")); return;;")
+    parts = {
+        "@COMMANDS@": "\n".join(known),
+        "@CHOICES@": "\n".join(choices),
+        "@NAMES@": f"{' '.join(commands())} {_names('')}",
+        "@LAUNCHERS@": "|".join(_LAUNCHERS),
+    }
+    text = _BASH
+    for mark, part in parts.items():
+        text = text.replace(mark, part)
+    return text
 
 
 def _zsh_text(text: str) -> str:
@@ -63,7 +97,9 @@ def _zsh_option(option: Option) -> list[str]:
     if option.value:
         action = f"({' '.join(option.choices)})" if option.choices else "_files"
         value = f"{':' * (2 if option.optional_value else 1)}{_zsh_text(option.value)}:{action}"
-    return [f"'{'' if option.optional_value else '*'}{name}[{_zsh_text(option.help)}]{value}'" for name in option.names]
+    times = "" if option.optional_value else "*"
+    names = [f"{name}=" if value and name.startswith("--") else name for name in option.names]
+    return [f"'{times}{name}[{_zsh_text(option.help)}]{value}'" for name in names]
 
 
 def zsh() -> str:
@@ -81,8 +117,9 @@ def zsh() -> str:
         "    case $command in",
     ]
     for name in commands():
-        behind = "'*:::command:_normal'" if name in ("run", "map", "sandbox") else ""
+        behind = "'*:::command:_normal'" if name in _LAUNCHERS else ""
         lines += [f"        {name})", "            _arguments -S \\"]
+        lines += ["                '1:action:(trace)' \\"] if name == "sandbox" else []
         lines += [f"                {each} \\" for option in _all(name) for each in _zsh_option(option)]
         lines += [f"                {behind or chr(39) + '*:file:_files' + chr(39)}", "            ;;"]
     return "\n".join([*lines, "    esac", "}", "", '_aiospawn "$@"', ""])
@@ -113,8 +150,15 @@ def fish() -> str:
             if option.value and not option.optional_value:
                 words.append(f"-x -a '{' '.join(option.choices)}'" if option.choices else "-r -F")
             lines.append(" ".join([*words, f"-d '{_fish_text(option.help)}'"]))
-        if name in ("run", "map", "sandbox"):
-            lines.append(f"complete -c aiospawn -n '{seen}' -a '(__fish_complete_command)'")
+        if name == "sandbox":
+            seen += "; and not __fish_seen_subcommand_from trace"
+            lines.append(f"complete -c aiospawn -n '{seen}' -a trace")
+            seen = "__fish_seen_subcommand_from trace"
+        if name in _LAUNCHERS:
+            skipped = 3 if name == "sandbox" else 2
+            # The dash: long options in front are taken for the function's own.
+            behind = f"(__fish_complete_subcommand --fcs-skip={skipped} - {_valued(name)})"
+            lines.append(f"complete -c aiospawn -n '{seen}' -a '{behind}'")
     return "\n".join([*lines, ""])
 
 

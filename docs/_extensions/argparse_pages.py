@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 
 def parser_of(name: str) -> argparse.ArgumentParser:
-    """The parser of `aiospawn NAME`."""
+    """The parser of `aiospawn NAME`, or of its one action."""
     parser = _main._parser([name])  # noqa: SLF001 - the command line has no other door
     (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))  # noqa: SLF001
     found: argparse.ArgumentParser = commands.choices[name]
-    return found
+    (actions,) = [action for action in found._actions if isinstance(action, argparse._SubParsersAction)] or (None,)  # noqa: SLF001
+    return found if actions is None else next(iter(actions.choices.values()))
 
 
 def _help_of(action: argparse.Action) -> str:

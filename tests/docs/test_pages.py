@@ -12,6 +12,7 @@ import pytest
 from paths import ROOT
 
 import aiospawn
+from aiospawn.cli import _main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +51,12 @@ def test_every_page_is_on_the_site() -> None:
     named = [line for line in contents.splitlines() if re.fullmatch(r"[\w/]+", line)]
     there = {str(path.relative_to(DOCS).with_suffix("")) for path in DOCS.rglob("*.md")} - {"index"}
     assert sorted(named) == sorted(there)
+
+
+def test_every_command_is_on_its_page() -> None:
+    """With its options, from its parser."""
+    page = (DOCS / "commands.md").read_text()
+    assert re.findall(r"^```\{command-options\} (\w+)$", page, re.MULTILINE) == [each.name for each in _main.COMMANDS]
 
 
 def test_badges() -> None:
