@@ -94,8 +94,9 @@ enum aiospawn_step_kind {
 /* A file system of its own (child/step_view.c). The value is flags of mounts, MOUNT_ATTR_*. */
 enum aiospawn_view {
   AIOSPAWN_VIEW_BEGIN,           /* the namespaces value, CLONE_NEW*; an empty root if that of mounts is among them */
-  AIOSPAWN_VIEW_BIND,            /* data: minor and major of the device (4 bytes each), inode (8), path. Inode 0: whatever is there, if any */
-  AIOSPAWN_VIEW_TMPFS,           /* data: its size in bytes as text, or nothing; path */
+  AIOSPAWN_VIEW_LOOPBACK,        /* the interface of a new network namespace is up */
+  AIOSPAWN_VIEW_BIND,            /* data: minor and major of the device (4 bytes each), inode (8); path; its place there. Inode 0: whatever is there, if any */
+  AIOSPAWN_VIEW_TMPFS,           /* data: path; names and values of its options by turns; an empty name */
   AIOSPAWN_VIEW_PROC,            /* data: path */
   AIOSPAWN_VIEW_LINK,            /* data: what the symbolic link leads to, its directory, its name */
   AIOSPAWN_VIEW_END,             /* what was put there becomes the root */
@@ -327,8 +328,11 @@ int aiospawn_seccomp_listeners(void);
 int aiospawn_descriptor_of(int pid, int fd);
 /* Can a child be given a view of its own: namespaces, mounts, /proc? Tried once in a child, unless there is a shortage. */
 int aiospawn_views(void);
-/* Has the calling thread CAP_SETPCAP in effect? */
+/* Has the calling thread CAP_SETPCAP in effect, and may it make namespaces (CAP_SYS_ADMIN)? */
 int aiospawn_may_drop_bounding(void);
+int aiospawn_may_make_namespaces(void);
+/* A network namespace in which nothing is, close-on-exec, the caller's to close, or -errno. */
+int aiospawn_empty_network(void);
 /* cffi */
 
 #endif

@@ -14,20 +14,39 @@ static int is_operand(const struct bounds *bounds, int32_t fd) {
   return fd >= -AIOSPAWN_ENDS && (bounds->ends >> (-1 - fd) & 1);
 }
 
-static int strings_in(const struct bounds *bounds, const struct aiospawn_step *step) {
+/* Behind so many bytes. */
+static int strings_behind(const struct bounds *bounds, const struct aiospawn_step *step, uint32_t head) {
   int count = 0;
-  if (!step->size || bounds->data[step->data + step->size - 1] != 0) return 0;
-  for (uint32_t i = 0; i < step->size; i++) count += bounds->data[step->data + i] == 0;
+  if (step->size <= head || bounds->data[step->data + step->size - 1] != 0) return 0;
+  for (uint32_t i = head; i < step->size; i++) count += bounds->data[step->data + i] == 0;
   return count;
+}
+
+static int strings_in(const struct bounds *bounds, const struct aiospawn_step *step) { return strings_behind(bounds, step, 0); }
+
+/* Names and values by turns, and an empty name behind them. */
+static int options_end(const struct bounds *bounds, const struct aiospawn_step *step) {
+  int count = strings_in(bounds, step);
+  return count >= 2 && count % 2 == 0 && bounds->data[step->data + step->size - 2] == 0;
 }
 
 static int view_is_valid(const struct bounds *bounds, const struct aiospawn_step *step) {
   enum { IDENTITY = 16 };
   if (step->fd < 0 || step->fd >= AIOSPAWN_VIEWS) return 0;
-  if (step->fd == AIOSPAWN_VIEW_BEGIN || step->fd == AIOSPAWN_VIEW_END) return 1;
-  if (step->fd == AIOSPAWN_VIEW_BIND && step->size <= IDENTITY) return 0;
-  if (step->fd == AIOSPAWN_VIEW_LINK) return strings_in(bounds, step) >= 3;
-  return strings_in(bounds, step) >= (step->fd == AIOSPAWN_VIEW_TMPFS ? 2 : 1);
+  switch (step->fd) {
+    case AIOSPAWN_VIEW_BEGIN:
+    case AIOSPAWN_VIEW_LOOPBACK:
+    case AIOSPAWN_VIEW_END:
+      return 1;
+    case AIOSPAWN_VIEW_BIND:
+      return strings_behind(bounds, step, IDENTITY) >= 2;
+    case AIOSPAWN_VIEW_TMPFS:
+      return options_end(bounds, step);
+    case AIOSPAWN_VIEW_LINK:
+      return strings_in(bounds, step) >= 3;
+    default:
+      return strings_in(bounds, step) >= 1;
+  }
 }
 
 /* The descriptor number that a step writes to, or -1. */

@@ -41,13 +41,18 @@ static long set_attributes(long mount, uint64_t attributes, int flags) {
   return sys5(SYS_mount_setattr, mount, (long)"", AT_BOTTOM | flags, (long)&change, sizeof change);
 }
 
-/* A file system of this kind, mounted nowhere: its descriptor. */
-static long make_mount(const char *kind, const char *size, uint64_t attributes) {
-  long context = sys2(SYS_fsopen, (long)kind, FSOPEN_CLOEXEC);
+static const char *behind(const char *text) {
+  while (*text) text++;
+  return text + 1;
+}
+
+/* A file system of this kind, mounted nowhere: its descriptor. The options are names and values by turns, and an empty name behind
+ * them. */
+static long make_mount(const char *kind, const char *options, uint64_t attributes) {
+  long context = sys2(SYS_fsopen, (long)kind, FSOPEN_CLOEXEC), result = 0;
   if (context < 0) return context;
-  long result = 0;
-  if (size) result = sys5(SYS_fsconfig, context, FSCONFIG_SET_STRING, (long)"mode", (long)"0755", 0);
-  if (result == 0 && size && *size) result = sys5(SYS_fsconfig, context, FSCONFIG_SET_STRING, (long)"size", (long)size, 0);
+  for (const char *name = options; result == 0 && *name; name = behind(behind(name)))
+    result = sys5(SYS_fsconfig, context, FSCONFIG_SET_STRING, (long)name, (long)behind(name), 0);
   if (result == 0) result = sys5(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0);
   if (result == 0) result = sys3(SYS_fsmount, context, FSMOUNT_CLOEXEC, (long)attributes);
   sys1(SYS_close, context);
@@ -75,7 +80,7 @@ static long make_entry(long directory, const char *name, int is_file) {
   return result == EXISTS ? 0 : result;
 }
 
-/* A descriptor of the place, made with the directories above it. */
+/* A descriptor of the place, made with the directories above it: the root's own for the root. */
 static long make_place(long root, const char *path, int is_file) {
   char copy[MOST_OF_A_PATH];
   int length = 0;
@@ -84,7 +89,7 @@ static long make_place(long root, const char *path, int is_file) {
     copy[length] = path[length];
   }
   copy[length] = 0;
-  long above = open_in(root, "/");
+  long above = root;
   for (int at = 1; above >= 0 && at < length;) {
     int end = at;
     while (copy[end] && copy[end] != '/') end++;
@@ -95,12 +100,16 @@ static long make_place(long root, const char *path, int is_file) {
       here = make_entry(above, copy + at, is_last && is_file);
       if (here == 0) here = open_in(root, copy);
     }
-    sys1(SYS_close, above);
+    if (above != root) sys1(SYS_close, above);
     above = here;
     if (!is_last) copy[end] = '/';
     at = end + 1;
   }
   return above;
+}
+
+static void leave_place(long root, long place) {
+  if (place >= 0 && place != root) sys1(SYS_close, place);
 }
 
 /* ---- the operations ---------------------------------------------------------------------------------------------------- */
@@ -127,17 +136,16 @@ static long raise_loopback(void) {
 
 static long begin(struct step_context *context, const struct aiospawn_step *step) {
   long result = sys1(SYS_unshare, step->value);
-  if (result == 0 && step->value & CLONE_NEWNET) result = raise_loopback();
   if (result < 0 || !(step->value & CLONE_NEWNS)) return result;
   result = sys5(SYS_mount, 0, (long)"/", 0, PRIVATE, 0);
   if (result < 0) return result;
-  long root = make_mount("tmpfs", "", NO_PRIVILEGES | NO_DEVICES);
+  long root = make_mount("tmpfs", "mode\0" "0755\0", NO_PRIVILEGES | NO_DEVICES);
   if (root < 0) return root;
   context->view = (int)root;
   return sys5(SYS_move_mount, root, (long)"", AT_FDCWD, (long)"/", MOVE_MOUNT_F_EMPTY_PATH);
 }
 
-/* Data: device and inode of what was described, or 0 and 0, and its path. */
+/* Data: device and inode of what was described, or 0 and 0; its path; its place. */
 static long bind(const struct step_context *context, const struct aiospawn_step *step) {
   struct identity {
     uint32_t device_minor, device_major;
@@ -158,31 +166,27 @@ static long bind(const struct step_context *context, const struct aiospawn_step 
       (found.stx_ino != wanted.inode || found.stx_dev_major != wanted.device_major || found.stx_dev_minor != wanted.device_minor))
     result = REPLACED;
   if (result == 0) result = set_attributes(tree, (uint64_t)step->value, RECURSIVE);
-  long place = result < 0 ? result : make_place(context->view, path, (found.stx_mode & 0170000) != 0040000);
-  if (place >= 0) {
-    result = mount_on(tree, place);
-    sys1(SYS_close, place);
-  } else {
-    result = place;
-  }
+  long place = result < 0 ? result : make_place(context->view, behind(path), (found.stx_mode & 0170000) != 0040000);
+  result = place < 0 ? place : mount_on(tree, place);
+  leave_place(context->view, place);
   sys1(SYS_close, tree);
   return result;
 }
 
-/* Data: for a tmpfs its size, as text; then the path. */
-static long add(const struct step_context *context, const char *kind, const char *size, const char *path, uint64_t attributes) {
-  long mount = make_mount(kind, size, attributes);
+static long add(const struct step_context *context, const char *kind, const char *options, const char *path, uint64_t attributes) {
+  long mount = make_mount(kind, options, attributes);
   if (mount < 0) return mount;
   long place = make_place(context->view, path, 0);
   long result = place < 0 ? place : mount_on(mount, place);
-  if (place >= 0) sys1(SYS_close, place);
+  leave_place(context->view, place);
   sys1(SYS_close, mount);
   return result;
 }
 
-static const char *behind(const char *text) {
-  while (*text) text++;
-  return text + 1;
+/* Data: the path, then its options. */
+static long add_tmpfs(const struct step_context *context, const struct aiospawn_step *step) {
+  const char *path = data_of(context, step);
+  return add(context, "tmpfs", behind(path), path, (uint64_t)step->value);
 }
 
 static long add_link(const struct step_context *context, const char *leads_to) {
@@ -190,7 +194,7 @@ static long add_link(const struct step_context *context, const char *leads_to) {
   long place = make_place(context->view, directory, 0);
   if (place < 0) return place;
   long result = sys3(SYS_symlinkat, (long)leads_to, place, (long)behind(directory));
-  sys1(SYS_close, place);
+  leave_place(context->view, place);
   return result == EXISTS ? 0 : result;
 }
 
@@ -209,26 +213,28 @@ int view_try(void) {
   struct aiospawn_step step = {.kind = AIOSPAWN_STEP_VIEW, .value = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET};
   struct step_context context; /* not zeroed: its registers are many */
   context.view = -1;
-  if (begin(&context, &step) < 0) return 0;
-  long proc = make_mount("proc", NULL, READ_ONLY);
+  if (begin(&context, &step) < 0 || raise_loopback() < 0) return 0;
+  long proc = make_mount("proc", "", READ_ONLY);
   step.value = READ_ONLY | NO_PRIVILEGES | NO_DEVICES | NO_PROGRAMS;
   return proc >= 0 && enter(&context, &step) == 0;
 }
 
 long step_view(struct step_context *context, const struct aiospawn_step *step) {
   const char *text = data_of(context, step);
-  if (step->fd != AIOSPAWN_VIEW_BEGIN && context->view < 0) return NOT_THERE;
+  if (step->fd > AIOSPAWN_VIEW_LOOPBACK && context->view < 0) return NOT_THERE;
   switch (step->fd) {
     case AIOSPAWN_VIEW_BEGIN:
       return begin(context, step);
+    case AIOSPAWN_VIEW_LOOPBACK:
+      return raise_loopback();
     case AIOSPAWN_VIEW_BIND:
       return bind(context, step);
     case AIOSPAWN_VIEW_TMPFS:
-      return add(context, "tmpfs", text, behind(text), (uint64_t)step->value);
+      return add_tmpfs(context, step);
     case AIOSPAWN_VIEW_LINK:
       return add_link(context, text);
     case AIOSPAWN_VIEW_PROC:
-      return add(context, "proc", NULL, text, (uint64_t)step->value);
+      return add(context, "proc", "", text, (uint64_t)step->value);
     default:
       return enter(context, step);
   }

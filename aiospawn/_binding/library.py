@@ -29,11 +29,13 @@ else:
     IMPORT_ERROR = None
 
 __all__ = [
+    "IDENTITY_SIZE",
     "IMPORT_ERROR",
     "TREE_LIMITS",
     "USAGE",
     "Event",
     "Step",
+    "ViewOperation",
     "Watch",
     "address",
     "ffi",
@@ -65,6 +67,8 @@ def _numbered(name: str, prefix: str) -> Any:
 
 Step: Any = _numbered("Step", "AIOSPAWN_STEP_")
 Watch: Any = _numbered("Watch", "AIOSPAWN_WATCH_")
+ViewOperation: Any = _numbered("ViewOperation", "AIOSPAWN_VIEW_")
+IDENTITY_SIZE: Final = 16  # of a file, before the paths of ViewOperation.BIND
 
 
 class Event:

@@ -11,10 +11,12 @@ __all__ = [
     "allow_path",
     "allow_port",
     "descriptor_of",
+    "empty_network",
     "landlock_abi",
     "listener",
     "listeners",
     "may_drop_bounding",
+    "may_make_namespaces",
     "ruleset",
     "seccomp_filters",
     "views",
@@ -59,6 +61,16 @@ def views() -> bool:
 def may_drop_bounding() -> bool:
     """Has this thread CAP_SETPCAP in effect?"""
     return bool(lib.aiospawn_may_drop_bounding())
+
+
+def may_make_namespaces() -> bool:
+    """Has this thread CAP_SYS_ADMIN in effect?"""
+    return bool(lib.aiospawn_may_make_namespaces())
+
+
+def empty_network() -> int:
+    """The descriptor of a new network namespace, close-on-exec. Raises OSError."""
+    return _checked(lib.aiospawn_empty_network())
 
 
 def ruleset(files: int, ports: int, scopes: int) -> int:

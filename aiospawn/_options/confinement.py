@@ -36,8 +36,13 @@ class Confinement:
         """Resource limits, soft and hard."""
         raise NotImplementedError
 
-    def view(self) -> Iterable[tuple[int, int, int, bytes]]:
-        """The steps before the launcher's execve, in namespaces that init is in."""
+    def view(self, user: int | None, group: int | None) -> Iterable[tuple[int, int, int, bytes]]:
+        """The steps before the launcher's execve, in namespaces that init is in; those first that need a descriptor.
+
+        Args:
+            user: The command's, unless it is this process's.
+            group: Likewise.
+        """
         raise NotImplementedError
 
     def rules(self) -> bytes:

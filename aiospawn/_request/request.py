@@ -182,9 +182,12 @@ def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -
     via_launcher = (alone and options.hook is None and not options.forks) or options.via == "launcher"
     via_launcher = via_launcher or options.init is not None
     before: list[StepTuple] = []
+    joining: list[StepTuple] = []
     if via_launcher:
         before, first = prelude(options, plan)
-        before += options.sandbox.view() if options.sandbox is not None else ()
+        view = _view(options)
+        joining = [step for step in view if step[0] == Step.SETNS]  # what they need is closed like everything else
+        before = [*joining, *before, *view[len(joining) :]]
         steps = [*before, *first, *steps]
     packed, data = _packed(steps)
     inherited = [stream for stream in range(3) if stream not in plan.kept]
@@ -209,11 +212,17 @@ def _program(streams: tuple[Any, Any, Any], options: Options, collected: bool) -
         columns=columns,
         no_echo=isinstance(options.pty, SilentTerminal),
         pipes=plan.pipes,
-        may_share_table=_may_share_table(options, plan, inherited),
+        may_share_table=not joining and _may_share_table(options, plan, inherited),
         collected=collected,
         inherits=sum(1 << stream for stream in inherited),
     )
     return Program(plan, steps, len(before), via_launcher, leader, options.forks, head, packed + data)
+
+
+def _view(options: Options) -> list[StepTuple]:
+    if options.sandbox is None:
+        return []
+    return [*options.sandbox.view(cast("int | None", options.user), cast("int | None", options.group))]
 
 
 def _may_share_table(options: Options, plan: Plan, inherited: list[int]) -> bool:

@@ -7,7 +7,7 @@ import struct
 import sys
 from typing import TYPE_CHECKING
 
-from aiospawn._binding.library import Step
+from aiospawn._binding.library import IDENTITY_SIZE, Step, ViewOperation
 
 from .steps import PRCTL_NAMES
 
@@ -47,6 +47,14 @@ def _fd(step: StepTuple) -> str:
 
 def _path(step: StepTuple) -> str:
     return os.fsdecode(step[3].rstrip(b"\0"))
+
+
+def _place(step: StepTuple) -> str:
+    """The path that an operation of a view is about; a link's own name."""
+    _, operation, _, data = step
+    if operation == ViewOperation.LINK:
+        return os.fsdecode(b"/".join(data.split(b"\0")[1:3]))
+    return os.fsdecode(data[IDENTITY_SIZE if operation == ViewOperation.BIND else 0 :].partition(b"\0")[0])
 
 
 def _nothing(_step: StepTuple) -> str:
@@ -109,7 +117,7 @@ _NAMED: dict[int, tuple[str, Callable[[StepTuple], str]]] = {
     Step.LANDLOCK: ("landlock_restrict_self", _fd),
     Step.SECCOMP: ("seccomp", lambda step: f"{len(step[3]) // 8} instructions"),
     Step.LANDLOCK_RULES: ("landlock_restrict_self", _nothing),
-    Step.VIEW: ("hide", lambda step: os.fsdecode(step[3][16 if step[1] == 1 else 0 :].rstrip(b"\0").rpartition(b"\0")[2])),
+    Step.VIEW: ("hide", _place),
     Step.LIMIT: ("limits", _two),
     Step.HOOK: ("hook", lambda step: "{:#x}, {:#x}".format(*struct.unpack("=QQ", step[3]))),
 }

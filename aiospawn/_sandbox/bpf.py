@@ -105,8 +105,8 @@ def architecture(audit_number: int, last: int, foreign: Block) -> Block:
 def by_number(blocks: Mapping[int, Block], otherwise: Block) -> Block:
     """The block for each of these numbers, if one was loaded, and `otherwise` for all others; each ends with an answer.
 
-    By halves: the kernel goes through the filter once for each number when it is set, to remember those that are always
-    allowed, and that is most of what setting one costs.
+    By halves, and each different block once: the kernel goes through the filter for each number when it is set, to remember
+    those that are always allowed, and translates it to machine code; that is most of what setting one costs.
     """
     rows: list[tuple[int, Block]] = [(0, otherwise)]
     for number in sorted(blocks):
@@ -120,13 +120,39 @@ def by_number(blocks: Mapping[int, Block], otherwise: Block) -> Block:
 
 def _halved(rows: list[tuple[int, Block]]) -> Block:
     """`rows`: from which number on it is which block."""
-    if len(rows) == 1:
-        return rows[0][1]
+    tree = _tree(rows)
+    if len(tree) <= _FARTHEST:
+        return tree
     middle = len(rows) // 2
     low, high = _halved(rows[:middle]), _halved(rows[middle:])
-    if len(low) <= _FARTHEST:
-        return [(_AT_LEAST, len(low), 0, rows[middle][0]), *low, *high]
     return [(_AT_LEAST, 0, 1, rows[middle][0]), (_JUMP, 0, 0, len(low)), *low, *high]
+
+
+def _tree(rows: list[tuple[int, Block]]) -> Block:
+    """Comparisons, and behind them the blocks to which they jump; right where none is too far for that."""
+    nodes: list[tuple[int, int | Block, int | Block]] = []
+
+    def add(rows: list[tuple[int, Block]]) -> int | Block:
+        if len(rows) == 1:
+            return rows[0][1]
+        middle, place = len(rows) // 2, len(nodes)
+        nodes.append((0, 0, 0))
+        low = add(rows[:middle])  # behind its node, to which nothing has to jump
+        nodes[place] = (rows[middle][0], add(rows[middle:]), low)
+        return place
+
+    add(rows)
+    blocks: Block = []
+    places: dict[tuple[tuple[int, ...], ...], int] = {}
+    for _, block in rows:
+        if places.setdefault(tuple(block), len(nodes) + len(blocks)) == len(nodes) + len(blocks):
+            blocks += block
+
+    def distance(at: int, to: int | Block) -> int:
+        return (to if isinstance(to, int) else places[tuple(to)]) - at - 1
+
+    comparisons = ((_AT_LEAST, distance(at, yes), distance(at, no), first) for at, (first, yes, no) in enumerate(nodes))
+    return [*comparisons, *blocks]
 
 
 def _jump(operation: int, value: int, block: Block) -> Block:

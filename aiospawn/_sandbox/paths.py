@@ -103,6 +103,10 @@ def _absolute(name: str, value: Any) -> str:
     path = os.fsdecode(own_path(f"a path in {name}")(value))
     if not path:
         raise ValueError(f"a path in {name} is empty: {value!r}")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise ValueError(f"a path in {name} is none, for it cannot be encoded: {value!r}") from None
     return os.path.join(os.getcwd(), path) if not path.startswith("/") else path
 
 

@@ -15,12 +15,13 @@ from aiospawn._options.values import flag, number
 
 from . import restrictions
 from .calls import SystemCalls, checked_calls
+from .empty_network import EmptyNetwork
 from .explanation import explanation
 from .limits import Limits, checked_limits, in_cgroup
 from .network import Network, checked_network
 from .paths import IfExists, checked_paths
 from .policy import compiled_filter, has_numbers
-from .restrictions import Kernel, Restriction  # noqa: TC001
+from .restrictions import Restriction  # noqa: TC001
 from .ruleset import EXECUTE, READ, WRITE, Ruleset
 from .view import View, network_alone
 
@@ -42,6 +43,7 @@ _FIELDS = (
 )
 
 _TMP, _SHARED, _HOME = "/tmp", "/dev/shm", "/home/user"  # noqa: S108 - in a file system of its own
+_FOR_EVERYBODY, _PRIVATE = "1777", "0700"
 _DEFAULT_SIZE: Final = 256 * 2**20
 _OF_ANOTHER_VIEW: Final = (
     "chroot",
@@ -59,13 +61,29 @@ def _size(name: str, value: Any, *, hidden: bool) -> bool | int:
     return size
 
 
+def _with_variables(env: Mapping[Any, Any] | None, added: Mapping[str, str]) -> dict[Any, Any]:
+    """The environment, this process's where there is none, with these instead of others of their names."""
+    whole = {**(os.environ if env is None else env), **added}
+    for name in added:
+        whole.pop(os.fsencode(name), None)
+    return whole
+
+
 class _Compiled(NamedTuple):
-    view: tuple[tuple[int, int, int, bytes], ...]
     seen: View | None
+    is_alone: bool
+    """Has it a network namespace without a view?"""
+    network: EmptyNetwork | None
+    """What a view joins where this process may."""
     rules: bytes
     ruleset: Ruleset | None
     filter: bytes | None
-    programs: dict[Any, Any]
+    programs: tuple[dict[Any, Any], dict[Any, Any]]
+    """Those with a new network namespace, and those that join one."""
+
+    @property
+    def joins(self) -> bool:
+        return self.network is not None and kernel.may_make_namespaces()
 
 
 @final
@@ -226,7 +244,7 @@ class Sandbox(Confinement):
                 raise ValueError(
                     'init="leave" and the sandbox\'s tmp=True are both given: the directory ends with the command'
                 )
-        if compiled.view:
+        if compiled.seen is not None or compiled.is_alone:
             options = self._hidden(options, compiled)
         bounding = -1 if kernel.may_drop_bounding() else 0  # without new privileges no execve gives it back either
         return options._replace(
@@ -266,15 +284,12 @@ class Sandbox(Confinement):
         options = options._replace(init=options.init or "kill", init_namespace="pid")
         if compiled.seen is None:
             return options
-        if options.cwd is None or isinstance(options.cwd, (str, bytes, os.PathLike)):
-            here = os.getcwd()
-            given = here if options.cwd is None else os.path.join(here, os.fsdecode(options.cwd))
-            options = options._replace(cwd=given if options.cwd is not None or compiled.seen.contains(given) else "/")
+        if isinstance(options.cwd, int):
+            raise ValueError(f"cwd={options.cwd} cannot be combined with the sandbox's hide=True: it leads out of the view")
+        options = options._replace(cwd=_directory(options.cwd, compiled.seen))
         places = {"TMPDIR": _TMP if self.tmp else None, "HOME": _HOME if self.home else None}
         added = {name: value for name, value in places.items() if value is not None}
-        if not added:
-            return options
-        return options._replace(env={**(os.environ if options.env is None else options.env), **added})
+        return options._replace(env=_with_variables(options.env, added)) if added else options
 
     def makes_directory(self) -> bool:
         """Has each command a directory of its own, made before its launch?"""
@@ -293,12 +308,20 @@ class Sandbox(Confinement):
         """
         ruleset = self._compile().ruleset
         own = None if ruleset is None else ruleset.with_directory(descriptor)
-        env = {**(os.environ if options.env is None else options.env), "TMPDIR": path}
-        return options._replace(env=env, landlock=own), own
+        return options._replace(env=_with_variables(options.env, {"TMPDIR": path}), landlock=own), own
 
-    def view(self) -> tuple[tuple[int, int, int, bytes], ...]:
-        """The steps that make its view."""
-        return self._compile().view
+    def view(self, user: int | None, group: int | None) -> Iterable[tuple[int, int, int, bytes]]:
+        """The steps that make its view.
+
+        Args:
+            user: The command's, unless it is this process's.
+            group: Likewise.
+        """
+        compiled = self._compile()
+        if compiled.seen is None:
+            return network_alone() if compiled.is_alone else ()
+        joined = compiled.network.descriptor if compiled.network is not None and compiled.joins else None
+        return compiled.seen.steps(self.network, joined=joined, user=user, group=group)
 
     def rules(self) -> bytes:
         """Landlock's rules of its view, made in the child."""
@@ -329,7 +352,8 @@ class Sandbox(Confinement):
 
     def programs(self) -> dict[Any, Any]:
         """Requests that were compiled with this value: they are kept with it, for its descriptors are in them."""
-        return self._compile().programs
+        compiled = self._compile()
+        return compiled.programs[compiled.joins]
 
     def _compile(self) -> _Compiled:
         if self._compiled is not None:
@@ -352,12 +376,16 @@ class Sandbox(Confinement):
         rules = b"" if seen is None or not have.landlock else seen.rules(have.landlock, network)
         ruleset = self._ruleset(have.landlock, network) if have.landlock and seen is None else None
         policy = compiled_filter(network, self.syscalls, unix_sockets=self.unix_sockets, metadata=bool(self.write))
-        return _Compiled(self._view(have, seen), seen, rules, ruleset, policy if have.filters else None, {})
-
-    def _view(self, have: Kernel, seen: View | None) -> tuple[tuple[int, int, int, bytes], ...]:
-        if seen is not None:
-            return tuple(seen.steps(network=not self._has_own_network()))
-        return tuple(network_alone()) if self.network == "loopback" and have.views else ()
+        has_sockets = network is not False or self.unix_sockets or not have.filters
+        return _Compiled(
+            seen=seen,
+            is_alone=seen is None and self.network == "loopback" and have.views,
+            network=None if seen is None or has_sockets else EmptyNetwork.shared(),
+            rules=rules,
+            ruleset=ruleset,
+            filter=policy if have.filters else None,
+            programs=({}, {}),
+        )
 
     def _seen(self, *, executes_anything: bool) -> View:
         view = View(executes_anything=executes_anything)
@@ -366,9 +394,15 @@ class Sandbox(Confinement):
         view.show("read", self.read)
         view.show("write", self.write, writable=True)
         view.show("execute", self.execute, executable=True)
-        for name, path, size in (("tmp", _TMP, self.tmp), ("tmp", _SHARED, self.tmp), ("home", _HOME, self.home)):
+        view.arrange()
+        places = (
+            ("tmp", _TMP, self.tmp, _FOR_EVERYBODY),
+            ("tmp", _SHARED, self.tmp, _FOR_EVERYBODY),
+            ("home", _HOME, self.home, _PRIVATE),
+        )
+        for name, path, size, mode in places:
             if size is not False:
-                view.add_tmpfs(name, path, _DEFAULT_SIZE if size is True else size)
+                view.add_tmpfs(name, path, size=_DEFAULT_SIZE if size is True else size, mode=mode)
         return view
 
     def _ruleset(self, abi: int, network: bool | Network) -> Ruleset:
@@ -378,6 +412,21 @@ class Sandbox(Confinement):
         for name, access in (("read", READ), ("write", WRITE), ("execute", EXECUTE)):
             ruleset.allow(name, getattr(self, name), access)
         return ruleset
+
+
+def _directory(given: StrOrBytesPath | None, seen: View) -> StrOrBytesPath:
+    """Where a command with a view begins: as asked for, else in this process's directory if that is there, else in /."""
+    if given is not None and os.path.isabs(given):
+        return given
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:  # it was removed
+        if given is not None:
+            raise
+        return "/"
+    if given is not None:
+        return os.path.join(here, os.fsdecode(given))
+    return here if seen.contains(here) else "/"
 
 
 def _sandbox(*fields: Any) -> Sandbox:

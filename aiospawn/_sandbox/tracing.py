@@ -107,7 +107,7 @@ class Watched(Confinement):
     def process_limits(self) -> Mapping[int, int]:
         return {}
 
-    def view(self) -> tuple[tuple[int, int, int, bytes], ...]:
+    def view(self, user: int | None, group: int | None) -> tuple[tuple[int, int, int, bytes], ...]:  # noqa: ARG002 - it has none
         return ()
 
     def rules(self) -> bytes:

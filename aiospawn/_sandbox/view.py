@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import stat
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from aiospawn._binding.library import Step
+from aiospawn._binding.library import Step, ViewOperation
 
 from . import paths, ruleset
+from .places import is_below, settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,10 +25,9 @@ if TYPE_CHECKING:
     from .network import Network
     from .paths import IfExists
 
-__all__ = ["NEW_NETWORK", "View", "network_alone"]
+__all__ = ["View", "network_alone"]
 
-_BEGIN, _BIND, _TMPFS, _PROC, _LINK, _END = range(6)  # enum aiospawn_view
-_NEW_MOUNTS, _NEW_UTS, _NEW_IPC, NEW_NETWORK = 0x00020000, 0x04000000, 0x08000000, 0x40000000  # <linux/sched.h>
+_NEW_MOUNTS, _NEW_UTS, _NEW_IPC, _NEW_NETWORK = 0x00020000, 0x04000000, 0x08000000, 0x40000000  # <linux/sched.h>
 _STREAMS: Final = (b"stdin", b"stdout", b"stderr")
 _READ_ONLY, _NO_PRIVILEGES, _NO_DEVICES, _NO_PROGRAMS = 1, 2, 4, 8  # MOUNT_ATTR_*, mount_setattr(2)
 
@@ -34,6 +35,10 @@ _LINKS: Final = {b"fd": b"/proc/self/fd", **{name: b"/proc/self/fd/%d" % fd for 
 
 
 class _Place(NamedTuple):
+    option: str
+    """Of the sandbox, that names it."""
+    path: str
+    """Outside of the view."""
     identity: tuple[int, int, int]
     """Minor and major number of the device, inode; three times 0: whatever is there."""
     is_writable: bool
@@ -44,8 +49,8 @@ class _Place(NamedTuple):
 
     def joined(self, other: _Place) -> _Place:
         """One that allows what either does."""
-        return self._replace(
-            identity=self.identity if any(self.identity) else other.identity,
+        kept = self if any(self.identity) else other
+        return kept._replace(
             is_writable=self.is_writable or other.is_writable,
             is_executable=self.is_executable or other.is_executable,
             has_ioctl=self.has_ioctl or other.has_ioctl,
@@ -55,14 +60,15 @@ class _Place(NamedTuple):
 class View:
     """What is to be seen, place by place."""
 
-    __slots__ = ("_executes_anything", "_links", "_places", "_tmpfs")
+    __slots__ = ("_executes_anything", "_links", "_named", "_places", "_tmpfs")
 
     def __init__(self, *, executes_anything: bool) -> None:
         """`executes_anything`: something else says what may be executed, so that mounts need not."""
         self._places: dict[str, _Place] = {}
+        self._named: tuple[str, ...] = ()
         self._executes_anything = executes_anything
         self._links: dict[str, str] = {}
-        self._tmpfs: list[tuple[str, str]] = []
+        self._tmpfs: list[tuple[str, dict[str, str]]] = []
 
     def show(
         self,
@@ -86,11 +92,26 @@ class View:
             is_directory = stat.S_ISDIR(found.st_mode)
             is_device = stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)
             at = _target(place.path)
-            if at == "/":
-                raise ValueError(f"sandbox {name}: with hide=True the whole file system cannot be named, got {place.path!r}")
-            shown = _Place(identity, writable, executable, is_device, is_directory, name == "write")
+            shown = _Place(name, at, identity, writable, executable, is_device, is_directory, name == "write")
             before = self._places.get(at)
             self._places[at] = shown if before is None else shown.joined(before)
+
+    def arrange(self) -> None:
+        """Finds the place of each, after all have been named. Raises ValueError for what can have none."""
+        self._named = (*self._places,)
+        shown = [*self._places.values()]
+        self._places = {}
+        links = {**self._links, **{f"/dev/{name.decode()}": to.decode() for name, to in _LINKS.items()}}
+        for place, at in zip(shown, settled(self._named, links).values(), strict=True):
+            if at == "/":
+                raise ValueError(
+                    f"sandbox {place.option}: with hide=True the whole file system cannot be named, got {place.path!r}"
+                )
+            if is_below(at, "/proc"):
+                _check_own_proc(place, at)
+                continue
+            before = self._places.get(at)
+            self._places[at] = place if before is None else place.joined(before)
 
     def show_system(self, *, network: bool, executable: bool) -> None:
         """Programs and libraries, and the devices that every program takes for granted."""
@@ -102,35 +123,55 @@ class View:
         self.show("system", map(paths.IfExists, files), known=False)
         self.show("system", map(paths.IfExists, paths.DEVICES), writable=True, known=False)
 
-    def add_tmpfs(self, name: str, path: str, size: int | None) -> None:
+    def add_tmpfs(self, name: str, path: str, *, size: int, mode: str) -> None:
         """Raises ValueError where what is named, and mounted later, would cover it."""
         for above in self._places:
-            if _is_below(path, above):
+            if is_below(path, above):
                 raise ValueError(f"sandbox: {name} makes {path} anew, which {above!r} cannot be named beside")
-        self._tmpfs.append((path, "" if size is None else str(size)))
+        self._tmpfs.append((path, {"mode": mode, "size": str(size)}))
 
     def contains(self, path: str) -> bool:
         """Can this path be there? A directory of its own is empty but for what is named in it."""
-        return any(_is_below(path, place) for place in (*self._places, *self._links)) or path in dict(self._tmpfs)
+        there = (*self._named, *self._places, *self._links)
+        return any(is_below(path, place) for place in there) or path in dict(self._tmpfs)
 
-    def steps(self, *, network: bool) -> Iterator[tuple[int, int, int, bytes]]:
-        """`network`: it has the network of this process."""
-        yield Step.VIEW, _BEGIN, _NEW_MOUNTS | _NEW_UTS | _NEW_IPC | (0 if network else NEW_NETWORK), b""
-        for path, size in self._tmpfs:
+    def steps(
+        self, network: bool | Network | str, *, joined: int | None, user: int | None, group: int | None
+    ) -> Iterator[tuple[int, int, int, bytes]]:
+        """Those that make it.
+
+        Args:
+            network: That of the sandbox.
+            joined: The descriptor of a network namespace for a sandbox without a network; None for a new one.
+            user: The command's, unless it is this process's.
+            group: Likewise.
+        """
+        if joined is not None:
+            yield Step.SETNS, joined, _NEW_NETWORK, b""
+        is_new = network in (False, "loopback") and joined is None
+        namespaces = _NEW_MOUNTS | _NEW_UTS | _NEW_IPC | (_NEW_NETWORK if is_new else 0)
+        yield Step.VIEW, ViewOperation.BEGIN, namespaces, b""
+        if network == "loopback":
+            yield Step.VIEW, ViewOperation.LOOPBACK, 0, b""
+        for path, options in self._tmpfs:
             attributes = _NO_PRIVILEGES | _NO_DEVICES | self._no_programs(executable=False)
-            yield Step.VIEW, _TMPFS, attributes, b"\0".join([size.encode(), os.fsencode(path), b""])
+            given = options | {name: str(owner) for name, owner in (("uid", user), ("gid", group)) if owner is not None}
+            texts = (path, *(text for option in given.items() for text in option), "")
+            yield Step.VIEW, ViewOperation.TMPFS, attributes, b"".join(os.fsencode(text) + b"\0" for text in texts)
         # Before the mounts, so that they are made in this file system and never in a directory of outside.
         for path, to in self._links.items():
             if path not in self._places:
-                yield Step.VIEW, _LINK, 0, b"\0".join([to.encode(), b"/", path[1:].encode(), b""])
+                yield Step.VIEW, ViewOperation.LINK, 0, b"\0".join([to.encode(), b"/", path[1:].encode(), b""])
         for name, leads_to in _LINKS.items():
-            yield Step.VIEW, _LINK, 0, b"\0".join([leads_to, b"/dev", name, b""])
+            yield Step.VIEW, ViewOperation.LINK, 0, b"\0".join([leads_to, b"/dev", name, b""])
         private = _READ_ONLY | _NO_PRIVILEGES | _NO_DEVICES | _NO_PROGRAMS
-        yield Step.VIEW, _PROC, private, b"/proc\0"
-        for path in sorted(self._places, key=lambda path: path.count("/") if path != "/" else 0):
+        yield Step.VIEW, ViewOperation.PROC, private, b"/proc\0"
+        for path in sorted(self._places, key=lambda path: path.count("/")):
             place = self._places[path]
-            yield Step.VIEW, _BIND, self._attributes(path), struct.pack("=IIQ", *place.identity) + os.fsencode(path) + b"\0"
-        yield Step.VIEW, _END, private, b""
+            texts = (place.path, path)
+            data = struct.pack("=IIQ", *place.identity) + b"".join(os.fsencode(text) + b"\0" for text in texts)
+            yield Step.VIEW, ViewOperation.BIND, self._attributes(path), data
+        yield Step.VIEW, ViewOperation.END, private, b""
 
     def rules(self, abi: int, network: bool | Network) -> bytes:
         """Landlock's for what is in it: a second fence, which also holds where a descriptor leads out of the view."""
@@ -148,7 +189,7 @@ class View:
         return head + b"".join(struct.pack("=Q", access) + place + b"\0" for place, access in named if access)
 
     def _attributes(self, path: str) -> int:
-        allowing = [place for above, place in self._places.items() if _is_below(path, above)]
+        allowing = [place for above, place in self._places.items() if is_below(path, above)]
         attributes = _NO_PRIVILEGES | self._no_programs(executable=any(place.is_executable for place in allowing))
         if not any(place.is_writable for place in allowing):
             attributes |= _READ_ONLY
@@ -160,7 +201,8 @@ class View:
 
 def network_alone() -> Iterator[tuple[int, int, int, bytes]]:
     """A network namespace whose loopback interface is up, and the file system as it is."""
-    yield Step.VIEW, _BEGIN, NEW_NETWORK, b""
+    yield Step.VIEW, ViewOperation.BEGIN, _NEW_NETWORK, b""
+    yield Step.VIEW, ViewOperation.LOOPBACK, 0, b""
 
 
 def _target(path: str) -> str:
@@ -168,5 +210,12 @@ def _target(path: str) -> str:
     return os.path.realpath(path) if ".." in path.split("/") else "/" + posixpath.normpath(path).lstrip("/")
 
 
-def _is_below(path: str, above: str) -> bool:
-    return path == above or path.startswith(above.rstrip("/") + "/")
+def _check_own_proc(place: _Place, at: str) -> None:
+    """Its /proc has what is to be read there of the kernel, and its own processes."""
+    if place.is_writable or place.is_executable:
+        reason = "there is a /proc of its own, read-only"
+    elif re.fullmatch(r"/proc/(\d+|self|thread-self)(/.*)?", at, re.DOTALL):
+        reason = "no process of outside can be named"
+    else:
+        return
+    raise ValueError(f"sandbox {place.option}: with hide=True {reason}, got {place.path!r}")

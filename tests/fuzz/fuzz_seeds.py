@@ -26,7 +26,7 @@ _DATA = b"/\0/\0" + bytes(12) + b"/a/b\0" + bytes(3)
 _SIZES = {Step.RLIMIT: 16, Step.SETGROUPS: 8, Step.SECCOMP: 16, Step.AFFINITY: 8, Step.CGROUP: 2, Step.OOM_SCORE_ADJ: 1}
 _SIZES |= {Step.LANDLOCK_RULES: 24}
 _NEW_MOUNTS = 0x20000  # CLONE_NEWNS
-_VIEWS = {0: 0, 1: 24, 2: 4, 3: 2, 4: 5, 5: 0}  # enum aiospawn_view: the size of each operation's data
+_VIEWS = {0: 0, 1: 0, 2: 24, 3: 6, 4: 2, 5: 5, 6: 0}  # enum aiospawn_view: the size of each operation's data
 _STRINGS = {Step.OPEN: 2, Step.CHROOT: 2, Step.CHDIR: 2, Step.UNSHARE: 4}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import pathlib
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 import aiospawn
 from aiospawn import IfExists, Limits, Network, Sandbox
+from aiospawn._binding import restrictions as restrictions_of_kernel
 from aiospawn._sandbox import restrictions
 
 pytestmark = [pytest.mark.once, pytest.mark.loops("one")]
@@ -142,6 +144,123 @@ async def test_order_of_names(tmp_path: pathlib.Path) -> None:
     both = [tmp_path / "a", tmp_path / "b"]
     for names in ({"read": both}, {"execute": both}):
         assert await _shown(script, check=False, write=[tmp_path / "a"], **names) == ["a"]
+
+
+@enforced
+async def test_links_that_are_shown(tmp_path: pathlib.Path) -> None:
+    """What is named below a directory by a link in it is where the link leads in the view, with its own access."""
+    for name in ("shown", "relative/deep", "absolute"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "file").write_text("text")
+    (tmp_path / "shown" / "relative").symlink_to("../relative/deep")
+    (tmp_path / "shown" / "absolute").symlink_to(tmp_path / "absolute")
+    (tmp_path / "shown" / "twice").symlink_to("absolute/file")
+    (tmp_path / "shown" / "top").symlink_to("/")
+    script = """
+        cat shown/relative/file shown/absolute/file shown/twice; echo; ls relative/deep absolute
+        touch shown/made && echo shown; touch shown/relative/made || echo relative
+        touch shown/absolute/made || echo absolute
+    """
+    links = [tmp_path / "shown" / name for name in ("relative", "twice", "absolute")]
+    told = ["texttexttext", "absolute:", "file", "", "relative/deep:", "file", "shown", "relative", "absolute"]
+    assert await _shown(script, cwd=tmp_path / "shown" / "..", check=False, write=[tmp_path / "shown"], read=links) == told
+    with pytest.raises(ValueError, match="the whole file system cannot be named"):
+        await _shown("true", read=[tmp_path / "shown", tmp_path / "shown" / "top"])
+
+
+@enforced
+async def test_its_own_proc() -> None:
+    """What is named of /proc is the view's own: no process of outside is seen; and it cannot be written to."""
+    shown = await _shown(
+        "ls /proc | grep -c '^[0-9]'; cat /proc/2/comm; cat /proc/cpuinfo >/dev/null && echo read", read=["/proc"]
+    )
+    assert int(shown[0]) < 10
+    assert shown[1:] == ["sh", "read"]
+    assert await _shown("cat /proc/sys/kernel/ostype", read=["/proc/sys", "/proc/cpuinfo"]) == ["Linux"]
+    for keywords, said in (
+        ({"write": ["/proc"]}, "sandbox write: with hide=True there is a /proc of its own, read-only, got '/proc'"),
+        ({"execute": ["/proc/self/exe"]}, "sandbox execute: with hide=True there is a /proc of its own"),
+        ({"read": ["/proc/self/fd/0"]}, "no process of outside can be named, got '/proc/self/fd/0'"),
+        ({"read": [f"/proc/{os.getpid()}"]}, "no process of outside can be named"),
+        ({"read": ["/dev/stdin"]}, "no process of outside can be named, got '/dev/stdin'"),
+    ):
+        with pytest.raises(ValueError, match="with hide=True") as caught:
+            await _shown("true", **keywords)
+        assert said in str(caught.value)
+
+
+@enforced
+async def test_a_directory_by_descriptor(tmp_path: pathlib.Path) -> None:
+    """It would be one outside of the view, and so would the one above it."""
+    directory = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(ValueError, match=f"cwd={directory} cannot be combined with the sandbox's hide=True"):
+            await aiospawn.run(["true"], sandbox=Sandbox(hide=True, read=[tmp_path]), cwd=directory)
+    finally:
+        os.close(directory)
+
+
+@enforced
+async def test_a_directory_that_is_gone(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process's: then the command begins at the top, unless its own directory is relative to that one."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert await _shown("pwd") == ["/"]
+    assert await _shown("pwd", cwd="/usr") == ["/usr"]
+    with pytest.raises(FileNotFoundError):
+        await _shown("pwd", cwd="usr")
+
+
+@enforced
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become another user")
+async def test_places_of_another_user() -> None:
+    """A command of another user's has its own home, and writes to its directories."""
+    script = "for each in $TMPDIR /dev/shm $HOME; do echo text >$each/a && cat $each/a; done; stat -c %a:%u:%g $HOME /tmp"
+    done = await aiospawn.run(
+        ["sh", "-c", script], sandbox=Sandbox(hide=True, tmp=True, home=True), capture_output=True, text=True,
+        user=1000, group=1001, extra_groups=[],
+    )  # fmt: skip
+    assert done.stdout.split() == ["text", "text", "text", "700:1000:1001", "1777:1000:1001"]
+
+
+@enforced
+@pytest.mark.parametrize("hide", [False, True])
+async def test_variables_in_bytes(hide: bool) -> None:
+    """Where TMPDIR is given as bytes, it is not there twice."""
+    env = {b"TMPDIR": b"/nowhere", "PATH": os.defpath}
+    done = await aiospawn.run(["env"], sandbox=Sandbox(hide=hide, tmp=True), env=env, capture_output=True, text=True)
+    found = [line for line in done.stdout.splitlines() if line.startswith("TMPDIR=")]
+    assert len(found) == 1
+    assert found[0].startswith("TMPDIR=/tmp" if hide else f"TMPDIR={tempfile.gettempdir()}/")
+
+
+@enforced
+async def test_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never this machine's; one of its own for each that can make a socket, and one that is empty for all others."""
+    script = "readlink /proc/self/ns/net /proc/1/ns/net; cat /proc/net/dev /proc/1/net/tcp | grep -c :"
+
+    async def networks(value: Sandbox) -> str:
+        done = await aiospawn.run(["sh", "-c", script], sandbox=value, capture_output=True, text=True, check=True)
+        own, *others = done.stdout.split()
+        assert (own, *others) in ((own, own, "1"), (own, "1"))  # its lo; an ordinary user may not ask for init's
+        return own
+
+    here = os.readlink("/proc/self/ns/net")
+    ways: tuple[dict[str, Any], ...] = ({}, {"network": "loopback"}, {"unix_sockets": True})
+    found = {str(way): [await networks(Sandbox(hide=True, **way)) for _ in range(2)] for way in ways}
+    assert here not in [network for each in found.values() for network in each]
+    value = Sandbox(hide=True)
+    before = fresh.descriptors()
+    shared = await networks(value)
+    may = restrictions_of_kernel.may_make_namespaces()
+    assert (await networks(value) == shared) == (await networks(Sandbox(hide=True, home=True)) == shared) == may
+    assert len(fresh.descriptors()) == len(before) + may
+    monkeypatch.setattr(restrictions_of_kernel, "may_make_namespaces", lambda: False)
+    assert await networks(value) not in (shared, here)
+    del value
+    gc.collect()
+    assert fresh.descriptors() == before
 
 
 @enforced

@@ -5,13 +5,14 @@ from __future__ import annotations
 import platform
 import re
 import shutil
+import struct
 import subprocess
 
 import pytest
 
 import aiospawn
 from aiospawn import SystemCalls
-from aiospawn._sandbox import policy
+from aiospawn._sandbox import bpf, policy
 from aiospawn._sandbox.calls import _NEEDED
 from aiospawn._sandbox.system_calls import ARCHITECTURES, LAST, NUMBERS
 
@@ -63,3 +64,16 @@ def test_filter(
     for place in range(length):
         code, if_true, if_false = program[8 * place], program[8 * place + 2], program[8 * place + 3]
         assert code & 7 != 5 or place + 1 + max(if_true, if_false) < length
+
+
+@pytest.mark.parametrize("count", [1, 3, 100, 1000])
+def test_search(count: int) -> None:
+    """Every number gets its block, also where there are too many to jump over, and what is alike is there once."""
+    blocks = {2 * number: bpf.refuse(1 + number % 200) for number in range(count)}
+    number = struct.Struct("=IIQ6Q")
+    program = bpf.assembled([(0x20, 0, 0, 0), *bpf.by_number(blocks, bpf.ALLOW)])
+    for each in range(2 * count + 2):
+        call = number.pack(each, 0, 0, *[0] * 6)
+        assert bpf.answer(program, call) == (0 if each % 2 or each >= 2 * count else 1 + each // 2 % 200)
+    alike = bpf.by_number(dict.fromkeys(range(0, 200, 2), bpf.refuse(1)), bpf.ALLOW)
+    assert len(alike) == 199 + 2
