@@ -150,7 +150,7 @@ WORDS = (
     Word("--shard", "not", _SPREAD),
     Word("--shebang --hashbang", "not", "a script of sh that calls aiospawn map :::: FILE"),
     Word("--shebang-wrap", "not", "a script of sh that calls aiospawn map"),
-    Word("--shell-completion", "not", 'eval "$(register-python-argcomplete aiospawn)"'),
+    Word("--shell-completion", "not", "the package installs completions for bash, zsh and fish (docs/cli.md)"),
     Word("--shell-quote", "not", "printf '%q\\n' in bash; with --shell arguments are quoted anyway"),
     Word("--shuf", "same"),
     Word("--skip-first-line", "not", "tail -n +2"),
