@@ -244,10 +244,10 @@ class Sandbox(Confinement):
                 raise ValueError(
                     'init="leave" and the sandbox\'s tmp=True are both given: the directory ends with the command'
                 )
-        if compiled.seen is not None or compiled.is_alone:
-            options = self._hidden(options, compiled)
+        hidden = self._hidden(options, compiled) if compiled.seen is not None or compiled.is_alone else {}
         bounding = -1 if kernel.may_drop_bounding() else 0  # without new privileges no execve gives it back either
         return options._replace(
+            **hidden,
             no_new_privs=True,
             capabilities={"drop": -1, "bounding": bounding},
             landlock=None if compiled.ruleset is None else compiled.ruleset.descriptor,
@@ -272,8 +272,8 @@ class Sandbox(Confinement):
                 raise ValueError(f"{name}={getattr(options, name)!r} and the sandbox's {reason}")
         return options._replace(init="kill")
 
-    def _hidden(self, options: Options, compiled: _Compiled) -> Options:
-        """With an init in a PID namespace, a directory that is there, and the variables that say where it may write."""
+    def _hidden(self, options: Options, compiled: _Compiled) -> dict[str, Any]:
+        """An init in a PID namespace, a directory that is there, and the variables that say where it may write."""
         for name in ("preexec_fn", "hook", "pdeathsig", *(_OF_ANOTHER_VIEW if self.hide else ())):
             given = getattr(options, name)
             if given is not None and given is not False and (name != "preexec_fn" or options.forks):
@@ -281,15 +281,17 @@ class Sandbox(Confinement):
                 raise ValueError(f"{name}={given!r} cannot be combined with the sandbox's {reason}")
         if options.init == "leave":
             raise ValueError('init="leave" cannot be combined with a sandbox in a PID namespace, which nobody outlives')
-        options = options._replace(init=options.init or "kill", init_namespace="pid")
+        changes: dict[str, Any] = {"init": options.init or "kill", "init_namespace": "pid"}
         if compiled.seen is None:
-            return options
+            return changes
         if isinstance(options.cwd, int):
             raise ValueError(f"cwd={options.cwd} cannot be combined with the sandbox's hide=True: it leads out of the view")
-        options = options._replace(cwd=_directory(options.cwd, compiled.seen))
+        changes["cwd"] = _directory(options.cwd, compiled.seen)
         places = {"TMPDIR": _TMP if self.tmp else None, "HOME": _HOME if self.home else None}
         added = {name: value for name, value in places.items() if value is not None}
-        return options._replace(env=_with_variables(options.env, added)) if added else options
+        if added:
+            changes["env"] = _with_variables(options.env, added)
+        return changes
 
     def makes_directory(self) -> bool:
         """Has each command a directory of its own, made before its launch?"""

@@ -60,12 +60,13 @@ class _Place(NamedTuple):
 class View:
     """What is to be seen, place by place."""
 
-    __slots__ = ("_executes_anything", "_links", "_named", "_places", "_tmpfs")
+    __slots__ = ("_executes_anything", "_last_asked", "_links", "_named", "_places", "_tmpfs")
 
     def __init__(self, *, executes_anything: bool) -> None:
         """`executes_anything`: something else says what may be executed, so that mounts need not."""
         self._places: dict[str, _Place] = {}
         self._named: tuple[str, ...] = ()
+        self._last_asked: tuple[str, bool] | None = None
         self._executes_anything = executes_anything
         self._links: dict[str, str] = {}
         self._tmpfs: list[tuple[str, dict[str, str]]] = []
@@ -132,8 +133,12 @@ class View:
 
     def contains(self, path: str) -> bool:
         """Can this path be there? A directory of its own is empty but for what is named in it."""
-        there = (*self._named, *self._places, *self._links)
-        return any(is_below(path, place) for place in there) or path in dict(self._tmpfs)
+        known = self._last_asked
+        if known is None or known[0] != path:  # most launches are from the same directory
+            there = (*self._named, *self._places, *self._links)
+            known = path, any(is_below(path, place) for place in there) or path in dict(self._tmpfs)
+            self._last_asked = known
+        return known[1]
 
     def steps(
         self, network: bool | Network | str, *, joined: int | None, user: int | None, group: int | None

@@ -136,6 +136,16 @@ async def test_where_it_begins(tmp_path: pathlib.Path, monkeypatch: pytest.Monke
 
 
 @enforced
+async def test_from_one_directory_and_another(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one sandbox: each command begins where this process is then."""
+    value = Sandbox(hide=True, read=[tmp_path])
+    for directory, expected in ((tmp_path, str(tmp_path)), ("/var", "/"), ("/usr", "/usr"), (tmp_path, str(tmp_path))):
+        monkeypatch.chdir(directory)
+        done = await aiospawn.run(["pwd"], sandbox=value, capture_output=True, text=True)
+        assert done.stdout.strip() == expected
+
+
+@enforced
 async def test_order_of_names(tmp_path: pathlib.Path) -> None:
     """What one path may does not depend on those before it: a name given twice makes no later one writable."""
     for name in ("a", "b"):
