@@ -120,8 +120,8 @@ enum aiospawn_request_flag {
   AIOSPAWN_SET_SIGMASK = 8,      /* the program's signal mask is not the caller's, but sigmask */
   AIOSPAWN_MAY_SHARE_TABLE = 16, /* the child needs no descriptor but its ends and the inherited streams (parent/fd_block.h) */
   AIOSPAWN_FORKED = 32,          /* for aiospawn_fork_prepare(), not for aiospawn_launch() */
-  AIOSPAWN_COLLECTED = 64,       /* one reader has all of it, and waits for nothing but the end: ends of pipes may come with the data, in
-                                  * any order, and STARTED does not come */
+  AIOSPAWN_COLLECTED = 64,       /* one reader has all of it, and waits for nothing but the end: STARTED does not come, and the ends of
+                                  * pipes come with EXITED, or behind it */
   AIOSPAWN_INIT = 128,           /* with VIA_LAUNCHER: the launcher stays as the program's init, and kills what it leaves behind */
   AIOSPAWN_INIT_WAIT = 256,      /* with INIT: or waits for them, */
   AIOSPAWN_INIT_LEAVE = 512,     /* or leaves them */
@@ -179,11 +179,13 @@ enum aiospawn_event_kind {
   AIOSPAWN_FAILED,               /* it does not: value errno, extra step kind, offset step index. The child is reaped */
   AIOSPAWN_DIED,                 /* killed by signal value before it could run the program. The child is reaped */
   AIOSPAWN_DATA,                 /* length bytes at offset of the batch's data, read from stream */
-  AIOSPAWN_EOF,                  /* end of stream, or its read error in value; out of the set, closed unless disowned */
+  AIOSPAWN_EOF,                  /* end of stream, or its read error in value; out of the set, closed unless disowned.
+                                  * Not before EXITED with AIOSPAWN_COLLECTED */
   AIOSPAWN_WRITABLE,             /* stream takes data again */
   AIOSPAWN_READER_GONE,          /* stream has no reader any more; out of the set */
   AIOSPAWN_EXITED,               /* reaped: value is the exit status, or the negated signal; extra: 1 usage known, 2 status lost,
-                                  * and from bit 8 on enum aiospawn_limit: the limit that init has ended it for */
+                                  * and from bit 8 on enum aiospawn_limit: the limit that init has ended it for. With
+                                  * AIOSPAWN_COLLECTED, stream has bit n if stream n has ended */
   AIOSPAWN_EVENT_KINDS
 };
 

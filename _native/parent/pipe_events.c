@@ -8,9 +8,11 @@
 enum { FULL = 64 * 1024 }; /* what a pipe holds, unless it was made larger */
 
 static void end_of_stream(struct wakeup *wakeup, struct watched_fd *watched, int error) {
+  struct child *child = watched->child;
   if (watched->disowned) watched_fd_set(watched, NO_MASK);
   else child_shut(watched);
-  wakeup_add(wakeup, watched->child, AIOSPAWN_EOF, watched->index)->value = error;
+  if (child->collected && !child->reaped) child->ended_pipes |= (uint8_t)(1u << watched->index);
+  else wakeup_add(wakeup, child, AIOSPAWN_EOF, watched->index)->value = error;
 }
 
 void pipe_park(struct watched_fd *watched) {

@@ -89,7 +89,7 @@ static void report_no_program(struct wakeup *wakeup, struct child *child, int st
 
 static void report_exit(struct wakeup *wakeup, struct child *child, const struct collected *collected, const struct usage *usage) {
   if (child->state != STARTED) launch_outcome_started(wakeup, child);
-  struct aiospawn_event *event = wakeup_add(wakeup, child, AIOSPAWN_EXITED, 0);
+  struct aiospawn_event *event = wakeup_add(wakeup, child, AIOSPAWN_EXITED, child->ended_pipes);
   event->value = collected->status;
   event->extra = collected->has_usage | collected->is_lost << 1 | child->limit << 8;
   if (!collected->has_usage) return;

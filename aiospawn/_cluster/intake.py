@@ -49,9 +49,11 @@ class Intake:
         self._puller: asyncio.Task[None] | None = None  # of an asynchronous source
         self._window = 0
         self._measured = 0.0
-        self._is_held_up = False  # by the caller, who has to take results first
+        self.held_up = False
+        """Whether the caller has to take results first."""
         self._has_ended = False
-        self._handed = 0
+        self.handed = 0
+        """How many results the caller has got, or will never get."""
         self.taken = 0
         """How many commands were taken, which is the number of the next."""
         self.stopped = False
@@ -82,8 +84,8 @@ class Intake:
         if now - self._measured >= _MEASURE or not self._window:
             self._window = self._dispatcher.in_reach * self._share
             self._measured = now
-        self._is_held_up = self.taken - self._handed >= self._window
-        return not self._is_held_up
+        self.held_up = self.taken - self.handed >= self._window
+        return not self.held_up
 
     def _take(self, commands: Iterator[Any]) -> None:
         try:
@@ -129,11 +131,9 @@ class Intake:
         self._puller = None
         self._changed()
 
-    def handed(self) -> None:
-        """The caller has the result of one more command, or there will be none."""
-        self._handed += 1
-        if self._is_held_up:
-            self.pull()
+    def go_on(self) -> None:
+        """The caller has taken a result: there may be room."""
+        self.pull()
 
     def stop(self) -> None:
         """Gives no more commands."""

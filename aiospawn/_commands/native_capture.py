@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiospawn import _errors
 from aiospawn._binding.indivisible import exhaust, in_one, mark
-from aiospawn._binding.library import CHILD_READS, NO_PIPE, Event, Watch
+from aiospawn._binding.library import CHILD_READS, Event, Watch
 from aiospawn._termination.handles import CgroupHandle
 from aiospawn._termination.tree import native_tree
 
@@ -52,10 +52,8 @@ class NativeCapture(Capture):
     def launch(self, keeper: list[Capture]) -> NativeCapture:
         """Makes the child, which `keeper` has from then on. Raises OSError; then nothing was made."""
         request = self._request
-        pipes = request.program.plan.pipes
-        for stream, kind in enumerate(pipes):
-            if kind != NO_PIPE:
-                self._pipes |= 1 << stream
+        plan = request.program.plan
+        self._pipes = plan.open_pipes()
         try:  # the observer may leave the program, a signal's handler may raise anywhere
             keeper.append(self)
             _, self.pid, _ = self._reactor.launch(request, self)
@@ -63,7 +61,7 @@ class NativeCapture(Capture):
                 self._cgroup = CgroupHandle(request.options.cgroup)
             if self._observer is not None:
                 self._observer.spawned(self.pid)
-            if pipes[0] == CHILD_READS and (self._input is None or not self._input.has_more):
+            if plan.pipes[0] == CHILD_READS and (self._input is None or not self._input.has_more):
                 self._feed()
         except BaseException as exc:
             if self.token:
@@ -83,7 +81,7 @@ class NativeCapture(Capture):
         capture.context = child.context
         capture.token, capture.pid, capture.began = child.token, child.pid, child.began
         capture._number = child.number
-        capture._pipes = child.pipes
+        capture._pipes = request.program.plan.open_pipes()  # their ends come with its exit
         for number, (stream, data, size) in (child.chunks or {}).items():
             capture.chunks[stream].append(data)
             capture._collected = number
@@ -100,6 +98,7 @@ class NativeCapture(Capture):
         elif kind == Event.EOF:
             self._pipe_ended(stream)
         elif kind == Event.EXITED:
+            self._pipes &= ~stream  # the pipes that ended before it
             if extra & 2 or self._request.options.sandbox is not None:
                 self._judge_exit(value, extra)
             self._exited(value, payload)

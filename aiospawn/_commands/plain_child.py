@@ -13,17 +13,21 @@ from aiospawn import _errors
 from aiospawn._binding.library import Event
 
 from .native_capture import NativeCapture
+from .results import CompletedProcess
 
 if TYPE_CHECKING:
     import asyncio
     import contextvars
+    from collections.abc import MutableSequence
 
     from aiospawn._asyncio.reactor import Reactor
     from aiospawn._request.joined_request import JoinedRequest
 
+    from .results import Text
+
 __all__ = ["PlainChild"]
 
-_DATA, _EOF, _EXITED, _DIED = Event.DATA, Event.EOF, Event.EXITED, Event.DIED
+_DATA, _EXITED, _DIED = Event.DATA, Event.EXITED, Event.DIED
 _clock, _time = time.perf_counter, time.time
 
 
@@ -37,9 +41,15 @@ class Owner(Protocol):
     limit: int | None
     """The most bytes of a child's output."""
     joined: JoinedRequest
+    is_woken: bool
+    """Whether it is going to look at what has ended."""
 
-    def report(self, child: Any) -> None:
-        """It has ended, or something has taken its place; perhaps not for the first time. This must not raise."""
+    @property
+    def ended(self) -> MutableSequence[Any]:
+        """Children that have ended, or whose place something has taken; some of them perhaps twice."""
+
+    def wake(self) -> None:
+        """It is to look at what has ended. This must not raise."""
 
 
 class PlainChild:
@@ -47,7 +57,7 @@ class PlainChild:
 
     __slots__ = (
         *("_data", "_owner", "_reactor", "args", "began", "capture", "chunks", "context", "elapsed", "error", "number"),
-        *("pid", "pipes", "place", "returncode", "started", "token", "usage"),
+        *("pid", "place", "returncode", "started", "token", "usage"),
     )
     immediate = True
 
@@ -65,7 +75,6 @@ class PlainChild:
         """What has taken its place."""
         # Stream, bytes, and bytes up to here, by the event's number: twice is once.
         self.chunks: dict[int, tuple[int, bytes, int]] | None = None
-        self.pipes = owner.joined.pipes  # that are open: bit n for stream n
         self.returncode: int | None = None
         self.error: Exception | None = None
         """Why its program could not be run."""
@@ -74,35 +83,31 @@ class PlainChild:
 
     def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
         """One event of the reactor. Resumable: the last step of an end is that the reactor forgets the child."""
-        if self.capture is not None:
-            self.capture.on_event(number, kind, stream, value, extra, payload)
-            self._owner.report(self)
-        elif number <= self.number:
-            return
-        elif kind == _EXITED:
-            if self.pipes or extra & 2:  # held by a descendant; or the status is lost, which is logged
-                self.taken_over().on_event(number, kind, stream, value, extra, payload)
-                self._owner.report(self)
+        capture, owner = self.capture, self._owner
+        if capture is None:
+            if number <= self.number:
                 return
-            if self.returncode is None:
-                self.elapsed = _clock() - self.began
+            if kind == _DATA and self._received(number, stream, payload):
+                self.number = number
+                return
+            if kind == _DATA or (kind == _EXITED and (owner.joined.pipes & ~stream or extra & 2)):
+                # It wrote too much; or a descendant holds a pipe; or the status is lost, which is logged.
+                capture = self.taken_over()
+        if capture is not None:
+            capture.on_event(number, kind, stream, value, extra, payload)
+        elif kind == _EXITED:
+            self.elapsed = _clock() - self.began
             self.usage: bytes | None = payload
             self.returncode = value
-            self._owner.report(self)
-            self._reactor.ended.append(self.token)
-        elif kind == _DATA:
-            if not self._received(number, stream, payload):
-                self.taken_over().on_event(number, kind, stream, value, extra, payload)
-                self._owner.report(self)
-                return
-        elif kind == _EOF:
-            self.pipes &= ~(1 << stream)
         else:
-            request = self._owner.joined.request(self.args, self._data)
+            request = owner.joined.request(self.args, self._data)
             self.error = _errors.child_died(value) if kind == _DIED else request.failure(value, extra, payload)
-            self._owner.report(self)
+        owner.ended.append(self)
+        if not owner.is_woken:
+            owner.wake()
+        if capture is None:
             self._reactor.ended.append(self.token)
-        self.number = number
+            self.number = number
 
     def _received(self, number: int, stream: int, payload: bytes) -> bool:
         """False, and nothing changes, where it is more than the limit allows."""
@@ -123,9 +128,17 @@ class PlainChild:
         """Is it reaped, with nothing more to come?"""
         return self.returncode is not None or self.error is not None
 
-    def output(self, stream: int) -> bytes:
-        """What it wrote."""
-        return b"" if self.chunks is None else b"".join([data for of, data, _ in self.chunks.values() if of == stream])
+    def completed(self, keeps: tuple[bool, bool], mode: Text | None) -> CompletedProcess[Any]:
+        """The result of one that has ended, with those of its outputs that are kept. Raises UnicodeDecodeError."""
+        chunks = () if self.chunks is None else self.chunks.values()
+        stdout: Any = b"".join([data for stream, data, _ in chunks if stream == 1]) if keeps[0] else None
+        stderr: Any = b"".join([data for stream, data, _ in chunks if stream == 2]) if keeps[1] else None
+        if mode is not None:
+            stdout, stderr = (None if part is None else mode.decoded(part) for part in (stdout, stderr))
+        assert self.returncode is not None
+        return CompletedProcess(
+            self.args, self.returncode, stdout, stderr, pid=self.pid, elapsed=self.elapsed, usage=self.usage
+        )
 
     def taken_over(self) -> NativeCapture:
         """What has its place from now on; not for a child that has ended."""

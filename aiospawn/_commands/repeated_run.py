@@ -14,14 +14,14 @@ from aiospawn._request.request import is_reusable, program
 
 from .capture import Ending, drop
 from .command import CheckedCommand
-from .results import CompletedProcess, text_mode
+from .results import text_mode
 from .run import captured, completed, concluded, interruption, launched, run, written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .capture import Capture
-    from .plain_child import PlainChild
+    from .results import CompletedProcess
 
 __all__ = ["RepeatedRun"]
 
@@ -38,19 +38,19 @@ class RepeatedRun:
     """Runs lists of arguments as `run` does with these options; whatever needs more of it, it leaves to `run`."""
 
     __slots__ = (
-        *("_collecting", "_keeps", "_keywords", "_mode", "_options", "_streams"),
-        *("grace", "launching", "limit", "pipe_grace", "timeout"),
+        *("_collecting", "_keywords", "_options", "_streams"),
+        *("grace", "keeps", "launching", "limit", "mode", "pipe_grace", "timeout"),
     )
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         """The options are those of `suits`, checked before."""
         get = options.get
         self._options = options
-        self._mode = text_mode(get("text"), get("universal_newlines"), get("encoding"), get("errors"))
-        data, stdin = written(get("input"), get("stdin"), self._mode)
+        self.mode = text_mode(get("text"), get("universal_newlines"), get("encoding"), get("errors"))
+        data, stdin = written(get("input"), get("stdin"), self.mode)
         stdout, stderr = captured(get("stdout"), get("stderr"), bool(get("capture_output")))
         self._streams = stdin, stdout, stderr
-        self._keeps = stdout == _PIPE, stderr == _PIPE
+        self.keeps = stdout == _PIPE, stderr == _PIPE
         self.timeout = get("timeout")
         self.grace = get("grace", 5.0)
         self.pipe_grace = get("pipe_grace", 5.0)
@@ -90,10 +90,10 @@ class RepeatedRun:
     async def outcome(self, child: Capture, args: list[Any], timeout: float | None) -> CompletedProcess[Any]:
         """As `run`, of a child that is there already, and has so many seconds from now on."""
         ending = await concluded(child, timeout, self.grace)
-        output = child.output(1) if self._keeps[0] else None, child.output(2) if self._keeps[1] else None
+        output = child.output(1) if self.keeps[0] else None, child.output(2) if self.keeps[1] else None
         if ending is not Ending.COMPLETE and ending is not Ending.CUT:
             raise child.noted(interruption(ending, args, self.timeout, self.limit, output))
-        return completed(child, args, output, self._mode, check=False)
+        return completed(child, args, output, self.mode, check=False)
 
     # ---- without a coroutine for each ---------------------------------------------------------------------------------
 
@@ -109,15 +109,3 @@ class RepeatedRun:
     def is_at_terminal(self) -> bool:
         """Would a child read from a terminal? Then it is not to be a `PlainChild`."""
         return self._streams[0] is None and os.isatty(0)
-
-    def completed(self, child: PlainChild) -> CompletedProcess[Any]:
-        """The result of one that has ended. Raises UnicodeDecodeError."""
-        out, errors = self._keeps
-        stdout: Any = child.output(1) if out else None
-        stderr: Any = child.output(2) if errors else None
-        if self._mode is not None:
-            stdout, stderr = (None if part is None else self._mode.decoded(part) for part in (stdout, stderr))
-        assert child.returncode is not None
-        return CompletedProcess(
-            child.args, child.returncode, stdout, stderr, pid=child.pid, elapsed=child.elapsed, usage=child.usage
-        )

@@ -16,9 +16,15 @@ class Counted(Protocol):
     """A source of commands, as far as their results are its business."""
 
     stopped: bool
+    handed: int
+    """The results that the caller has got, and those that will never be."""
 
-    def handed(self) -> None:
-        """The caller has the result of one more command, or there will be none."""
+    @property
+    def held_up(self) -> object:
+        """Whether commands wait until there are more of these."""
+
+    def go_on(self) -> None:
+        """There is one more."""
 
 
 class ResultQueue:
@@ -57,30 +63,36 @@ class ResultQueue:
 
     def pop(self) -> MapResult[Any]:
         """The next result, which is here."""
-        self._source.handed()
+        # As `_count_handed`, without the call.
+        source = self._source
+        source.handed += 1
+        if source.held_up:
+            source.go_on()
         return self.ready.popleft()
 
     def put(self, number: int, result: MapResult[Any] | None) -> None:
         """The command of this number has come to its end, with a result or without."""
-        if not self._ordered:
-            self._append(result)
-        elif number != self._due:
+        if self._ordered and number != self._due:
             self._early[number] = result
-        else:
-            self._append(result)
-            self._due += 1
-            while self._due in self._early:
-                self._append(self._early.pop(self._due))
-                self._due += 1
-
-    def _append(self, result: MapResult[Any] | None) -> None:
-        if result is None:
-            self._source.handed()
             return
-        self.ready.append(result)
-        caller = self._caller
-        if caller is not None and not caller.done():
-            caller.set_result(None)
+        early = self._early
+        while True:
+            if result is None:
+                self._count_handed()
+            else:
+                self.ready.append(result)
+            self._due += 1
+            if self._due not in early:
+                break
+            result = early.pop(self._due)
+        if self.ready and self._caller is not None:
+            self._wake_caller()
+
+    def _count_handed(self) -> None:
+        source = self._source
+        source.handed += 1
+        if source.held_up:
+            source.go_on()
 
     def fail(self, error: BaseException) -> None:
         """The first of these is raised to the caller, and no command is taken any more."""
@@ -102,5 +114,7 @@ class ResultQueue:
         self._ended = True
 
     def _wake_caller(self) -> None:
-        if self._caller is not None and not self._caller.done():
-            self._caller.set_result(None)
+        caller = self._caller
+        if caller is not None and not caller.done():
+            caller.set_result(None)
+        self._caller = None  # it is woken once

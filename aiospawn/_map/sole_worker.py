@@ -52,6 +52,7 @@ class SoleWorker:
         self.pipe_grace = self._plain.pipe_grace
         self.limit = self._plain.limit
         self.joined = self._plain.joined()
+        self._keeps, self._mode = self._plain.keeps, self._plain.mode
         self._reactor: Reactor | None = None  # of this step of the task
         self._is_at_terminal = False  # likewise
         self._source = source
@@ -62,7 +63,8 @@ class SoleWorker:
         self._begin_task = begin
         self._jobs: dict[int, PlainChild] = {}  # by the command's number, the oldest first
         runner.beside = self._jobs
-        self._ended: collections.deque[PlainChild] = collections.deque()  # or taken over; some of them twice
+        self.ended: collections.deque[PlainChild] = collections.deque()
+        self.is_woken = False
         self._aside: dict[int, asyncio.Task[None] | None] = {}  # by the command's number: what has a task of its own
         self._not_begun: dict[int, PlainChild | None] = {}  # of these, whose task has not run yet
         self.stopping: set[asyncio.Task[None]] = set()  # likewise: they stop a child, and have its grace
@@ -83,7 +85,7 @@ class SoleWorker:
             if self._timer is not None:
                 self._timer.cancel()
             self._jobs.clear()  # which refer to this
-            self._ended.clear()
+            self.ended.clear()
             let_go(self.loop, self)
 
     async def _until_stopped(self) -> None:
@@ -100,13 +102,14 @@ class SoleWorker:
             self._reactor = None  # it may have been closed meanwhile, and another opened
             self._is_at_terminal = self._plain.is_at_terminal()
             self._fill()
-            while self._ended:
-                self._settle(self._ended.popleft())
+            while self.ended:
+                self._settle(self.ended.popleft())
                 self._fill()
             is_full = len(self._jobs) + len(self._aside) >= self._size
             if not is_full and source.is_over and not self._jobs and not self._aside:
                 return
             self._waiter = waiter = self.loop.create_future()
+            self.is_woken = False
             if not is_full and not source.is_over:
                 source.wake_for_room(waiter)
             await waiter
@@ -127,9 +130,11 @@ class SoleWorker:
             else:
                 self._set_aside(number, functools.partial(self._runner.result_of, number, command))
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """As `Owner` has it."""
         if self._waiter is not None:
             wake(self._waiter)
+        self.is_woken = True
 
     # ---- one command --------------------------------------------------------------------------------------------------
 
@@ -162,13 +167,6 @@ class SoleWorker:
         elif self._plain.timeout is not None and self._timer is None:
             self._timer = self.loop.call_later(self._plain.timeout, self._on_time)
 
-    def report(self, job: PlainChild) -> None:
-        """As `Owner` has it."""
-        self._ended.append(job)
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
     def _settle(self, job: PlainChild) -> None:
         """Hands its result on, or sets it aside."""
         number = job.place
@@ -184,7 +182,7 @@ class SoleWorker:
         del self._jobs[number]
         if error is None:
             try:
-                completed = self._plain.completed(job)
+                completed = job.completed(self._keeps, self._mode)
             except ValueError as exc:
                 error = exc
         failed = completed is None or completed.returncode
@@ -232,7 +230,7 @@ class SoleWorker:
             raise
         finally:
             self._aside.pop(number, None)
-            self._wake()
+            self.wake()
             self._put(number, result)
 
     def _gone(self, number: int, task: asyncio.Task[None]) -> None:
@@ -246,7 +244,7 @@ class SoleWorker:
                 self._aside.pop(number, None)
                 del self._not_begun[number]
                 self._put(number, None)
-            self._wake()
+            self.wake()
         except BaseException:  # a signal's handler raised
             self.loop.call_soon(self._gone, number, task)
             raise
@@ -266,7 +264,8 @@ class SoleWorker:
                     break
                 if not job.has_ended:
                     job.taken_over().interrupt(Ending.TIMED_OUT)
-                    self.report(job)
+                    self.ended.append(job)
+                    self.wake()
         except BaseException:  # a signal's handler raised
             self.loop.call_soon(self._on_time)
             raise

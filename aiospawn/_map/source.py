@@ -23,8 +23,8 @@ class Source:
     """An iterator or asynchronous iterator over commands, which several workers take from."""
 
     __slots__ = (
-        *("_commands", "_handed", "_iterator", "_puller", "_turn", "_waiting", "_window"),
-        *("is_iterator", "is_over", "stopped", "taken"),
+        *("_commands", "_iterator", "_puller", "_turn", "_window"),
+        *("handed", "held_up", "is_iterator", "is_over", "stopped", "taken"),
     )
 
     def __init__(self, commands: Iterator[Any] | AsyncIterator[Any], window: int) -> None:
@@ -37,8 +37,10 @@ class Source:
         self._window = window
         self._turn = asyncio.Lock()  # at an asynchronous iterator
         self._puller: asyncio.Task[None] | None = None  # the task that waits for it
-        self._waiting: collections.deque[asyncio.Future[None]] = collections.deque()  # workers, at the bound
-        self._handed = 0
+        self.held_up: collections.deque[asyncio.Future[None]] = collections.deque()
+        """Workers, at the bound."""
+        self.handed = 0
+        """How many results the caller has got, or will never get."""
         self.taken = 0
         """How many commands were taken, which is the number of the next."""
         self.stopped = False
@@ -48,7 +50,7 @@ class Source:
     async def take(self) -> tuple[int, Any] | None:
         """The next command with its number, once the window lets it through; None at the end and after `stop`."""
         if self._iterator is not None:
-            if self.taken - self._handed >= self._window:
+            if self.taken - self.handed >= self._window:
                 await self._let_through()
             while (command := _END if self.stopped else next(self._iterator, _END)) is NONE_YET:
                 await self._woken()
@@ -69,7 +71,7 @@ class Source:
         """The next command of an iterator with its number. None: the window lets none through, or there is none now."""
         if self.stopped:
             self.is_over = True
-        elif self.taken - self._handed < self._window:
+        elif self.taken - self.handed < self._window:
             assert self._iterator is not None
             command = next(self._iterator, _END)
             if command is NONE_YET:
@@ -83,15 +85,15 @@ class Source:
 
     def wake_for_room(self, waiter: asyncio.Future[None]) -> None:
         """When there is room again, commands have come, or the source is stopped."""
-        self._waiting.append(waiter)
+        self.held_up.append(waiter)
 
     async def _let_through(self) -> None:
-        while self.taken - self._handed >= self._window and not self.stopped:
+        while self.taken - self.handed >= self._window and not self.stopped:
             await self._woken()
 
     async def _woken(self) -> None:
         waiter = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+        self.held_up.append(waiter)
         await waiter
 
     async def _pulled(self) -> Any:
@@ -106,18 +108,17 @@ class Source:
         finally:
             self._puller = None
 
-    def handed(self) -> None:
-        """The caller has the result of one more command, or there will be none."""
-        self._handed += 1
-        while self._waiting:
-            waiter = self._waiting.popleft()
+    def go_on(self) -> None:
+        """There is room for one more: a worker that is held up takes it."""
+        while self.held_up:
+            waiter = self.held_up.popleft()
             if not waiter.done():
                 waiter.set_result(None)
                 return
 
     def _wake_all(self) -> None:
-        while self._waiting:
-            wake(self._waiting.popleft())
+        while self.held_up:
+            wake(self.held_up.popleft())
 
     def stop(self) -> None:
         """Gives no more commands, and wakes the workers that wait for one."""

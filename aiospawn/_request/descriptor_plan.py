@@ -47,6 +47,10 @@ class Plan(NamedTuple):
     def operand(self, fd: int) -> int:
         return self.moved.get(fd, fd)
 
+    def open_pipes(self) -> int:
+        """Bit n: stream n is a pipe, or a terminal."""
+        return sum(1 << stream for stream, kind in enumerate(self.pipes) if kind != NO_PIPE)
+
 
 def planned(  # noqa: C901 - one branch a way to give a descriptor
     streams: tuple[Any, Any, Any], options: Options, needed: Iterable[int]

@@ -34,7 +34,7 @@ class JoinedRequest:
         self.options = options
         self._lease_ms = lease_in_ms(options)
         self._paths: dict[tuple[bytes, Any], tuple[int, bytes]] = {}  # where a name is searched
-        self.pipes = sum(1 << stream for stream, kind in enumerate(program.plan.pipes) if kind != library.NO_PIPE)
+        self.pipes = program.plan.open_pipes()
         """Of each child: bit n for stream n."""
 
     def data(self, arguments: Sequence[Any]) -> bytes:

@@ -124,7 +124,10 @@ static void note(struct outcome *outcome, const struct aiospawn_event *event, co
     case AIOSPAWN_DIED: /* before its program ran: nothing has held it up until then */
       outcome->ended = outcome->pipes_over = 1, outcome->value = -event->value;
       break;
-    case AIOSPAWN_EXITED: outcome->ended = 1, outcome->value = event->value; break;
+    case AIOSPAWN_EXITED:
+      outcome->ended = 1, outcome->value = event->value;
+      if (event->stream) outcome->pipes_over = 1;
+      break;
     default: break;
   }
 }
