@@ -49,7 +49,8 @@ class Plan(NamedTuple):
 
     def open_pipes(self) -> int:
         """Bit n: stream n is a pipe, or a terminal."""
-        return sum(1 << stream for stream, kind in enumerate(self.pipes) if kind != NO_PIPE)
+        first, second, third = self.pipes
+        return (first != NO_PIPE) | (second != NO_PIPE) << 1 | (third != NO_PIPE) << 2
 
 
 def planned(  # noqa: C901 - one branch a way to give a descriptor
