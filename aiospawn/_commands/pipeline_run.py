@@ -9,10 +9,11 @@ from aiospawn._termination.terminate import all_ended
 
 from .capture import Ending, drop
 from .completed_pipeline import CompletedPipeline
+from .conclusion import completed
 from .failures import TimeoutExpired
 from .pipeline_stages import launch_all
 from .results import OutputLimitExceeded
-from .run import completed, launched
+from .run import launched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

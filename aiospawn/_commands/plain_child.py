@@ -123,6 +123,12 @@ class PlainChild:
         chunks[number] = stream, payload, size
         return True
 
+    def failure(self) -> Exception:
+        """The error, which is not kept: once it is raised, its traceback refers to the child."""
+        error, self.error = self.error, None
+        assert error is not None
+        return error
+
     @property
     def has_ended(self) -> bool:
         """Is it reaped, with nothing more to come?"""

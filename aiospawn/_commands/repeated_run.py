@@ -14,8 +14,9 @@ from aiospawn._request.request import is_reusable, program
 
 from .capture import Ending, drop
 from .command import CheckedCommand
+from .conclusion import completed, concluded, interruption
 from .results import text_mode
-from .run import captured, completed, concluded, interruption, launched, run, written
+from .run import captured, launched, run, written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,8 +18,8 @@ from .cluster_door import elsewhere
 from .command import command as checked
 from .command import refuse_terminal
 from .command_value import Command
+from .conclusion import completed, concluded, interruption
 from .events import observer
-from .failures import CalledProcessError, TimeoutExpired
 from .feeding import Feeding, as_bytes
 from .keywords import OnEvent, OnOutput
 from .live import handed_on
@@ -28,7 +28,8 @@ from .memory_files import OutputFiles
 from .mistakes import named
 from .native_capture import NativeCapture
 from .output_queue import OutputQueue
-from .results import CompletedProcess, OutputLimitExceeded, text_mode
+from .plain_run import plain_request, plainly_run
+from .results import text_mode
 from .sinks import sink_of
 from .typed import typed
 
@@ -38,17 +39,14 @@ if TYPE_CHECKING:
     from . import signatures  # noqa: TC004 - in a lambda that nobody calls
     from .capture import Capture
     from .command import CheckedCommand
-    from .results import Text
+    from .results import CompletedProcess, Text
     from .sinks import Sink
 
 __all__ = [
     "captured",
     "check_capture",
     "check_times",
-    "completed",
-    "concluded",
     "fed",
-    "interruption",
     "launched",
     "number_of_bytes",
     "run",
@@ -159,24 +157,25 @@ async def run(
     sink = None if on_output is None and on_line is None and tee is False else sink_of(on_output, on_line, tee, mode)
     limit = None if max_output is None else number_of_bytes("max_output", max_output)
     check_times(timeout, grace, pipe_grace)
+    is_plain = input is None and sink is None and limit is None and timeout is None and on_event is None
+    if is_plain and not options and shell is False and capture_output != _FILE:
+        streams = stdin, stdout, stderr
+        request = plain_request(args, streams)
+        if request is not None:
+            return await plainly_run(args, request, streams, mode, grace, pipe_grace, check=check)
     refuse_terminal(options)
     command = checked(args, shell=shell, stdin=stdin, keywords=options, function=run)
     watcher = None if on_event is None else observer(on_event, args, arguments=event_arguments)
     collecting = {"data": data, "pipe_grace": pipe_grace, "observer": watcher, "has_more": source is not None}
     _check_files(capture_output, sink)
     keeper: list[Capture] = []
+    end = functools.partial(_ended, source=source, mode=mode, sink=sink, timeout=timeout, grace=grace)
     try:
         if capture_output == _FILE:
-            end = functools.partial(_ended, source=source, mode=mode, sink=None, timeout=timeout, grace=grace)
             child, ending, output = await _with_files(command, stdin, limit, keeper, collecting, end)
         else:
-            keeps = stdout == _PIPE, stderr == _PIPE
-            if sink is not None:
-                collecting["output_queue"] = OutputQueue(frozenset(number for number in (1, 2) if keeps[number - 1]))
-                stdout, stderr = (_PIPE if stream is None else stream for stream in (stdout, stderr))
-            child = await launched(command, (stdin, stdout, stderr), keeper, limit=limit, **collecting)
-            ending = await _ended(child, source, mode, sink, timeout, grace)
-            output = child.output(1) if keeps[0] else None, child.output(2) if keeps[1] else None
+            collecting["limit"] = limit
+            child, ending, output = await _with_pipes(command, (stdin, stdout, stderr), keeper, collecting, sink, end)
     except BaseException:  # a signal's handler may raise where the child is launched and nobody waits for it yet
         drop(keeper)
         raise
@@ -198,13 +197,23 @@ async def _with_its_own(given: dict[str, Any]) -> CompletedProcess[Any]:
     return result
 
 
-def interruption(
-    ending: Ending, args: Any, timeout: Any, limit: Any, output: tuple[bytes | None, bytes | None]
-) -> TimeoutExpired | OutputLimitExceeded:
-    """What is raised for a command that was stopped."""
-    if ending is Ending.TIMED_OUT:
-        return TimeoutExpired(args, timeout, output[0] or None, output[1] or None)
-    return OutputLimitExceeded(args, limit, output[0] or None, output[1] or None)
+async def _with_pipes(
+    command: CheckedCommand,
+    streams: tuple[Any, Any, Any],
+    keeper: list[Capture],
+    collecting: dict[str, Any],
+    sink: Sink | None,
+    end: Callable[[Capture], Awaitable[Ending]],
+) -> tuple[Capture, Ending, tuple[bytes | None, bytes | None]]:
+    """The child, its ending and its output, as far as it is kept."""
+    stdin, *outputs = streams
+    keeps = [stream == _PIPE for stream in outputs]
+    if sink is not None:
+        collecting["output_queue"] = OutputQueue(frozenset(number for number in (1, 2) if keeps[number - 1]))
+        outputs = [_PIPE if stream is None else stream for stream in outputs]
+    child = await launched(command, (stdin, *outputs), keeper, **collecting)
+    ending = await end(child)
+    return child, ending, (child.output(1) if keeps[0] else None, child.output(2) if keeps[1] else None)
 
 
 async def _with_files(
@@ -256,27 +265,6 @@ async def _ended_meanwhile(
         return ending
 
 
-def completed(
-    child: Capture, args: Any, output: tuple[bytes | None, bytes | None], mode: Text | None, *, check: bool
-) -> CompletedProcess[Any]:
-    """The result of a child that has ended. Raises CalledProcessError, UnicodeDecodeError."""
-    assert child.returncode is not None
-    shown: list[Any] = [part if mode is None or part is None else mode.decoded(part) for part in output]
-    if check and child.returncode:
-        raise CalledProcessError(child.returncode, args, *shown, limit=child.limit)
-    return CompletedProcess(
-        args,
-        child.returncode,
-        *shown,
-        pid=child.pid,
-        elapsed=child.elapsed,
-        usage=child.usage,
-        cgroup_peak=child.cgroup_peak,
-        complete=child.over.result() is not Ending.CUT,
-        limit=child.limit,
-    )
-
-
 async def launched(
     command: CheckedCommand, streams: tuple[Any, Any, Any], keeper: list[Capture], **collecting: Any
 ) -> Capture:
@@ -303,27 +291,6 @@ async def launched(
     except BaseException:
         close_unused(loop)
         raise
-
-
-async def concluded(child: Capture, timeout: float | None, grace: float) -> Ending:
-    """Waits for a child's end; where the waiting ends earlier the child is stopped. Raises what its launch failed with."""
-    if timeout is not None:
-        child.interrupt_after(timeout, Ending.TIMED_OUT)
-    try:
-        ending = await child.over
-    except asyncio.CancelledError as exc:
-        if child.ending is not Ending.FAILED:
-            await child.stop(grace)
-        child.noted(exc)
-        raise
-    except BaseException:  # the coroutine is closed; or a signal's handler raised
-        child.abandon()
-        raise
-    if ending is Ending.FAILED:
-        raise child.failure()
-    if ending in (Ending.TIMED_OUT, Ending.TOO_MUCH, Ending.UNFED):
-        await child.stop(grace, read_out=ending is Ending.TIMED_OUT)
-    return ending
 
 
 # ---- arguments --------------------------------------------------------------------------------------------------------

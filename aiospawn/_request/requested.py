@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .request import Request
 
-__all__ = ["requested"]
+__all__ = ["joined_request", "requested"]
 
 
 def requested(
@@ -37,7 +37,7 @@ def requested(
     Raises:
         TypeError, ValueError, OSError: As `program` and `compiled`.
     """
-    joined = _joined_request(streams, options, collected) if options is DEFAULTS or options is GROUPED else None
+    joined = joined_request(streams, options, collected) if options is DEFAULTS or options is GROUPED else None
     if joined is not None:
         return joined.request(arguments, joined.data(arguments))
     if options.pass_fds and not options.close_fds:
@@ -51,8 +51,11 @@ def requested(
     return _with_belongings(arguments, streams, options, collected)
 
 
-def _joined_request(streams: tuple[Any, Any, Any], options: Options, collected: bool) -> JoinedRequest | None:
-    """For all launches with nothing of their own but their arguments. None where the program may be another each time."""
+def joined_request(streams: tuple[Any, Any, Any], options: Options, collected: bool) -> JoinedRequest | None:
+    """For all launches with nothing of their own but their arguments. None where the program may be another each time.
+
+    The options are DEFAULTS or GROUPED. Raises what `program` raises.
+    """
     key = streams, options is GROUPED, collected
     try:
         return _joined_requests[key]
