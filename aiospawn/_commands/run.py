@@ -157,9 +157,9 @@ async def run(
     sink = None if on_output is None and on_line is None and tee is False else sink_of(on_output, on_line, tee, mode)
     limit = None if max_output is None else number_of_bytes("max_output", max_output)
     check_times(timeout, grace, pipe_grace)
+    streams = stdin, stdout, stderr
     is_plain = input is None and sink is None and limit is None and timeout is None and on_event is None
     if is_plain and not options and shell is False and capture_output != _FILE:
-        streams = stdin, stdout, stderr
         request = plain_request(args, streams)
         if request is not None:
             return await plainly_run(args, request, streams, mode, grace, pipe_grace, check=check)
@@ -174,8 +174,7 @@ async def run(
         if capture_output == _FILE:
             child, ending, output = await _with_files(command, stdin, limit, keeper, collecting, end)
         else:
-            collecting["limit"] = limit
-            child, ending, output = await _with_pipes(command, (stdin, stdout, stderr), keeper, collecting, sink, end)
+            child, ending, output = await _with_pipes(command, streams, keeper, {**collecting, "limit": limit}, sink, end)
     except BaseException:  # a signal's handler may raise where the child is launched and nobody waits for it yet
         drop(keeper)
         raise
