@@ -128,6 +128,7 @@ class _Running:
             await self._map()
         except Exception as error:  # noqa: BLE001 - it is the map's
             self._session.fault = portable(error)
+        finally:  # also where somebody else has cancelled it: a worker that is interrupted cancels all that there is
             self._session.is_over = True
             self._news.set()
 

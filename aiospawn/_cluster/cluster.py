@@ -94,9 +94,10 @@ def _client(client: Any) -> Any:
         if client != "local" and "://" not in client:
             raise ValueError(f'cluster must be "local" or the address of a scheduler, as "tcp://host:8786", got {client!r}')
         return client
-    if not hasattr(client, "scheduler_info") or not hasattr(client, "asynchronous"):
-        raise TypeError(f"cluster must be a distributed.Client, an address or a Cluster, not {client!r}")
-    if not client.asynchronous:
+    if not hasattr(client, "scheduler_info") or not hasattr(client, "submit"):  # Dask's own clusters have the first
+        raise TypeError(f"cluster must be a distributed.Client, an address or an aiospawn.Cluster, not {client!r}")
+    # What `asynchronous` says of an asynchronous client depends on the loop that runs; the connection looks at that.
+    if not getattr(client, "_asynchronous", client.asynchronous):
         raise TypeError(f"cluster must be an asynchronous client, as Client(..., asynchronous=True) is, not {client!r}")
     return client
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import multiprocessing
 from typing import TYPE_CHECKING, Any
 
 from .cluster import ClusterError
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection"]
 
+_GUARD = 'the program that the main module runs is not under `if __name__ == "__main__":`'
+_PRELOAD = "aiospawn._cluster.apart"
 _MOST_CONNECTIONS = 100_000  # the bound is the process's own, of its descriptors
 
 
@@ -37,7 +40,7 @@ class Connection:
             ) from None
         if not isinstance(self._given, str):
             self._client = self._given
-            self._refuse_other_loop()
+            self._refuse_unusable()
         else:
             await self._connect(distributed)
         self._pool = await distributed.core.ConnectionPool(
@@ -48,20 +51,33 @@ class Connection:
         """What is made here is closed by `close`, also where it was not made completely."""
         address = self._given
         if address == "local":
-            self._local = distributed.LocalCluster(
-                asynchronous=True, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=logging.ERROR
-            )
-            self._starting = asyncio.ensure_future(self._local)
-            address = await asyncio.shield(self._starting)
+            address = await self._local_address(distributed)
         self._client = distributed.Client(address, asynchronous=True, set_as_default=False)
         try:
             await self._client
         except OSError as error:  # a time-out is one too
             raise ClusterError(f"cluster={self._given!r}: no scheduler answers there: {error}") from None
 
-    def _refuse_other_loop(self) -> None:
+    async def _local_address(self, distributed: Any) -> str:
+        # A process that is being started imports the main module, and may start none itself until it has.
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise ClusterError(f'cluster="local" where a worker imports the main module: {_GUARD}')
+        self._local = distributed.LocalCluster(
+            asynchronous=True, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=logging.ERROR,
+            preload=_PRELOAD,
+        )  # fmt: skip
+        self._starting = asyncio.ensure_future(self._local)
+        try:
+            address: str = await asyncio.shield(self._starting)
+        except Exception as error:
+            raise ClusterError(f'cluster="local": its workers do not start: {error} Perhaps {_GUARD}') from error
+        return address
+
+    def _refuse_unusable(self) -> None:
         if self._client.loop.asyncio_loop is not asyncio.get_running_loop():
             raise ClusterError("cluster: the client belongs to another event loop than the one that runs")
+        if self.is_lost:
+            raise ClusterError(f"cluster: the client is closed: {self._client!r}")
 
     @property
     def is_lost(self) -> bool:

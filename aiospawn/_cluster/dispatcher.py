@@ -30,7 +30,7 @@ __all__ = ["Dispatcher"]
 
 _HORIZON = 1.0  # seconds of work that an agent has in hand
 _QUESTIONS = 4  # in an agent's lease: the map writes to it at least so often
-_INTERVAL_EACH, _SHORTEST, _LONGEST = 0.002, 0.05, 0.4  # seconds between two reports: the more agents the longer
+_INTERVAL_EACH, _SHORTEST, _LONGEST = 0.002, 0.1, 0.4  # seconds between two reports: the more agents the longer
 
 
 class Dispatcher:

@@ -143,7 +143,7 @@ class Fleet:
             _LOG.debug("worker %s: %s: %s", worker, type(error).__name__, error)
             return
         if opened.capacity < 1:
-            _LOG.info("worker %s has no room for such a command", worker)
+            _LOG.warning("worker %s has no room for a command that needs what this one does; it gets none", worker)
             self._refused.add(worker)
             return
         now = time.monotonic()

@@ -34,7 +34,7 @@ def test_options_of_this_process(options: dict[str, Any], message: str) -> None:
     ("values", "error", "message"),
     [
         ({"client": "localhost"}, ValueError, 'cluster must be "local" or the address'),
-        ({"client": 5}, TypeError, "cluster must be a distributed.Client, an address or a Cluster, not 5"),
+        ({"client": 5}, TypeError, "cluster must be a distributed.Client, an address or an aiospawn.Cluster, not 5"),
         ({"lease": 0.5}, ValueError, "lease must be 1 second or more, got 0.5"),
         ({"lease": "1"}, TypeError, "lease must be a number of seconds, not '1'"),
         ({"worker_retries": -1}, ValueError, "worker_retries must be 0 or more, got -1"),
