@@ -42,6 +42,9 @@ class Confinement:
         Args:
             user: The command's, unless it is this process's.
             group: Likewise.
+
+        Returns:
+            Steps of the launch: the number, two arguments and the bytes of each.
         """
         raise NotImplementedError
 

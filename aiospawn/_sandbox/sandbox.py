@@ -318,6 +318,9 @@ class Sandbox(Confinement):
         Args:
             user: The command's, unless it is this process's.
             group: Likewise.
+
+        Returns:
+            Steps of the launch: the number, two arguments and the bytes of each.
         """
         compiled = self._compile()
         if compiled.seen is None:
