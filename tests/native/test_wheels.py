@@ -6,12 +6,18 @@ import fnmatch
 import importlib.machinery
 import importlib.util
 import itertools
+import os
+import shutil
+import subprocess
 import sys
 import tomllib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from paths import ROOT
+
+if TYPE_CHECKING:
+    import pathlib
 
 pytestmark = pytest.mark.once
 
@@ -77,3 +83,23 @@ def test_one_wheel_for_every_python(wheels: Any) -> None:
     assert SETTINGS["build"] == f"{settings['tool']['scikit-build']['wheel']['py-api']}-*"
     assert settings["project"]["requires-python"] == ">=3.11"
     assert wheels.LIMIT < 1 << 20
+
+
+@pytest.mark.parametrize(("lacking", "what"), [("compiler", "A C compiler"), ("headers", "The file Python.h for {python}")])
+def test_what_a_build_lacks(lacking: str, what: str, tmp_path: pathlib.Path) -> None:
+    """An installation from source says in one sentence what is missing, and what to install."""
+    cmake, ninja = shutil.which("cmake"), shutil.which("ninja")
+    if cmake is None or ninja is None or (lacking == "headers" and shutil.which("cc") is None):
+        pytest.skip("cmake, ninja and cc are not all installed")
+    command = [cmake, "-G", "Ninja", "-S", ROOT / "_native", "-B", tmp_path / "build"]
+    command.append(f"-DPython_EXECUTABLE={sys.executable}")
+    environment = {name: value for name, value in os.environ.items() if name != "CC"}
+    if lacking == "compiler":
+        (tmp_path / "ninja").symlink_to(ninja)
+        environment["PATH"] = str(tmp_path)
+    else:
+        command.append(f"-DPython_INCLUDE_DIR={tmp_path}")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    wanted = f"{what.format(python=sys.executable)} is needed to install aiospawn from source; on Debian: apt install gcc"
+    assert f"{wanted} python3-dev. A wheel needs neither." in " ".join(done.stderr.split())
