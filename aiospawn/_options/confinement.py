@@ -44,7 +44,7 @@ class Confinement:
             group: Likewise.
 
         Returns:
-            Steps of the launch: the number, two arguments and the bytes of each.
+            Steps of the launch, each as its number, two arguments and its bytes.
         """
         raise NotImplementedError
 

@@ -320,7 +320,7 @@ class Sandbox(Confinement):
             group: Likewise.
 
         Returns:
-            Steps of the launch: the number, two arguments and the bytes of each.
+            Steps of the launch, each as its number, two arguments and its bytes.
         """
         compiled = self._compile()
         if compiled.seen is None:
