@@ -106,7 +106,7 @@ async def _launched(
 ) -> tuple[Any, Any]:
     if "env_add" in keywords:
         keywords = with_added_environment(keywords)
-    if must_hand_over(keywords):
+    if support().reasons and must_hand_over(keywords):
         own = arguments if shell_command is None else (shell_command,)
         stdin, stdout, stderr = streams
         return await hand_over(loop, protocol_factory, *own, stdin=stdin, stdout=stdout, stderr=stderr, **keywords)

@@ -265,15 +265,15 @@ class Reactor:
     # ---- wake-ups -----------------------------------------------------------------------------------------------------
 
     def _on_ready(self) -> None:
-        if self.native.dead:
-            return
         try:
             if self._lease is not None:
                 self._lease.look()
             if self._is_delivered:
                 self._batches += 1
                 self._is_delivered = False
-                self.native.poll()
+                self.native.poll()  # nothing comes of one that is dead
+            elif self.native.dead:
+                return
             self._deliver()
         except BaseException:
             for _ in range(2):  # one may be lost, as those that are looked after

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import struct
@@ -123,9 +124,9 @@ class Native:
         raise AssertionError("it does not return")
 
     def poll(self) -> None:
-        """Reads and reaps what is ready into the batch; the last one must have been taken."""
+        """Reads and reaps what is ready into the batch; the last one must have been taken. Nothing, if it is `dead`."""
         result = lib.aiospawn_poll(self._reactor)
-        if result < 0:
+        if result < 0 and result != -errno.EOWNERDEAD:
             _check(result)
 
     def events(self) -> tuple[int, Iterator[tuple[int, int, int, int, int, int, int]]]:

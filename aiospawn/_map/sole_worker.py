@@ -103,7 +103,8 @@ class SoleWorker:
             self._is_at_terminal = self._plain.is_at_terminal()
             self._fill()
             while self.ended:
-                self._settle(self.ended.popleft())
+                while self.ended:
+                    self._settle(self.ended.popleft())
                 self._fill()
             is_full = len(self._jobs) + len(self._aside) >= self._size
             if not is_full and source.is_over and not self._jobs and not self._aside:
