@@ -14,6 +14,7 @@ from typing import Any
 
 import aiospawn
 
+_HIDDEN, _BUBBLEWRAP = "Sandbox(hide=True)", "bwrap --unshare-all, by asyncio"
 _BWRAP = (
     *("bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin"),
     *("--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--proc", "/proc", "--dev", "/dev", "--", "true"),
@@ -35,21 +36,28 @@ async def _cost(rounds: int) -> None:
         "without": (ours, ("true",), {}),
         "Sandbox()": (ours, ("true",), {"sandbox": aiospawn.Sandbox()}),
         "Sandbox(limits=...)": (ours, ("true",), {"sandbox": aiospawn.Sandbox(limits=limits)}),
-        "Sandbox(hide=True)": (ours, ("true",), {"sandbox": aiospawn.Sandbox(hide=True)}),
+        _HIDDEN: (ours, ("true",), {"sandbox": aiospawn.Sandbox(hide=True)}),
+        'Sandbox(hide=True, network="loopback")': (
+            ours,
+            ("true",),
+            {"sandbox": aiospawn.Sandbox(hide=True, network="loopback")},
+        ),
         "Sandbox(hide=True, network=True)": (ours, ("true",), {"sandbox": aiospawn.Sandbox(hide=True, network=True)}),
     }
     if shutil.which("bwrap"):
-        ways["bwrap --unshare-all, by asyncio"] = (asyncios, _BWRAP, {})
+        ways[_BUBBLEWRAP] = (asyncios, _BWRAP, {})
         shared = ("bwrap", "--share-net", *_BWRAP[1:])
         ways["bwrap --unshare-all --share-net, by asyncio"] = (asyncios, ("bwrap", "--unshare-all", *shared[1:]), {})
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, (launch, command, options) in ways.items():
             times[name].append(await _microseconds(launch, *command, **options))
-    without = statistics.median(times["without"])
     for name, measured in times.items():
-        middle = statistics.median(measured)
-        print(f"`true`, {name}: {middle:.0f} us, {middle - without:+.0f}", flush=True)
+        more = statistics.median(one - other for one, other in zip(measured, times["without"], strict=True))
+        print(f"`true`, {name}: {statistics.median(measured):.0f} us, {more:+.0f} in the same round", flush=True)
+    if bubblewraps := times.get(_BUBBLEWRAP):
+        share = statistics.median(one / other for one, other in zip(times[_HIDDEN], bubblewraps, strict=True))
+        print(f"{_HIDDEN} takes {share:.2f} of {_BUBBLEWRAP}, in the same round", flush=True)
 
 
 def main() -> None:
