@@ -29,7 +29,7 @@ from .mistakes import named
 from .native_capture import NativeCapture
 from .output_queue import OutputQueue
 from .plain_run import plain_request, plainly_run
-from .results import text_mode
+from .results import CompletedProcess, text_mode
 from .sinks import sink_of
 from .typed import typed
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from . import signatures  # noqa: TC004 - in a lambda that nobody calls
     from .capture import Capture
     from .command import CheckedCommand
-    from .results import CompletedProcess, Text
+    from .results import Text
     from .sinks import Sink
 
 __all__ = [
