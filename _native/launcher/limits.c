@@ -87,13 +87,13 @@ enum aiospawn_limit limits_exceeded(const struct limits *limits, struct tree *tr
   if (limits->in_cgroup && tree_cgroup_is_out_of_memory(cgroup)) return AIOSPAWN_LIMIT_MEMORY;
   if (!limits->needs_looks) return AIOSPAWN_NO_LIMIT;
   int64_t memory = 0, time = most[AIOSPAWN_LIMIT_CPU] ? time_of_reaped() : 0;
-  uint32_t count = tree_list(tree);
+  uint32_t count = tree_list(tree, (uint32_t)most[AIOSPAWN_LIMIT_PROCESSES]);
+  if (most[AIOSPAWN_LIMIT_PROCESSES] && count > most[AIOSPAWN_LIMIT_PROCESSES]) return AIOSPAWN_LIMIT_PROCESSES;
   for (uint32_t i = 0; i < count; i++) {
     if (most[AIOSPAWN_LIMIT_MEMORY] && tree_read(tree, tree->queue[i].pid, "/status", text, sizeof text) > 0) memory += memory_of(text);
     if (most[AIOSPAWN_LIMIT_CPU] && tree_read(tree, tree->queue[i].pid, "/stat", text, sizeof text) > 0) time += time_of(text);
   }
   if (most[AIOSPAWN_LIMIT_MEMORY] && memory > most[AIOSPAWN_LIMIT_MEMORY]) return AIOSPAWN_LIMIT_MEMORY;
-  if (most[AIOSPAWN_LIMIT_PROCESSES] && count > most[AIOSPAWN_LIMIT_PROCESSES]) return AIOSPAWN_LIMIT_PROCESSES;
   if (most[AIOSPAWN_LIMIT_CPU] && (time > most[AIOSPAWN_LIMIT_CPU] || tree_cgroup_time(cgroup) > most[AIOSPAWN_LIMIT_CPU]))
     return AIOSPAWN_LIMIT_CPU;
   return AIOSPAWN_NO_LIMIT;

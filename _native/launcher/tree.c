@@ -161,7 +161,7 @@ static void visit_children(struct tree *tree, int process, visitor *visit, void 
 struct sending {
   int signal, group;
   struct found *found;
-  uint32_t queued;
+  uint32_t queued, most;
 };
 
 static void sent(const struct sending *sending, int pid, long result) {
@@ -239,7 +239,7 @@ static void go_through(struct tree *tree, struct sending *sending) {
     return;
   }
   visit_children(tree, tree->self, signal_and_queue, sending);
-  for (uint32_t next = 0; next < sending->queued; next++)
+  for (uint32_t next = 0; next < sending->queued && (!sending->most || sending->queued <= sending->most); next++)
     visit_children(tree, tree->queue[next].pid, signal_and_queue, sending);
 }
 
@@ -256,9 +256,9 @@ void tree_signal(struct tree *tree, int signal, int group, struct found *found) 
   go_through(tree, &sending);
 }
 
-uint32_t tree_list(struct tree *tree) {
+uint32_t tree_list(struct tree *tree, uint32_t most) {
   struct found found = {0};
-  struct sending sending = {.found = &found};
+  struct sending sending = {.found = &found, .most = most};
   go_through(tree, &sending);
   return sending.queued;
 }

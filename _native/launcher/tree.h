@@ -27,8 +27,8 @@ struct member {
 
 /* 0 or a negated errno. */
 long tree_open(struct tree *tree);
-/* How many are below init; they are the first of the queue. */
-uint32_t tree_list(struct tree *tree);
+/* How many are below init, the first of the queue; it looks no further when it has found more than `most`. */
+uint32_t tree_list(struct tree *tree, uint32_t most);
 /* A file of a process, as text: its length, or a negated errno. */
 long tree_read(const struct tree *tree, int pid, const char *file, char *text, uint64_t size);
 /* Signals everybody, parents before their children; of a process group only, unless that is 0. */

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pickle
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import place
 import pytest
 
 import aiospawn
 from aiospawn import Limits, Sandbox
+
+if TYPE_CHECKING:
+    import pathlib
 
 pytestmark = [pytest.mark.once, pytest.mark.loops("one")]
 enforced = pytest.mark.skipif(bool(place.lacks("sandbox")), reason="needs Landlock ABI 6 and seccomp")
@@ -88,6 +91,27 @@ async def test_ended(case: str, tmp_path: Any) -> None:
     assert result.returncode == (-25 if case == "file_size" else -9)
     with pytest.raises(aiospawn.CalledProcessError, match=f"ended by the limit {result.limit}"):
         result.check_returncode()
+
+
+# Each process doubles, until there are far more of them than init lets there be.
+_DOUBLING = """
+import os, time
+made = os.open("made", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+while os.fstat(made).st_size < 2000:
+    if os.fork() == 0:
+        os.write(made, b".")
+time.sleep(60)
+"""
+
+
+@enforced
+@pytest.mark.parametrize("hide", [False, True])
+async def test_what_doubles(hide: bool, tmp_path: pathlib.Path) -> None:
+    """Init comes first, and kills all of them by one call: some tens are made."""
+    value = Sandbox(hide=hide, execute=_INTERPRETER, write=[tmp_path], limits=Limits(processes=20))
+    result = await aiospawn.run([*_PYTHON, _DOUBLING], sandbox=value, cwd=tmp_path, stderr=aiospawn.DEVNULL)
+    assert result.limit == "processes"
+    assert (tmp_path / "made").stat().st_size < 1000
 
 
 @enforced
