@@ -185,17 +185,16 @@ class Reactor:
     def _release_ended(self) -> None:
         """`done` for those of `ended`, again where it is interrupted."""
         self.native.release_all(self.ended)
-        if not self._is_held and not self._launching and self._targets.keys() <= {*self.ended}:
-            self.close()
+        self.close_if_unused(*self.ended)
         for token in self.ended:
             self._targets.pop(token, None)
             if self._lease is not None:
                 self._lease.drop(token)
         self.ended.clear()
 
-    def close_if_unused(self, last: int = 0) -> None:
-        """On a loop that is not ours, where nobody is left, or only this token's."""
-        if not self._is_held and not self._launching and self._targets.keys() <= {last}:
+    def close_if_unused(self, *last: int) -> None:
+        """On a loop that is not ours, where nobody is left, or only the children of these tokens."""
+        if not (self._permanent or self._holders or self._launching) and self._targets.keys() <= {*last}:
             self.close()
 
     def hold(self, holder: object) -> None:
@@ -207,12 +206,15 @@ class Reactor:
         self._holders.discard(holder)
         self.close_if_unused()
 
-    @property
-    def _is_held(self) -> bool:
-        return self._permanent or bool(self._holders)
-
     def close(self) -> None:
         """Closes every descriptor; children live on. Their targets get no more events."""
+        try:
+            self._close()
+        except BaseException:  # a signal's handler raised, and nobody may find it any more
+            self._post(_NOBODYS, self.close)
+            raise
+
+    def _close(self) -> None:
         loop = self._loop()
         if loop is not None and getattr(loop, _ATTRIBUTE, None) is self:
             delattr(loop, _ATTRIBUTE)

@@ -75,7 +75,8 @@ class OutputQueue:
     def follow(self, source: asyncio.Future[Any]) -> None:
         """Nothing more comes when this is done."""
         self._source = source
-        source.add_done_callback(self._wake)
+        for _ in range(2):  # a signal's handler may raise where one begins
+            source.add_done_callback(self._wake)
 
     def _wake(self, _: object = None) -> None:
         if self._waiter is not None and not self._waiter.done():

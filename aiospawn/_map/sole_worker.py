@@ -86,7 +86,10 @@ class SoleWorker:
                 self._timer.cancel()
             self._jobs.clear()  # which refer to this
             self.ended.clear()
-            let_go(self.loop, self)
+
+    def let_go(self) -> None:
+        """Called when the task is gone, again where it is interrupted."""
+        let_go(self.loop, self)
 
     async def _until_stopped(self) -> None:
         try:

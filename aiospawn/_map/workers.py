@@ -93,6 +93,8 @@ class Workers:
             if not task.cancelled() and (error := task.exception()) is not None:
                 self.results.fail(error)  # the caller's `Map` then closes this
             if not self._tasks:
+                if self._sole is not None:
+                    self._sole.let_go()
                 self._sole = None  # which refers to this
                 self.results.end()
         except BaseException:  # a signal's handler raised

@@ -31,6 +31,9 @@ _STEP = int(os.environ.get("INTERRUPT_STEP", "149"))  # bytecodes between two st
 _TOO_LONG_S = 20
 _END_SEND = dis.opmap.get("END_SEND", -1)  # from CPython 3.12 on
 _LOOKS_FOR_SIGNALS = {code for name, code in dis.opmap.items() if name.startswith(("CALL", "JUMP_BACKWARD", "RESUME"))}
+_CALLS = {code for name, code in dis.opmap.items() if name.startswith("CALL")}
+_RETURNS = {code for name, code in dis.opmap.items() if name.startswith("RETURN_") and name != "RETURN_GENERATOR"}
+_LOADS = {code for name, code in dis.opmap.items() if name.startswith("LOAD_FAST")}
 _INPUT = bytes(range(256)) * 1024  # four times what a pipe holds
 _TALKS = ["sh", "-c", "cat; echo word >&2; exit 3"]
 
@@ -71,8 +74,16 @@ class _Strike:
         return self._traced
 
     def _may_run_a_handler(self, frame: FrameType) -> bool:
-        """Not between an await's return and the next call: CPython looks for signals behind calls and at jumps back."""
-        operation = frame.f_code.co_code[frame.f_lasti]
+        """Not between an await's return and the next call: CPython looks for signals behind calls and at jumps back.
+
+        So no handler runs at `return name`, which is outside of its `try`, either.
+        """
+        code, at = frame.f_code.co_code, frame.f_lasti
+        operation = code[at]
+        if operation in _RETURNS or (operation in _LOADS and code[at + 2] in _RETURNS):
+            return False
+        if _begins_to_leave(frame):
+            return False
         if frame is self._returned_to:
             if operation in _LOOKS_FOR_SIGNALS:
                 self._returned_to = None
@@ -80,6 +91,12 @@ class _Strike:
         if operation == _END_SEND:
             self._returned_to = frame
         return operation != _END_SEND
+
+
+def _begins_to_leave(frame: FrameType) -> bool:
+    """Where `__aexit__` has called nothing yet: CPython leaves no block whose end is interrupted there (bpo-29988)."""
+    code = frame.f_code.co_code
+    return frame.f_code.co_name == "__aexit__" and not any(code[at] in _CALLS for at in range(0, frame.f_lasti, 2))
 
 
 def _runs_in_task(frame: FrameType | None) -> bool:
