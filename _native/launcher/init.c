@@ -243,17 +243,11 @@ static int64_t rest_ns(const struct init *init) {
   return rest < 0 || left < rest ? left : rest;
 }
 
-/* What doubles is faster than anybody who goes through it. Where the command leads a group, the kernel kills that by one call which
- * no fork escapes. */
-static void kill_group(const struct init *init) {
-  if (!init->has_ended && sys1(SYS_getpgid, init->command) == init->command) sys2(SYS_kill, -init->command, SIGKILL);
-}
-
 static void look_at_limits(struct init *init) {
   enum aiospawn_limit limit = limits_exceeded(&init->limits, &init->tree, &init->cgroup);
   if (limit == AIOSPAWN_NO_LIMIT) return;
   tell_limit(init, limit);
-  if (limit == AIOSPAWN_LIMIT_PROCESSES) kill_group(init);
+  if (limit == AIOSPAWN_LIMIT_PROCESSES && !init->has_ended) tree_kill_group(init->command);
   begin_ending(init);
 }
 
@@ -359,22 +353,6 @@ static void leave_group(int for_a_leader) {
     sys1(SYS_setsid, 0);
 }
 
-/* What forks without end must not keep init from looking. It comes first where it may, and asks for short turns, which come sooner
- * (sched(7): sched_runtime of SCHED_OTHER, Linux 6.12). */
-static void come_soon(void) {
-  struct {
-    uint32_t size, policy;
-    uint64_t flags;
-    int32_t nice;
-    uint32_t priority;
-    uint64_t turn_ns, deadline, period;
-  } wish = {.size = sizeof wish, .turn_ns = 100000};
-  sys3(SYS_setpriority, 0, 0, -20);
-  long rank = sys2(SYS_getpriority, 0, 0); /* 20 - nice */
-  wish.nice = rank > 0 ? (int32_t)(20 - rank) : 0;
-  if (rank > 0 && sys1(SYS_sched_getscheduler, 0) == 0 /* SCHED_OTHER */) sys3(SYS_sched_setattr, 0, (long)&wish, 0);
-}
-
 void init_run(struct launch *launch, const struct init_plan *plan) {
   struct init init = {
       .socket = plan->socket,
@@ -411,6 +389,6 @@ void init_run(struct launch *launch, const struct init_plan *plan) {
   init.has_children = 1;
   control(SET_NAME, (long)INIT_NAME);
   close_others(&init, launch);
-  if (init.limits.needs_looks) come_soon();
+  if (init.limits.needs_looks) limits_come_first();
   keep(&init);
 }

@@ -18,6 +18,9 @@ struct limits {
 
 /* The limits among the steps of a launch, from now on. */
 void limits_begin(struct limits *limits, const struct launch *launch);
+/* What forks without end must not keep init from looking: it comes before what it looks at, as far as it may. Not before the command
+ * is made, which would come first as well. */
+void limits_come_first(void);
 /* How long init may rest before the next look, or -1: there is no limit. */
 int64_t limits_rest_ns(const struct limits *limits);
 /* The limit that the tree exceeds, or AIOSPAWN_NO_LIMIT. */

@@ -161,7 +161,8 @@ static void visit_children(struct tree *tree, int process, visitor *visit, void 
 struct sending {
   int signal, group;
   struct found *found;
-  uint32_t queued, most;
+  uint32_t queued;
+  int64_t most;                    /* no more are looked for when more are found; 0: all are */
 };
 
 static void sent(const struct sending *sending, int pid, long result) {
@@ -208,6 +209,8 @@ static void queue_open(struct tree *tree) {
   }
 }
 
+static int has_enough(const struct sending *sending) { return sending->most && sending->queued > sending->most; }
+
 static int is_queued(const struct tree *tree, const struct sending *sending, int pid) {
   for (uint32_t i = sending->queued; i-- > 0;)
     if (tree->queue[i].pid == pid) return 1;
@@ -218,7 +221,7 @@ static int is_queued(const struct tree *tree, const struct sending *sending, int
 static void queue_if_below(struct tree *tree, int pid, int none, void *argument) {
   struct sending *sending = argument;
   (void)none;
-  if (is_queued(tree, sending, pid)) return;
+  if (has_enough(sending) || is_queued(tree, sending, pid)) return;
   int parent = parent_of(tree, pid);
   if (parent == tree->self || (parent > 0 && is_queued(tree, sending, parent))) signal_and_queue(tree, pid, parent, sending);
 }
@@ -229,7 +232,7 @@ static void go_through_all(struct tree *tree, struct sending *sending) {
   do {
     before = sending->queued;
     visit_entries(tree, ".", 0, queue_if_below, sending);
-  } while (sending->queued != before);
+  } while (sending->queued != before && !has_enough(sending));
 }
 
 static void go_through(struct tree *tree, struct sending *sending) {
@@ -239,7 +242,7 @@ static void go_through(struct tree *tree, struct sending *sending) {
     return;
   }
   visit_children(tree, tree->self, signal_and_queue, sending);
-  for (uint32_t next = 0; next < sending->queued && (!sending->most || sending->queued <= sending->most); next++)
+  for (uint32_t next = 0; next < sending->queued && !has_enough(sending); next++)
     visit_children(tree, tree->queue[next].pid, signal_and_queue, sending);
 }
 
@@ -256,11 +259,15 @@ void tree_signal(struct tree *tree, int signal, int group, struct found *found) 
   go_through(tree, &sending);
 }
 
-uint32_t tree_list(struct tree *tree, uint32_t most) {
+uint32_t tree_list(struct tree *tree, int64_t most) {
   struct found found = {0};
   struct sending sending = {.found = &found, .most = most};
   go_through(tree, &sending);
   return sending.queued;
+}
+
+void tree_kill_group(int leader) {
+  if (sys1(SYS_getpgid, leader) == leader) sys2(SYS_kill, -leader, SIGKILL);
 }
 
 /* Without memory for the queue the children alone are killed at once, and theirs when they are init's. */

@@ -7,7 +7,7 @@ from typing import Any, Literal, final
 
 from aiospawn._options.values import flag, number
 
-__all__ = ["Network", "checked_network"]
+__all__ = ["Network", "checked_network", "is_own"]
 
 
 def _ports(name: str, value: Any) -> tuple[int, ...]:
@@ -74,3 +74,8 @@ def checked_network(value: Any) -> bool | Network | Literal["loopback"]:
     if not isinstance(value, (bool, Network)):
         raise TypeError(f"network must be a bool, a Network or 'loopback', not {value!r}")
     return value
+
+
+def is_own(network: bool | Network | str) -> bool:
+    """Has a sandbox with this one no part in the network of this process?"""
+    return network in (False, "loopback")

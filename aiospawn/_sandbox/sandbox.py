@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Collection, Iterable, Mapping  # noqa: TC003 - typing.get_type_hints looks for it here, and for those below
-from typing import Any, Final, Literal, NamedTuple, final
+from typing import Any, Final, Literal, final
 
 from aiospawn._binding import restrictions as kernel
 from aiospawn._options.confinement import Confinement
@@ -15,14 +15,12 @@ from aiospawn._options.values import flag, number
 
 from . import restrictions
 from .calls import SystemCalls, checked_calls
-from .empty_network import EmptyNetwork
+from .compiled import HOME, TMP, Compiled, compiled_sandbox
 from .explanation import explanation
 from .limits import Limits, checked_limits, in_cgroup
-from .network import Network, checked_network
+from .network import Network, checked_network, is_own
 from .paths import IfExists, checked_paths
-from .policy import compiled_filter, has_numbers
 from .restrictions import Restriction  # noqa: TC001
-from .ruleset import EXECUTE, READ, WRITE, Ruleset
 from .view import View, network_alone
 
 __all__ = ["Sandbox"]
@@ -42,9 +40,6 @@ _FIELDS = (
     "at_least",
 )
 
-_TMP, _SHARED, _HOME = "/tmp", "/dev/shm", "/home/user"  # noqa: S108 - in a file system of its own
-_FOR_EVERYBODY, _PRIVATE = "1777", "0700"
-_DEFAULT_SIZE: Final = 256 * 2**20
 _OF_ANOTHER_VIEW: Final = (
     "chroot",
     "setns",
@@ -67,23 +62,6 @@ def _with_variables(env: Mapping[Any, Any] | None, added: Mapping[str, str]) -> 
     for name in added:
         whole.pop(os.fsencode(name), None)
     return whole
-
-
-class _Compiled(NamedTuple):
-    seen: View | None
-    is_alone: bool
-    """Has it a network namespace without a view?"""
-    network: EmptyNetwork | None
-    """What a view joins where this process may."""
-    rules: bytes
-    ruleset: Ruleset | None
-    filter: bytes | None
-    programs: tuple[dict[Any, Any], dict[Any, Any]]
-    """Those with a new network namespace, and those that join one."""
-
-    @property
-    def joins(self) -> bool:
-        return self.network is not None and kernel.may_make_namespaces()
 
 
 @final
@@ -140,7 +118,7 @@ class Sandbox(Confinement):
     limits: Limits | None
     syscalls: SystemCalls
     at_least: frozenset[str] | None
-    _compiled: _Compiled | None
+    _compiled: Compiled | None
     _lock: threading.Lock
 
     def __init__(
@@ -217,7 +195,7 @@ class Sandbox(Confinement):
             asked.add("network_alone")
         if isinstance(self.network, Network):
             asked.add("tcp_ports")
-        if self.unix_sockets and not (self.hide and self._has_own_network()):
+        if self.unix_sockets and not (self.hide and is_own(self.network)):
             asked.add("abstract_sockets")
         return asked
 
@@ -272,7 +250,7 @@ class Sandbox(Confinement):
                 raise ValueError(f"{name}={getattr(options, name)!r} and the sandbox's {reason}")
         return options._replace(init="kill")
 
-    def _hidden(self, options: Options, compiled: _Compiled) -> dict[str, Any]:
+    def _hidden(self, options: Options, compiled: Compiled) -> dict[str, Any]:
         """An init in a PID namespace, a directory that is there, and the variables that say where it may write."""
         for name in ("preexec_fn", "hook", "pdeathsig", *(_OF_ANOTHER_VIEW if self.hide else ())):
             given = getattr(options, name)
@@ -287,7 +265,7 @@ class Sandbox(Confinement):
         if isinstance(options.cwd, int):
             raise ValueError(f"cwd={options.cwd} cannot be combined with the sandbox's hide=True: it leads out of the view")
         changes["cwd"] = _directory(options.cwd, compiled.seen)
-        places = {"TMPDIR": _TMP if self.tmp else None, "HOME": _HOME if self.home else None}
+        places = {"TMPDIR": TMP if self.tmp else None, "HOME": HOME if self.home else None}
         added = {name: value for name, value in places.items() if value is not None}
         if added:
             changes["env"] = _with_variables(options.env, added)
@@ -332,9 +310,6 @@ class Sandbox(Confinement):
         """Landlock's rules of its view, made in the child."""
         return self._compile().rules
 
-    def _has_own_network(self) -> bool:
-        return self.network in (False, "loopback")
-
     def tree_limits(self) -> Mapping[int, int]:
         """What init is to keep, by number."""
         return {} if self.limits is None else self.limits.of_tree()
@@ -360,63 +335,15 @@ class Sandbox(Confinement):
         compiled = self._compile()
         return compiled.programs[compiled.joins]
 
-    def _compile(self) -> _Compiled:
+    def _compile(self) -> Compiled:
         if self._compiled is not None:
             return self._compiled
         with self._lock:
             compiled = self._compiled
             if compiled is None:
-                compiled = self._compile_now()
+                compiled = compiled_sandbox(self, self._asked())
                 object.__setattr__(self, "_compiled", compiled)
         return compiled
-
-    def _compile_now(self) -> _Compiled:
-        have = restrictions.found()
-        have = have._replace(filters=have.filters and has_numbers())
-        asked = self._asked()
-        for lack in restrictions.missing(asked if self.at_least is None else self.at_least, have):
-            raise NotImplementedError(f"sandbox: {lack.name} needs {lack.need}, this kernel has {lack.have}")
-        seen = self._seen(executes_anything=have.landlock > 0) if self.hide and have.views else None
-        network: bool | Network = have.views if self.network == "loopback" else self.network  # its own, or none
-        rules = b"" if seen is None or not have.landlock else seen.rules(have.landlock, network)
-        ruleset = self._ruleset(have.landlock, network) if have.landlock and seen is None else None
-        policy = compiled_filter(network, self.syscalls, unix_sockets=self.unix_sockets, metadata=bool(self.write))
-        has_sockets = network is not False or self.unix_sockets or not have.filters
-        return _Compiled(
-            seen=seen,
-            is_alone=seen is None and self.network == "loopback" and have.views,
-            network=None if seen is None or has_sockets else EmptyNetwork.shared(),
-            rules=rules,
-            ruleset=ruleset,
-            filter=policy if have.filters else None,
-            programs=({}, {}),
-        )
-
-    def _seen(self, *, executes_anything: bool) -> View:
-        view = View(executes_anything=executes_anything)
-        if self.system:
-            view.show_system(network=not self._has_own_network(), executable=self.syscalls.policy != "compute")
-        view.show("read", self.read)
-        view.show("write", self.write, writable=True)
-        view.show("execute", self.execute, executable=True)
-        view.arrange()
-        places = (
-            ("tmp", _TMP, self.tmp, _FOR_EVERYBODY),
-            ("tmp", _SHARED, self.tmp, _FOR_EVERYBODY),
-            ("home", _HOME, self.home, _PRIVATE),
-        )
-        for name, path, size, mode in places:
-            if size is not False:
-                view.add_tmpfs(name, path, size=_DEFAULT_SIZE if size is True else size, mode=mode)
-        return view
-
-    def _ruleset(self, abi: int, network: bool | Network) -> Ruleset:
-        ruleset = Ruleset(abi, network, keeps=self.tmp is True)
-        if self.system:
-            ruleset.allow_system(network=not self._has_own_network(), executes=self.syscalls.policy != "compute")
-        for name, access in (("read", READ), ("write", WRITE), ("execute", EXECUTE)):
-            ruleset.allow(name, getattr(self, name), access)
-        return ruleset
 
 
 def _directory(given: StrOrBytesPath | None, seen: View) -> StrOrBytesPath:

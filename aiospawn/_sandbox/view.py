@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from aiospawn._binding.library import Step, ViewOperation
 
 from . import paths, ruleset
+from .network import is_own
 from .places import is_below, settled
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class View:
         """
         if joined is not None:
             yield Step.SETNS, joined, _NEW_NETWORK, b""
-        is_new = network in (False, "loopback") and joined is None
+        is_new = is_own(network) and joined is None
         namespaces = _NEW_MOUNTS | _NEW_UTS | _NEW_IPC | (_NEW_NETWORK if is_new else 0)
         yield Step.VIEW, ViewOperation.BEGIN, namespaces, b""
         if network == "loopback":
