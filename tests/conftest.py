@@ -69,6 +69,12 @@ def _chosen(item: pytest.Item) -> list[str]:
     return chosen(mark.args[0] if mark else None)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """What `-n auto` is, where xdist's variable does not say it: two for each processor, for tests wait as well."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else 2 * len(os.sched_getaffinity(0))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that takes the name of a loop runs with each."""
     if "variant" in metafunc.fixturenames and not any(
