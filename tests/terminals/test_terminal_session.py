@@ -398,6 +398,7 @@ async def test_command_line() -> None:
         while await session.expect(["31 71\r\n", r"\[after\]\r\n"]) == 1:  # the shell looks at its traps behind a line
             await session.sendline("after")
         await session.sendcontrol("c")
+        await session.sendline("after")  # likewise, where it was on its way into `read`
         await session.expect_exact("interrupted")
         assert not session.getecho()  # ours is in raw mode: what is written back is the other one's
         await session.sendcontrol("d")
