@@ -127,7 +127,9 @@ enum aiospawn_request_flag {
   AIOSPAWN_INIT_LEAVE = 512,     /* or leaves them */
   AIOSPAWN_INIT_NAMESPACE = 1024,/* with INIT: init is process 1 of a PID namespace of its own */
   AIOSPAWN_INIT_CGROUP = 2048,   /* with INIT: the cgroup that a step joins is the tree's own: it is killed, and removed if we are gone */
-  AIOSPAWN_NO_ECHO = 4096        /* of a pseudo terminal: what is typed is not written back, from before the program runs */
+  AIOSPAWN_NO_ECHO = 4096,       /* of a pseudo terminal: what is typed is not written back, from before the program runs */
+  AIOSPAWN_DROP_AT_END = 8192    /* with COLLECTED: dropped by aiospawn_drop_ended(); not where aiospawn_keep() was called, a pipe is
+                                  * still open, or its status is lost */
 };
 
 enum aiospawn_pipe {             /* struct aiospawn_request.pipes */
@@ -296,6 +298,10 @@ int aiospawn_shut(struct aiospawn_reactor *reactor, uint64_t token, int stream);
 int aiospawn_terminal_unread(struct aiospawn_reactor *reactor, uint64_t token, int stream);
 /* The pidfd that AIOSPAWN_KEEP_PIDFD kept open, from now on the caller's to close. */
 int aiospawn_take_pidfd(struct aiospawn_reactor *reactor, uint64_t token);
+/* Drops the children with AIOSPAWN_DROP_AT_END whose end is in the batch; so does the next poll. */
+void aiospawn_drop_ended(struct aiospawn_reactor *reactor);
+/* A child with that flag is there until it is released, as others are. */
+int aiospawn_keep(struct aiospawn_reactor *reactor, uint64_t token);
 /* The child is dropped: what it still holds is closed, the token is stale. */
 int aiospawn_release(struct aiospawn_reactor *reactor, uint64_t token);
 

@@ -28,7 +28,7 @@ ORDER = (
     "_map",
     "_cluster",
 )
-EXTENSIONS = {"_ffi", "_environment"}
+EXTENSIONS = {"_ffi", "_strings"}
 MODULES = {
     f"{path.parent.name}.{path.stem}": path
     for folder in ORDER

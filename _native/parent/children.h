@@ -33,6 +33,7 @@ struct child {
   int32_t status;                  /* once it is reaped: as in AIOSPAWN_EXITED, which may not be delivered yet */
   uint8_t keep_pidfd;              /* open until it is taken or the child is dropped */
   uint8_t collected;               /* nobody reads its pipes one by one, or waits until its program runs */
+  uint8_t drops_at_end;            /* AIOSPAWN_DROP_AT_END, until it is to be kept */
   uint8_t ended_pipes;             /* of one that is collected: bit n for stream n, to be reported with its exit */
   uint8_t by_memory;               /* it has no status pipe: what it reports is in its launch, in our memory */
   int64_t taken_since;             /* s: since then another thread or process is seen to reap it; 0: none is */

@@ -16,6 +16,7 @@ int launch_begin(struct child *child, const struct layout *layout, const unsigne
   if (!child->stack) return -ENOMEM;
   child->keep_pidfd = (layout->head.flags & AIOSPAWN_KEEP_PIDFD) != 0;
   child->collected = (layout->head.flags & AIOSPAWN_COLLECTED) != 0;
+  child->drops_at_end = child->collected && (layout->head.flags & AIOSPAWN_DROP_AT_END) != 0;
   int result = request_place(layout, request, memory, &child->stack->launch);
   return result < 0 ? result : pipes_open(child, &layout->head);
 }

@@ -40,6 +40,15 @@ static void handle_exit(struct wakeup *wakeup, struct watched_fd *watched) {
   reap(wakeup, watched->child);
 }
 
+void aiospawn_drop_ended(struct aiospawn_reactor *reactor) {
+  if (reactor->dead) return;
+  for (uint32_t i = 0; i < reactor->over_count; i++) {
+    struct child *child = child_find(&reactor->children, reactor->memory->over[i]);
+    if (child && child->drops_at_end) child_drop(&reactor->children, child);
+  }
+  reactor->over_count = 0;
+}
+
 int aiospawn_poll(struct aiospawn_reactor *reactor) {
   struct epoll_event ready[BATCH];
   struct wakeup wakeup;
@@ -47,6 +56,7 @@ int aiospawn_poll(struct aiospawn_reactor *reactor) {
   wakeup.data_used = wakeup.ended_count = 0;
   reactor->batch.head = reactor->batch.count = 0;
   if (reactor->dead) return -EOWNERDEAD;
+  aiospawn_drop_ended(reactor);
   int count = epoll_wait(reactor->epoll, ready, BATCH, 0);
   if (count == -1) return errno == EINTR ? 0 : -errno;
   uint32_t readers = 0;

@@ -22,6 +22,7 @@ struct reactor_memory {            /* pooled for the process: fresh pages cost m
   struct reactor_memory *next;
   struct aiospawn_event events[EVENTS];
   struct usage usage[EVENTS];
+  uint64_t over[EVENTS];           /* tokens */
   unsigned char data[DATA];
 };
 
@@ -34,6 +35,7 @@ struct aiospawn_reactor {
   struct child *prepared;          /* to be forked and adopted (forked_child.c), or NULL */
   pthread_t forker;                /* the thread that forks */
   int32_t gate[2];                 /* the pipe at which the child waits for that, its end first; -1: closed */
+  uint32_t over_count;             /* children of the batch that are to be dropped when it is delivered */
   int32_t epoll;
   int32_t last_number;             /* of a descriptor that was made: about as many are open */
   uint8_t suspend;

@@ -83,7 +83,7 @@ void aiospawn_reactor_close(struct aiospawn_reactor *reactor) {
   children_free(&reactor->children, reactor->dead);
   set_close(reactor);
   orphans_reap(ORPHANS_ALL);
-  reactor->batch.head = reactor->batch.count = 0;
+  reactor->batch.head = reactor->batch.count = reactor->over_count = 0;
 }
 
 void aiospawn_reactor_free(struct aiospawn_reactor *reactor) {
@@ -95,6 +95,14 @@ void aiospawn_reactor_free(struct aiospawn_reactor *reactor) {
 int aiospawn_renew_lease(struct aiospawn_reactor *reactor) {
   if (reactor->dead) return -EOWNERDEAD;
   lease_renew(&reactor->lease);
+  return 0;
+}
+
+int aiospawn_keep(struct aiospawn_reactor *reactor, uint64_t token) {
+  if (reactor->dead) return -EOWNERDEAD;
+  struct child *child = child_find(&reactor->children, token);
+  if (!child) return -ESRCH;
+  child->drops_at_end = 0;
   return 0;
 }
 

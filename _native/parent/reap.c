@@ -96,6 +96,13 @@ static void report_exit(struct wakeup *wakeup, struct child *child, const struct
   memmove(&wakeup->reactor->memory->usage[event - wakeup->reactor->memory->events], usage, sizeof *usage);
 }
 
+static void note_end(struct aiospawn_reactor *reactor, const struct child *child) {
+  if (!child->drops_at_end) return;
+  for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++)
+    if (child->watched[stream].fd >= 0) return;
+  reactor->memory->over[reactor->over_count++] = child->token;
+}
+
 void reap(struct wakeup *wakeup, struct child *child) {
   struct watched_fd *pidfd = &child->watched[WATCHED_PIDFD];
   /* Where it belongs in most cases; STARTED may come before it. */
@@ -109,4 +116,5 @@ void reap(struct wakeup *wakeup, struct child *child) {
   else child_shut(pidfd);
   if (never_ran) report_no_program(wakeup, child, collected.status);
   else report_exit(wakeup, child, &collected, usage);
+  if (!collected.is_lost) note_end(wakeup->reactor, child);
 }

@@ -61,6 +61,7 @@ class Reactor:
         *(
             "__weakref__",
             "_batches",
+            "_behind",
             "_callbacks",
             "_holders",
             "_is_delivered",
@@ -82,9 +83,10 @@ class Reactor:
         self._permanent = permanent
         self._targets: dict[int, Target] = {}
         self.ended: list[int] = []
-        """The tokens of children that `done` would be called with; for targets that are `immediate`."""
+        """The tokens of children that were dropped at their end: what `done` is to others."""
         self._mailboxes: dict[int, Mailbox] = {}
         self._callbacks: dict[Callable[[], None], contextvars.Context] = {}
+        self._behind: dict[Callable[[], None], None] = {}
         self._launching = False
         self._newest = 0  # the token of the last launch that came to its end here
         self._batches = 0
@@ -126,7 +128,10 @@ class Reactor:
         return launched
 
     def launch_plain(self, data: bytes, options: Options, target: Target) -> int:
-        """As `launch`, by the bytes of a request with these options, without fork and cgroup. The child's pid."""
+        """As `launch`, by the bytes of a request with these options, without fork and cgroup. The child's pid.
+
+        It is dropped at its end, unless another target has taken over: the token is then added to `ended`.
+        """
         try:
             self._launching = True
             target.token, pid, _ = self.native.launch(data)
@@ -165,6 +170,7 @@ class Reactor:
     def retarget(self, token: int, target: Target) -> None:
         """From now on this one gets the events of a child whose target was `immediate`, as this one is."""
         if token in self._targets:
+            self.native.keep(token)
             self._targets[token] = target
 
     def done(self, token: int) -> None:
@@ -182,10 +188,11 @@ class Reactor:
         self._mailboxes.pop(token, None)
         self._targets.pop(token, None)
 
-    def _release_ended(self) -> None:
-        """`done` for those of `ended`, again where it is interrupted."""
-        self.native.release_all(self.ended)
-        self.close_if_unused(*self.ended)
+    def _forget_ended(self) -> None:
+        """Again where it is interrupted."""
+        self.native.drop_ended()
+        if len(self._targets) <= len(self.ended):
+            self.close_if_unused(*self.ended)
         for token in self.ended:
             self._targets.pop(token, None)
             if self._lease is not None:
@@ -227,6 +234,7 @@ class Reactor:
         self._targets.clear()
         self._mailboxes.clear()
         self._callbacks.clear()
+        self._behind.clear()
 
     def is_stale(self) -> bool:
         """Was its loop closed, and the reactor not?"""
@@ -234,6 +242,13 @@ class Reactor:
         return not self.native.dead and (loop is None or loop.is_closed())
 
     # ---- callbacks ----------------------------------------------------------------------------------------------------
+
+    def behind(self, callback: Callable[[], None]) -> None:
+        """Makes a resumable callback behind the events of this wake-up, again until it returns.
+
+        For targets that are `immediate`.
+        """
+        self._behind[callback] = None
 
     def soon(self, callback: Callable[[], None], context: contextvars.Context) -> None:
         """Makes a resumable callback soon, in a copy of the context, again until it returns."""
@@ -313,9 +328,17 @@ class Reactor:
             if posted:
                 self._look_after()
             native.take(place)
-        if self.ended:
-            self._release_ended()
         self._is_delivered = True
+        if self._behind or self.ended:
+            self._follow()
+
+    def _follow(self) -> None:
+        """What is to be done behind the events of a wake-up."""
+        if self.ended:
+            self._forget_ended()
+        for callback in [*self._behind]:
+            callback()
+            self._behind.pop(callback, None)
 
     def _mailbox(self, token: int, target: Target) -> Mailbox:
         mailbox = self._mailboxes.get(token)

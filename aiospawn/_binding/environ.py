@@ -16,21 +16,12 @@ if TYPE_CHECKING:
 __all__ = ["given", "inherited", "own_search_path", "search_path"]
 
 _Environ = type(os.environ)
-_known: tuple[int, bytes] = (0, b"")
 
 
 def inherited() -> tuple[int, bytes]:
-    """How many variables the process's own has, and the NUL-terminated strings.
-
-    Every byte is compared with the last launch's: a C program may give `environ` another array, and the caller of putenv(3)
-    may write into the string that it gave. `subprocess`'s children see both.
-    """
-    global _known  # noqa: PLW0603 - replaced as a whole: another thread sees the one or the other
-    known = _known
-    block = read_environment(known[1])
-    if block is not known[1]:
-        _known = known = block.count(b"\0"), block
-    return known
+    """How many variables the process's own has, and the NUL-terminated strings."""
+    read: tuple[int, bytes] = read_environment()
+    return read
 
 
 def given(env: Mapping[Any, Any], *, by_path: bool) -> tuple[int, bytes]:

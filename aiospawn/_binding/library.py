@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
 try:  # not by `from . import`: it blames a circular import where a module is missing
     _ffi: Any = importlib.import_module("aiospawn._binding._ffi")
-    _environment: Any = importlib.import_module("aiospawn._binding._environment")
+    _strings: Any = importlib.import_module("aiospawn._binding._strings")
 except ImportError as error:  # not Linux: installed without its native part; or a checkout where it is not built
     ffi: Any = None
     lib: Any = None
     read_environment: Any = None
+    joined: Any = None
     IMPORT_ERROR: ImportError | None = error
 else:
     ffi, lib = _ffi.ffi, _ffi.lib
-    read_environment = _environment.read
+    read_environment, joined = _strings.environment, _strings.joined
     IMPORT_ERROR = None
 
 __all__ = [
@@ -38,7 +39,9 @@ __all__ = [
     "ViewOperation",
     "Watch",
     "address",
+    "dropped_at_end",
     "ffi",
+    "joined",
     "lib",
     "pack_counts",
     "pack_step",
@@ -135,6 +138,12 @@ def request_head(
     flags |= no_echo * lib.AIOSPAWN_NO_ECHO
     numbers = (steps, prelude, data_size, top, pipe_size, program, sigmask or 0, rows, columns)
     return _HEAD.pack(lib.AIOSPAWN_REQUEST_VERSION, flags, *numbers, *pipes, inherits)
+
+
+def dropped_at_end(head: bytes) -> bytes:
+    """The same, for children whose target has no use for them behind their end."""
+    version, flags, *rest = _HEAD.unpack(head)
+    return _HEAD.pack(version, flags | lib.AIOSPAWN_DROP_AT_END, *rest)
 
 
 pack_counts = _COUNTS.pack  # candidates, arguments, variables, lease in ms

@@ -13,11 +13,12 @@ from .library import USAGE, ffi, lib
 from .support import supported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 __all__ = ["Launched", "Native"]
 
 _EVENT: Final = struct.Struct("=Q2I2i2I")
+_LAUNCHED: Final = struct.Struct("=Q2i")
 
 # Changes in the child of any fork: what was made under another number is dead here.
 _generation: Any = ffi.addressof(lib, "aiospawn_generation") if lib else None
@@ -39,7 +40,7 @@ CLOSED: Final = -1  # a generation that never is
 class Native:
     """The native half of one reactor; every method is one call. For the loop's thread, but where it says otherwise."""
 
-    __slots__ = ("_batch", "_events", "_launched", "_reactor", "data", "epoll", "generation", "usage")
+    __slots__ = ("_batch", "_events", "_launched", "_launched_bytes", "_reactor", "data", "epoll", "generation", "usage")
 
     def __init__(self) -> None:
         suspend = os.environ.get("AIOSPAWN_SPAWN") == "vfork" or supported().variant == "vfork"
@@ -63,6 +64,7 @@ class Native:
         self.usage = memoryview(ffi.buffer(batch.usage, lib.AIOSPAWN_BATCH_EVENTS * USAGE.size))
         """The resource use of the child of each event, by its place, `USAGE.size` bytes each, for `rusage`."""
         self._launched = ffi.new("struct aiospawn_launched *")
+        self._launched_bytes = ffi.buffer(self._launched)
         self.epoll: int = lib.aiospawn_reactor_epoll(reactor)
         self.generation = _generation[0]
 
@@ -87,11 +89,11 @@ class Native:
 
     def launch(self, request: bytes) -> Launched:
         """Clones a child. Raises OSError; then nothing was created. Everything later is reported by events."""
-        launched = self._launched
-        result = lib.aiospawn_launch(self._reactor, request, len(request), launched)
+        result = lib.aiospawn_launch(self._reactor, request, len(request), self._launched)
         if result < 0:
             raise OSError(-result, os.strerror(-result))
-        return launched.token, launched.pid, launched.pidfd
+        token, pid, pidfd = _LAUNCHED.unpack(self._launched_bytes)
+        return token, pid, pidfd
 
     # A launch whose child the caller forks: aiospawn.h has the order of these, and who owns what.
 
@@ -161,12 +163,13 @@ class Native:
         """Does a terminal hold input that a read would return, an end-of-file too? Opens its other side for a moment."""
         return bool(_check(lib.aiospawn_terminal_unread(self._reactor, token, stream)))
 
-    def release_all(self, tokens: Iterable[int]) -> None:
-        """As `release`, of each."""
-        if self.generation == _generation[0]:
-            release, reactor = lib.aiospawn_release, self._reactor
-            for token in tokens:
-                release(reactor, token)
+    def drop_ended(self) -> None:
+        """Forgets the children whose end was in the batch, but those that are kept. The next poll does it, too."""
+        lib.aiospawn_drop_ended(self._reactor)
+
+    def keep(self, token: int) -> None:
+        """A child that would be dropped at its end is there until `release`. Nothing happens if it is gone already."""
+        lib.aiospawn_keep(self._reactor, token)
 
     def release(self, token: int) -> None:
         """Forgets a child: what it still holds is closed. Nothing happens if it is forgotten, or the reactor dead."""

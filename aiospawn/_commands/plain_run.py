@@ -20,6 +20,7 @@ from .mistakes import named
 from .plain_child import PlainChild
 
 if TYPE_CHECKING:
+    from aiospawn._asyncio.reactor import Reactor
     from aiospawn._request.joined_request import JoinedRequest
 
     from .capture import Capture
@@ -39,7 +40,7 @@ def plain_request(args: object, streams: Streams) -> JoinedRequest | None:
     if streams[0] is None and os.isatty(0):
         return None
     try:
-        return joined_request(streams, GROUPED, collected=True)
+        return joined_request(streams, GROUPED, collected=True, dropped=True)
     except ValueError:
         return None
 
@@ -59,7 +60,7 @@ class _Owner:
         self.is_woken = False
         self.over: asyncio.Future[None] = loop.create_future()
 
-    def wake(self) -> None:
+    def wake(self, _reactor: Reactor) -> None:
         """As `Owner` of `plain_child` has it."""
         if not self.over.done():
             self.over.set_result(None)

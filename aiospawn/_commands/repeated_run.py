@@ -105,7 +105,7 @@ class RepeatedRun:
 
     def joined(self) -> JoinedRequest:
         """The requests of `PlainChild`s. They raise without the words of `run`."""
-        return JoinedRequest(program(self._streams, self.launching, collected=True), self.launching)
+        return JoinedRequest(program(self._streams, self.launching, collected=True), self.launching, dropped=True)
 
     def is_at_terminal(self) -> bool:
         """Would a child read from a terminal? Then it is not to be a `PlainChild`."""

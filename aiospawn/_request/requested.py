@@ -37,9 +37,10 @@ def requested(
     Raises:
         TypeError, ValueError, OSError: As `program` and `compiled`.
     """
-    joined = joined_request(streams, options, collected) if options is DEFAULTS or options is GROUPED else None
+    joined = joined_request(streams, options, collected=collected) if options is DEFAULTS or options is GROUPED else None
     if joined is not None:
-        return joined.request(arguments, joined.data(arguments))
+        given = arguments if type(arguments) is list else [*arguments]
+        return joined.request(given, joined.data(given))
     if options.pass_fds and not options.close_fds:
         warnings.warn("pass_fds overriding close_fds.", RuntimeWarning, stacklevel=caller + 1)
     if not Belongings.are_asked_for(options):
@@ -51,22 +52,26 @@ def requested(
     return _with_belongings(arguments, streams, options, collected)
 
 
-def joined_request(streams: tuple[Any, Any, Any], options: Options, collected: bool) -> JoinedRequest | None:
+def joined_request(
+    streams: tuple[Any, Any, Any], options: Options, *, collected: bool, dropped: bool = False
+) -> JoinedRequest | None:
     """For all launches with nothing of their own but their arguments. None where the program may be another each time.
 
-    The options are DEFAULTS or GROUPED. Raises what `program` raises.
+    The options are DEFAULTS or GROUPED; `dropped` is as for `JoinedRequest`. Raises what `program` raises.
     """
-    key = streams, options is GROUPED, collected
+    key = streams, options is GROUPED, collected, dropped
     try:
         return _joined_requests[key]
     except (KeyError, TypeError):  # TypeError: a stream that cannot be hashed
         if not is_reusable(streams, options):
             return None
-    found = _joined_requests[key] = JoinedRequest(program(streams, options, collected=collected), options)
+    found = _joined_requests[key] = JoinedRequest(program(streams, options, collected=collected), options, dropped=dropped)
     return found
 
 
-_joined_requests: dict[tuple[tuple[Any, Any, Any], bool, bool], JoinedRequest] = {}  # at most one for each three symbols
+_joined_requests: dict[
+    tuple[tuple[Any, Any, Any], bool, bool, bool], JoinedRequest
+] = {}  # at most one for each three symbols
 
 
 def _with_belongings(arguments: Sequence[Any], streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Request:
