@@ -96,10 +96,14 @@ static void report_exit(struct wakeup *wakeup, struct child *child, const struct
   memmove(&wakeup->reactor->memory->usage[event - wakeup->reactor->memory->events], usage, sizeof *usage);
 }
 
-static void note_end(struct aiospawn_reactor *reactor, const struct child *child) {
-  if (!child->drops_at_end) return;
+static int has_pipes(const struct child *child) {
   for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++)
-    if (child->watched[stream].fd >= 0) return;
+    if (child->watched[stream].fd >= 0) return 1;
+  return 0;
+}
+
+static void note_end(struct aiospawn_reactor *reactor, const struct child *child, int never_ran) {
+  if (!child->drops_at_end || (!never_ran && has_pipes(child))) return;
   reactor->memory->over[reactor->over_count++] = child->token;
 }
 
@@ -116,5 +120,5 @@ void reap(struct wakeup *wakeup, struct child *child) {
   else child_shut(pidfd);
   if (never_ran) report_no_program(wakeup, child, collected.status);
   else report_exit(wakeup, child, &collected, usage);
-  if (!collected.is_lost) note_end(wakeup->reactor, child);
+  if (!collected.is_lost) note_end(wakeup->reactor, child, never_ran);
 }

@@ -249,7 +249,8 @@ class SoleWorker:
         task = self._begin_task(self._worked(number, work, job))
         if number in self._aside:  # else it was an eager one, and is at its end
             self._aside[number] = task
-        task.add_done_callback(functools.partial(self._gone, number))
+        for _ in range(2):  # as in `Workers`
+            task.add_done_callback(functools.partial(self._gone, number))
         return task
 
     async def _worked(

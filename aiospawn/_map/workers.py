@@ -83,11 +83,15 @@ class Workers:
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         assert self._loop is not None
         task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._gone)
+        try:
+            self._tasks.add(task)
+        finally:  # twice: a signal's handler may raise before it, or where it begins
+            task.add_done_callback(self._gone)
+            task.add_done_callback(self._gone)
         return task
 
     def _gone(self, task: asyncio.Task[None]) -> None:
+        """The second time nothing happens."""
         try:
             self._tasks.discard(task)
             if not task.cancelled() and (error := task.exception()) is not None:
