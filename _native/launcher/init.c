@@ -4,7 +4,7 @@
  *  - a child subreaper is given every orphan of its tree (prctl(2)). So each process that is left is a child of init, and when waitid says
  *    that there is none the tree has ended, also where a process made a session of its own or forked twice.
  *  - its process group is its own: what is sent to the launching process's group, SIGKILL among it, does not reach it. The command
- *    is put back into that group, and the steps decide from there on.
+ *    stays in that group, unless it is to lead one.
  *  - it has no descriptor of the command's: pipes end with the tree.
  *  - signals that the kernel sends by itself, a terminal's, reach the command where they should; what is sent to init by somebody
  *    is passed on.
@@ -345,7 +345,8 @@ static int leads_group(const struct launch *launch) {
 /* Signals to the command's group, or to the parent's, must not meet init. Where the command leads a group, a group in the same
  * session is enough, and the command's is no orphaned one (credentials(7)), which could not be stopped from its terminal. Where
  * the command is in its parent's group, init goes into another session: else the command's end could make that group an orphaned
- * one, and the kernel hangs up all of it where a member is stopped. */
+ * one, and the kernel hangs up all of it where a member is stopped. So would that of a leader which fails before it leads: until
+ * then it is in init's group. */
 static void leave_group(int for_a_leader) {
   if (for_a_leader)
     sys2(SYS_setpgid, 0, 0);
@@ -368,7 +369,6 @@ void init_run(struct launch *launch, const struct init_plan *plan) {
   /* Ignored, the kernel would reap the tree by itself and report nothing. */
   int ignores = signal_is_ignored(SIGCHLD);
   if (ignores) signal_set(SIGCHLD, SIG_DFL);
-  int group = (int)sys1(SYS_getpgid, 0);
   int leads = leads_group(launch);
   if (leads) leave_group(leads);
   launch->keeper = (int)sys0(SYS_getpid);
@@ -380,7 +380,6 @@ void init_run(struct launch *launch, const struct init_plan *plan) {
   if (result < 0) child_fail(launch->status, result, AIOSPAWN_STEP_INIT, 0);
   if (result == 0) {
     if (plan->has_namespace) control(SET_DUMPABLE, 1);
-    if (leads && group) sys2(SYS_setpgid, 0, group); /* 0: it is that of another PID namespace */
     if (ignores) signal_set(SIGCHLD, SIG_IGN);
     child_run(launch);
   }

@@ -1,4 +1,7 @@
-"""A command's end hangs nobody up: its init is in another session where the command is in its parent's process group.
+"""A command's end hangs nobody up, that of one which could not be run either.
+
+Its init is in another session where the command is in its parent's process group, and else in a group of its own, where the
+command is until it leads one.
 
 A process whose parent is in another group of the same session keeps its own group from being an orphaned one. When it ends,
 and a member of the group is stopped, the kernel sends SIGHUP and SIGCONT to the whole group (setpgid(2)).
@@ -18,6 +21,14 @@ async def main():
     stopped.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, stopped.pid, os.WSTOPPED | os.WNOWAIT)
     await (await aiospawn.create_subprocess_exec("true", init=True)).wait()
+    await (await aiospawn.create_subprocess_exec("true", init=True, process_group=0)).wait()
+    for options in ({}, {"process_group": 0}, {"start_new_session": True}):
+        for failing in ({"cwd": "/nonexistent"}, {"executable": "/nonexistent"}, {"rlimits": {"nofile": (1, 1 << 40)}}):
+            try:
+                await aiospawn.create_subprocess_exec("true", init=True, **options, **failing)
+            except OSError:
+                continue
+            raise AssertionError(failing)
     stopped.kill()
     print(await stopped.wait())
 
