@@ -1,17 +1,24 @@
 /* The strings of a launch: the environment that children inherit, and a request that is joined of known parts and arguments.
  *
  * An extension module without cffi, which releases the global interpreter lock around every call: while it is held, no
- * os.putenv() of another thread moves the environment under the reader. Only CPython's stable ABI is used. */
+ * os.putenv() of another thread moves the environment under the reader, and no signal's handler runs between a launch and its
+ * entry in a table. Only CPython's stable ABI is used. */
 #include <Python.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "aiospawn.h"
+
 /* ---- the environment, as the C library has it: os.putenv() and libraries change it behind os.environ --------------------- */
 
+typedef int launch_function(struct aiospawn_reactor *, const unsigned char *, size_t, struct aiospawn_launched *);
+
 struct state {
-  PyObject *block;    /* bytes: the strings as they were last read, each with its NUL; NULL before the first time */
-  uint32_t variables; /* how many they are */
+  PyObject *block;         /* bytes: the strings as they were last read, each with its NUL; NULL before the first time */
+  uint32_t variables;      /* how many they are */
+  launch_function *launch; /* aiospawn_launch(), which is in another library */
+  PyObject *token, *pid;   /* names */
 };
 
 /* Are these the strings, one behind the other? Every byte is compared: a C program may give `environ` another array, and the caller
@@ -143,33 +150,98 @@ static PyObject *encode_and_join(struct state *state, struct parts *parts, PyObj
   return request;
 }
 
-static PyObject *joined(PyObject *module, PyObject *args) {
-  struct parts parts;
-  PyObject *arguments, *usual[USUAL_ARGUMENTS];
-  if (!PyArg_ParseTuple(args, "SSIIOO:joined", &parts.head, &parts.steps, &parts.counts[3], &parts.counts[0], &parts.paths, &arguments))
-    return NULL;
-  if (Py_IsNone(parts.paths)) parts.paths = NULL;
+/* The request as bytes; None: this is not for us. */
+static PyObject *joined_of(struct state *state, struct parts *parts, PyObject *arguments) {
+  PyObject *usual[USUAL_ARGUMENTS];
+  if (Py_IsNone(parts->paths)) parts->paths = NULL;
   if (!Py_IS_TYPE(arguments, &PyList_Type) || PyList_Size(arguments) < 1) return Py_NewRef(Py_None);
   Py_ssize_t count = PyList_Size(arguments);
   PyObject **argv = count <= USUAL_ARGUMENTS ? usual : PyMem_Malloc((size_t)count * sizeof *argv);
   if (!argv) return PyErr_NoMemory();
-  PyObject *request = encode_and_join(PyModule_GetState(module), &parts, arguments, argv, count);
+  PyObject *request = encode_and_join(state, parts, arguments, argv, count);
   if (argv != usual) PyMem_Free(argv);
   return request;
 }
 
+static PyObject *joined(PyObject *module, PyObject *args) {
+  struct parts parts;
+  PyObject *arguments;
+  if (!PyArg_ParseTuple(args, "SSIIOO:joined", &parts.head, &parts.steps, &parts.counts[3], &parts.counts[0], &parts.paths, &arguments))
+    return NULL;
+  return joined_of(PyModule_GetState(module), &parts, arguments);
+}
+
+/* ---- a launch --------------------------------------------------------------------------------------------------------- */
+
+static int enter(const struct state *state, const struct aiospawn_launched *launched, PyObject *targets, PyObject *target) {
+  PyObject *token = PyLong_FromUnsignedLongLong(launched->token), *pid = PyLong_FromLong(launched->pid);
+  int result = -1;
+  if (token && pid && PyDict_SetItem(targets, token, target) == 0 && PyObject_SetAttr(target, state->token, token) == 0)
+    result = PyObject_SetAttr(target, state->pid, pid);
+  Py_XDECREF(token);
+  Py_XDECREF(pid);
+  return result;
+}
+
+static PyObject *launched(PyObject *module, PyObject *args) {
+  struct state *state = PyModule_GetState(module);
+  struct parts parts;
+  PyObject *reactor, *arguments, *targets, *target;
+  if (!PyArg_ParseTuple(args, "OOOSSIIOO:launched", &reactor, &targets, &target, &parts.head, &parts.steps, &parts.counts[3],
+                        &parts.counts[0], &parts.paths, &arguments))
+    return NULL;
+  struct aiospawn_reactor *where = PyLong_AsVoidPtr(reactor);
+  if (PyErr_Occurred()) return NULL;
+  PyObject *request = joined_of(state, &parts, arguments);
+  if (!request || Py_IsNone(request)) return request;
+  struct aiospawn_launched child;
+  int result;
+  Py_BEGIN_ALLOW_THREADS
+  result = state->launch(where, (const unsigned char *)PyBytes_AsString(request), (size_t)PyBytes_Size(request), &child);
+  Py_END_ALLOW_THREADS
+  Py_DecRef(request);
+  if (result == 0 && enter(state, &child, targets, target) == -1) return NULL;
+  return PyLong_FromLong(result);
+}
+
 /* ---- the module ------------------------------------------------------------------------------------------------------- */
 
-static void forget(void *module) { Py_CLEAR(((struct state *)PyModule_GetState(module))->block); }
+static PyObject *use(PyObject *module, PyObject *address) {
+  struct state *state = PyModule_GetState(module);
+  void *launch = PyLong_AsVoidPtr(address);
+  if (PyErr_Occurred()) return NULL;
+  memcpy(&state->launch, &launch, sizeof launch); /* ISO C has no conversion */
+  return Py_NewRef(Py_None);
+}
+
+static int begin(PyObject *module) {
+  struct state *state = PyModule_GetState(module);
+  state->token = PyUnicode_InternFromString("token");
+  state->pid = PyUnicode_InternFromString("pid");
+  return state->token && state->pid ? 0 : -1;
+}
+
+static void forget(void *module) {
+  struct state *state = PyModule_GetState(module);
+  if (!state) return;
+  Py_CLEAR(state->block);
+  Py_CLEAR(state->token);
+  Py_CLEAR(state->pid);
+}
 
 static PyMethodDef functions[] = {
     {"environment", environment, METH_NOARGS, "How many variables the process's own has, and their strings, each with its NUL."},
     {"joined", joined, METH_VARARGS,
      "The request of a head, steps, lease in ms, number of paths, these (bytes, each with its NUL; None: the first argument), and "
      "a list of arguments, in the environment of now. None where one of these is neither a str nor bytes."},
+    {"launched", launched, METH_VARARGS,
+     "Launches such a request on a reactor of that address: 0, or a negated errno, or None as above. A table has the target by its "
+     "token from then on, and the target its token and pid."},
+    {"use", use, METH_O, "The address of aiospawn_launch()."},
     {NULL, NULL, 0, NULL},
 };
-static struct PyModuleDef module = {
-    .m_base = PyModuleDef_HEAD_INIT, .m_name = "_strings", .m_size = sizeof(struct state), .m_methods = functions, .m_free = forget};
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, begin}, {0, NULL}};
+static struct PyModuleDef module = {.m_base = PyModuleDef_HEAD_INIT, .m_name = "_strings", .m_size = sizeof(struct state),
+                                    .m_methods = functions, .m_slots = slots, .m_free = forget};
 
 PyMODINIT_FUNC PyInit__strings(void) { return PyModuleDef_Init(&module); }

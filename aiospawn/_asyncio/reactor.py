@@ -24,24 +24,24 @@ import contextvars
 import signal
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiospawn import _errors
 from aiospawn._binding.library import USAGE, Event
 from aiospawn._binding.native import Launched, Native
 
+from .callbacks import Callbacks
 from .forked_child import forked
 from .lease import Lease
-from .mailbox import Mailbox
+from .mailbox import Target
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
     from aiospawn._options.options import Options
+    from aiospawn._request.joined_request import JoinedRequest
     from aiospawn._request.request import Request
-
-    from .mailbox import Target
 
 __all__ = ["Reactor", "close_unused", "let_go", "reactor_of"]
 
@@ -50,8 +50,6 @@ _MOST_EVENTS = 1024  # of a batch, at least
 _DATA, _EXITED, _FAILED = Event.DATA, Event.EXITED, Event.FAILED
 _ENDS = (Event.EXITED, Event.FAILED, Event.DIED)
 _USAGE_SIZE = USAGE.size
-
-_NOBODYS: Final = contextvars.Context()
 
 
 class Reactor:
@@ -68,7 +66,6 @@ class Reactor:
             "_launching",
             "_lease",
             "_loop",
-            "_mailboxes",
             "_newest",
             "_permanent",
             "_targets",
@@ -84,8 +81,6 @@ class Reactor:
         self._targets: dict[int, Target] = {}
         self.ended: list[int] = []
         """The tokens of children that were dropped at their end: what `done` is to others."""
-        self._mailboxes: dict[int, Mailbox] = {}
-        self._callbacks: dict[Callable[[], None], contextvars.Context] = {}
         self._behind: dict[Callable[[], None], None] = {}
         self._launching = False
         self._newest = 0  # the token of the last launch that came to its end here
@@ -95,12 +90,15 @@ class Reactor:
         self._holders: weakref.WeakSet[Any] = weakref.WeakSet()
         try:
             self.native = Native()
+            self._callbacks = Callbacks(self._loop, self.native)
             contextvars.Context().run(loop.add_reader, self.native.epoll, self._on_ready)
             _opened.reactors.append(weakref.ref(self))
             setattr(loop, _ATTRIBUTE, self)
         except BaseException:  # else the loop would hold one that nobody finds
-            if hasattr(self, "native"):
+            if hasattr(self, "_callbacks"):
                 self.close()
+            elif hasattr(self, "native"):
+                self.native.close()
             raise
 
     # ---- launches -----------------------------------------------------------------------------------------------------
@@ -127,24 +125,33 @@ class Reactor:
             raise
         return launched
 
-    def launch_plain(self, data: bytes, options: Options, target: Target) -> int:
-        """As `launch`, by the bytes of a request with these options, without fork and cgroup. The child's pid.
+    def launch_plain(self, joined: JoinedRequest, arguments: list[Any], target: PlainTarget) -> None:
+        """As `launch`, of a request without fork and cgroup; the target gets the child's token and pid.
 
-        It is dropped at its end, unless another target has taken over: the token is then added to `ended`.
+        The child is dropped at its end, unless another target has taken over: the token is then added to `ended`.
         """
         try:
+            result = joined.launched(self.native.address, self._targets, target, arguments)
+            if isinstance(result, bytes):
+                self._launch_bytes(result, target)
+            if joined.options.init_lease is not None:
+                self._keep_lease(target.token, joined.options.init_lease)
+        except BaseException as exc:
+            if not target.token:
+                self.close_if_unused()
+            _raise_no_init(exc, joined.options)
+            raise
+
+    def _launch_bytes(self, data: bytes, target: PlainTarget) -> None:
+        try:
             self._launching = True
-            target.token, pid, _ = self.native.launch(data)
+            target.token, target.pid, _ = self.native.launch(data)
             self._targets[target.token] = target
-            if options.init_lease is not None:
-                self._keep_lease(target.token, options.init_lease)
             self._launching = False
             self._newest = target.token
-        except BaseException as exc:
+        except BaseException:
             self._not_launched(target)
-            _raise_no_init(exc, options)
             raise
-        return pid
 
     def _keep_lease(self, token: int, seconds: float) -> None:
         if self._lease is None:
@@ -185,7 +192,7 @@ class Reactor:
         self.native.release(token)
         if not self._permanent:
             self.close_if_unused(token)
-        self._mailboxes.pop(token, None)
+        self._callbacks.forget(token)
         self._targets.pop(token, None)
 
     def _forget_ended(self) -> None:
@@ -218,7 +225,7 @@ class Reactor:
         try:
             self._close()
         except BaseException:  # a signal's handler raised, and nobody may find it any more
-            self._post(_NOBODYS, self.close)
+            self._callbacks.post(contextvars.Context(), self.close)
             raise
 
     def _close(self) -> None:
@@ -232,7 +239,6 @@ class Reactor:
             self._lease.close()
         self.native.close()
         self._targets.clear()
-        self._mailboxes.clear()
         self._callbacks.clear()
         self._behind.clear()
 
@@ -252,32 +258,7 @@ class Reactor:
 
     def soon(self, callback: Callable[[], None], context: contextvars.Context) -> None:
         """Makes a resumable callback soon, in a copy of the context, again until it returns."""
-        self._callbacks[callback] = context
-        self._post(context, self._made, callback)
-        self._look_after()
-
-    def _made(self, callback: Callable[[], None]) -> None:
-        if callback in self._callbacks:
-            callback()
-            self._callbacks.pop(callback, None)
-
-    def _post(self, context: contextvars.Context, callback: Callable[..., None], *arguments: Any) -> None:
-        loop = self._loop()
-        if loop is not None and not self.native.dead and not loop.is_closed():
-            # A copy: a callback may run a nested loop, and a context cannot be entered twice.
-            loop.call_soon(callback, *arguments, context=context.copy())
-
-    def _look_after(self) -> None:
-        """Behind what was posted: a signal's handler may raise where a loop has taken a callback and not called it."""
-        self._post(_NOBODYS, self._post_again)
-
-    def _post_again(self) -> None:
-        left = [mailbox.post_again() for mailbox in [*self._mailboxes.values()]]
-        for callback, context in [*self._callbacks.items()]:
-            self._post(context, self._made, callback)
-            left.append(True)
-        if any(left):
-            self._look_after()
+        self._callbacks.soon(callback, context)
 
     # ---- wake-ups -----------------------------------------------------------------------------------------------------
 
@@ -293,8 +274,7 @@ class Reactor:
                 return
             self._deliver()
         except BaseException:
-            for _ in range(2):  # one may be lost, as those that are looked after
-                self._post(_NOBODYS, self._on_ready)
+            self._callbacks.post_twice(self._on_ready)
             raise
 
     def _deliver(self) -> None:
@@ -321,12 +301,12 @@ class Reactor:
                     if target.immediate:
                         target.on_event(first + place, kind, stream, value, extra, payload)
                     else:
-                        self._mailbox(token, target).put((first + place, kind, stream, value, extra, payload))
+                        self._callbacks.mailbox(token, target).put((first + place, kind, stream, value, extra, payload))
                         posted = True
                 place += 1
         finally:  # interrupted here, it stays where it was: the numbers say what was handled
             if posted:
-                self._look_after()
+                self._callbacks.look_after()
             native.take(place)
         self._is_delivered = True
         if self._behind or self.ended:
@@ -340,11 +320,11 @@ class Reactor:
             callback()
             self._behind.pop(callback, None)
 
-    def _mailbox(self, token: int, target: Target) -> Mailbox:
-        mailbox = self._mailboxes.get(token)
-        if mailbox is None:
-            mailbox = self._mailboxes[token] = Mailbox(target, self._post)
-        return mailbox
+
+class PlainTarget(Target, Protocol):
+    """For `launch_plain`."""
+
+    pid: int
 
 
 class _Unheld:

@@ -23,10 +23,12 @@ except ImportError as error:  # not Linux: installed without its native part; or
     lib: Any = None
     read_environment: Any = None
     joined: Any = None
+    launched: Any = None
     IMPORT_ERROR: ImportError | None = error
 else:
     ffi, lib = _ffi.ffi, _ffi.lib
-    read_environment, joined = _strings.environment, _strings.joined
+    read_environment, joined, launched = _strings.environment, _strings.joined, _strings.launched
+    _strings.use(int(ffi.cast("uintptr_t", ffi.addressof(lib, "aiospawn_launch"))))
     IMPORT_ERROR = None
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "dropped_at_end",
     "ffi",
     "joined",
+    "launched",
     "lib",
     "pack_counts",
     "pack_step",

@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from .indivisible import in_one, mark
-from .library import USAGE, ffi, lib
+from .library import USAGE, address, ffi, lib
 from .support import supported
 
 if TYPE_CHECKING:
@@ -40,7 +40,18 @@ CLOSED: Final = -1  # a generation that never is
 class Native:
     """The native half of one reactor; every method is one call. For the loop's thread, but where it says otherwise."""
 
-    __slots__ = ("_batch", "_events", "_launched", "_launched_bytes", "_reactor", "data", "epoll", "generation", "usage")
+    __slots__ = (
+        "_batch",
+        "_events",
+        "_launched",
+        "_launched_bytes",
+        "_reactor",
+        "address",
+        "data",
+        "epoll",
+        "generation",
+        "usage",
+    )
 
     def __init__(self) -> None:
         suspend = os.environ.get("AIOSPAWN_SPAWN") == "vfork" or supported().variant == "vfork"
@@ -50,6 +61,8 @@ class Native:
             opened.extend(map(lib.aiospawn_reactor_open, (suspend,), (error,)))  # in one, as in `take_pidfd`
             _check(error[0])
             self._reactor = ffi.gc(opened[0], lib.aiospawn_reactor_free)
+            self.address = address(opened[0])
+            """Of the reactor, for `library.launched`."""
             self._look_at(opened[0])
         except BaseException:
             if opened and opened[0] != ffi.NULL:

@@ -56,16 +56,15 @@ class PlainChild:
     """One child. Its request has no input, no option of a launch but a process group and an init, no observer."""
 
     __slots__ = (
-        *("_data", "_owner", "_reactor", "args", "began", "capture", "chunks", "context", "elapsed", "error", "number"),
+        *("_owner", "_reactor", "args", "began", "capture", "chunks", "context", "elapsed", "error", "number"),
         *("pid", "place", "returncode", "started", "token", "usage"),
     )
     immediate = True
 
-    def __init__(self, owner: Owner, place: int, args: list[Any], reactor: Reactor, data: bytes) -> None:
-        """`place` is the owner's; `data` is what the reactor is to launch, which raises OSError if nothing was made."""
+    def __init__(self, owner: Owner, place: int, args: list[Any], reactor: Reactor) -> None:
+        """`place` is the owner's. The reactor is to launch it, which raises OSError if nothing was made."""
         self.place = place
         self._reactor = reactor
-        self._data = data
         self.args = args
         self.context = owner.context
         self._owner = owner
@@ -100,7 +99,7 @@ class PlainChild:
             self.usage: bytes | None = payload
             self.returncode = value
         else:
-            request = owner.joined.request(self.args, self._data)
+            request = owner.joined.request(self.args)
             self.error = _errors.child_died(value) if kind == _DIED else request.failure(value, extra, payload)
         owner.ended.append(self)
         if not owner.is_woken:
@@ -150,7 +149,7 @@ class PlainChild:
         """What has its place from now on; not for a child that has ended."""
         if self.capture is None:
             owner = self._owner
-            request = owner.joined.request(self.args, self._data)
+            request = owner.joined.request(self.args)
             # Until the reactor knows it, events are passed on.
             self.capture = NativeCapture.taking_over(self, request, self._reactor, owner)
             self._reactor.retarget(self.token, self.capture)

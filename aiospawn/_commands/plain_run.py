@@ -79,15 +79,14 @@ async def plainly_run(
 ) -> CompletedProcess[Any]:
     """As `run`, with the request of `plain_request`."""
     owner = _Owner(joined, running_loop(), pipe_grace)
-    try:
-        data = joined.data(args)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise named(error, args, {}, streams) from None
     child: PlainChild | None = None
     try:
         reactor = reactor_of(owner.loop)
-        child = PlainChild(owner, 0, args, reactor, data)
-        child.pid = reactor.launch_plain(data, joined.options, child)
+        child = PlainChild(owner, 0, args, reactor)
+        try:
+            reactor.launch_plain(joined, args, child)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise named(error, args, {}, streams) from None
         try:
             await owner.over
         except asyncio.CancelledError as error:

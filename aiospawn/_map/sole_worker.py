@@ -16,12 +16,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from aiospawn._asyncio.reactor import Reactor, close_unused, let_go, reactor_of
-from aiospawn._commands.capture import Ending
 from aiospawn._commands.plain_child import PlainChild
 from aiospawn._termination.terminate import outlasted
 
 from .map_result import MapResult
 from .runner import Begun, is_shortage
+from .time_limit import TimeLimit
 from .waiting import wake
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ class SoleWorker:
         self.joined = self._plain.joined()
         self._keeps, self._mode = self._plain.keeps, self._plain.mode
         self._reactor: Reactor | None = None  # of this step
-        self._is_at_terminal = False  # in this step
         self._source = source
         self._runner = runner
         self._size = size
@@ -71,7 +70,7 @@ class SoleWorker:
         self.stopping: set[asyncio.Task[None]] = set()  # likewise: they stop a child, and have its grace
         self._waiter: asyncio.Future[None] | None = None  # the task's
         self._waits_for_room = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._time = TimeLimit(self.loop, self._plain.timeout, self._jobs)
 
     # ---- the task -----------------------------------------------------------------------------------------------------
 
@@ -84,8 +83,7 @@ class SoleWorker:
                 job.drop()
             raise
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            self._time.cancel()
             self._jobs.clear()  # which refer to this
             self.ended.clear()
 
@@ -98,7 +96,8 @@ class SoleWorker:
             await self._work()
         except asyncio.CancelledError:
             self.stop_all()
-            await outlasted([task for task in self._aside.values() if task is not None], self._hurry)
+            tasks = [task for task in self._aside.values() if task is not None]
+            await outlasted(tasks, lambda: [task.cancel() for task in tasks])
             raise
 
     async def _work(self) -> None:
@@ -131,7 +130,6 @@ class SoleWorker:
         self.is_woken = False
         if self._reactor is not None and self._reactor.native.dead:  # another may have been opened
             self._reactor = None
-        self._is_at_terminal = self._plain.is_at_terminal()
         if not self.ended:
             self._fill()
         while self.ended:
@@ -150,6 +148,7 @@ class SoleWorker:
 
     def _fill(self) -> None:
         source, jobs, aside = self._source, self._jobs, self._aside
+        is_at_terminal = self._plain.is_at_terminal()
         while not source.is_over and len(jobs) + len(aside) < self._size:
             try:
                 taken = source.next()
@@ -159,7 +158,7 @@ class SoleWorker:
             if taken is None:
                 return
             number, command = taken
-            if type(command) is list and command and not self._is_at_terminal:
+            if type(command) is list and command and not is_at_terminal:
                 self._launch(number, command)
             else:
                 self._set_aside(number, functools.partial(self._runner.result_of, number, command))
@@ -169,23 +168,18 @@ class SoleWorker:
         reactor.behind(self._step)
         self.is_woken = True
 
-    def _wake_task(self) -> None:
-        if self._waiter is not None:
-            wake(self._waiter)
-
     # ---- one command --------------------------------------------------------------------------------------------------
 
     def _launch(self, number: int, command: list[Any]) -> None:
         job: PlainChild | None = None
         refusal: OSError | None = None
         try:
-            data = self.joined.data(command)
             reactor = self._reactor
             if reactor is None:
                 reactor = self._reactor = reactor_of(self.loop)
                 reactor.hold(self)
-            job = self._jobs[number] = PlainChild(self, number, command, reactor, data)
-            job.pid = reactor.launch_plain(data, self.joined.options, job)
+            job = self._jobs[number] = PlainChild(self, number, command, reactor)
+            reactor.launch_plain(self.joined, command, job)
         except BaseException as error:
             self._reactor = None
             if job is not None and not job.token:
@@ -201,8 +195,8 @@ class SoleWorker:
             self._set_aside(number, functools.partial(self._runner.result_of, number, command))
         elif refusal is not None:
             self._go_on(job, functools.partial(_known, None, refusal))
-        elif self._plain.timeout is not None and self._timer is None:
-            self._timer = self.loop.call_later(self._plain.timeout, self._on_time)
+        elif self._time.seconds is not None:
+            self._time.begin(self._expired)
 
     def _settle(self, job: PlainChild) -> None:
         """Hands its result on, or sets it aside."""
@@ -210,9 +204,7 @@ class SoleWorker:
         if number not in self._jobs:
             return
         if job.capture is not None:
-            timeout = self._plain.timeout
-            left = None if timeout is None else max(0.0, job.began + timeout - time.perf_counter())
-            self._go_on(job, functools.partial(self._plain.outcome, job.capture, job.args, left))
+            self._go_on(job, functools.partial(self._plain.outcome, job.capture, job.args, self._time.left(job)))
             del self._jobs[number]  # it was dropped if this was interrupted
             return
         completed, error = None, job.error
@@ -227,10 +219,9 @@ class SoleWorker:
             self._go_on(job, functools.partial(_known, completed, error))
             return
         elapsed = time.perf_counter() - job.began if completed is None else job.elapsed
-        # As MapResult(...), without its function in Python.
-        result = tuple.__new__(MapResult, (number, job.args, completed, error, 1, job.started, elapsed, None, None))
-        try:
-            self._put(number, result)
+        try:  # as MapResult(...), without its function in Python
+            each = number, job.args, completed, error, 1, job.started, elapsed, None, None
+            self._put(number, tuple.__new__(MapResult, each))
         except Exception as exc:  # noqa: BLE001 - it is raised to the caller
             self._fail(exc)
 
@@ -268,7 +259,7 @@ class SoleWorker:
             raise
         finally:
             self._aside.pop(number, None)
-            self._wake_task()
+            wake(self._waiter)
             self._put(number, result)
 
     def _gone(self, number: int, task: asyncio.Task[None]) -> None:
@@ -282,31 +273,16 @@ class SoleWorker:
                 self._aside.pop(number, None)
                 del self._not_begun[number]
                 self._put(number, None)
-            self._wake_task()
+            wake(self._waiter)
         except BaseException:  # a signal's handler raised
             self.loop.call_soon(self._gone, number, task)
             raise
 
     # ---- ends ---------------------------------------------------------------------------------------------------------
 
-    def _on_time(self) -> None:
-        """Ends those that have had their time, which is the same for all."""
-        try:
-            timeout = self._plain.timeout
-            assert timeout is not None
-            self._timer = None
-            for job in [*self._jobs.values()]:
-                left = job.began + timeout - time.perf_counter()
-                if left > 0:
-                    self._timer = self.loop.call_later(left, self._on_time)
-                    break
-                if not job.has_ended:
-                    job.taken_over().interrupt(Ending.TIMED_OUT)
-                    self.ended.append(job)
-                    self._wake_task()
-        except BaseException:  # a signal's handler raised
-            self.loop.call_soon(self._on_time)
-            raise
+    def _expired(self, job: PlainChild) -> None:
+        self.ended.append(job)
+        wake(self._waiter)
 
     def stop_all(self) -> None:
         """Stops what runs, but for the task that calls; there will be no results of it."""
@@ -324,11 +300,6 @@ class SoleWorker:
     async def _stopped(self, job: PlainChild) -> None:
         if not job.has_ended:
             await job.taken_over().stop(self._plain.grace)
-
-    def _hurry(self) -> None:
-        for task in self._aside.values():
-            if task is not None:
-                task.cancel()
 
 
 async def _known(completed: CompletedProcess[Any] | None, error: Exception | None) -> CompletedProcess[Any]:

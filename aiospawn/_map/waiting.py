@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 __all__ = ["wake"]
 
 
-def wake(waiter: asyncio.Future[None]) -> None:
-    """Nothing happens if it was woken, or cancelled, before."""
-    if not waiter.done():
+def wake(waiter: asyncio.Future[None] | None) -> None:
+    """Nothing happens if there is none, or it was woken, or cancelled, before."""
+    if waiter is not None and not waiter.done():
         waiter.set_result(None)

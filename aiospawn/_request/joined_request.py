@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from aiospawn._binding import environ
-from aiospawn._binding.library import dropped_at_end, joined
+from aiospawn._binding.library import dropped_at_end, joined, launched
 from aiospawn._options.values import encoded
 
 from .request import Request, candidates, compiled, lease_in_ms
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["JoinedRequest"]
 
 _MOST_PATHS = 256
+_ITSELF = (1, None)
 
 
 class JoinedRequest:
@@ -41,19 +43,47 @@ class JoinedRequest:
 
         Raises what `compiled` raises.
         """
-        name, program = arguments[0], self._program
+        name = arguments[0]
         data: bytes | None = None
-        if type(name) is str and "\0" not in name:
-            if "/" in name:
-                data = joined(self._head, program.packed, self._lease_ms, 1, None, arguments)
-            else:
-                search = environ.own_search_path()
-                count, paths = self._paths.get((name, search)) or self._searched(name, search)
-                data = joined(self._head, program.packed, self._lease_ms, count, paths, arguments)
+        if _is_plain(name):
+            count, paths = self._paths_of(name)
+            data = joined(self._head, self._program.packed, self._lease_ms, count, paths, arguments)
         if data is None:
-            data = compiled(arguments, program, self.options).data
+            data = self._compiled(arguments)
         sys.audit("subprocess.Popen", name, [*arguments], None, None)
         return data
+
+    def launched(self, reactor: int, targets: dict[int, Any], target: Any, arguments: list[Any]) -> bytes | None:
+        """Launches it on the reactor of this address. No signal's handler runs before it is entered in the table.
+
+        Returns:
+            None. For arguments of other types than str and bytes nothing is done, and this is the request.
+
+        Raises:
+            TypeError, ValueError: As `compiled`.
+            OSError: Nothing was created.
+        """
+        name = arguments[0]
+        sys.audit("subprocess.Popen", name, [*arguments], None, None)
+        result: int | None = None
+        if _is_plain(name):
+            count, paths = self._paths_of(name)
+            fixed = self._head, self._program.packed, self._lease_ms
+            result = launched(reactor, targets, target, *fixed, count, paths, arguments)
+        if result is None:
+            return self._compiled(arguments)
+        if result:
+            raise OSError(-result, os.strerror(-result))
+        return None
+
+    def _compiled(self, arguments: list[Any]) -> bytes:
+        return self._head + compiled(arguments, self._program, self.options).data[len(self._head) :]
+
+    def _paths_of(self, name: str) -> tuple[int, bytes | None]:
+        if "/" in name:
+            return _ITSELF
+        search = environ.own_search_path()
+        return self._paths.get((name, search)) or self._searched(name, search)
 
     def _searched(self, name: str, search: Any) -> tuple[int, bytes]:
         tried = candidates(encoded(name), None)
@@ -65,6 +95,10 @@ class JoinedRequest:
         found = self._paths[name, search] = len(tried), paths
         return found
 
-    def request(self, arguments: list[Any], data: bytes) -> Request:
-        """Of such bytes, for what has to know more of the launch."""
+    def request(self, arguments: list[Any], data: bytes = b"") -> Request:
+        """Of such bytes, for what has to know more of the launch; without them, of one that was made."""
         return Request(data, arguments[0], self.options, self._program)
+
+
+def _is_plain(name: Any) -> bool:
+    return type(name) is str and "\0" not in name

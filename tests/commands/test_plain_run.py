@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pathlib
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ _COMMANDS: list[list[Any]] = [
     ["/dev/null"],
     [b"echo", "nul\0byte"],
     ["echo", 5],
+    [pathlib.Path("/bin/echo"), pathlib.Path("a")],
+    ["echo", *map(str, range(100))],
 ]
 _KEYWORDS: list[dict[str, Any]] = [
     {},

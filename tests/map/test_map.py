@@ -21,6 +21,7 @@ import aiospawn
 from aiospawn._binding.native import Launched, Native
 from aiospawn._commands.repeated_run import RepeatedRun
 from aiospawn._map import runner as _runner
+from aiospawn._request import joined_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -466,20 +467,27 @@ async def test_shortage(code: int, command: Any, monkeypatch: pytest.MonkeyPatch
     """It is waited out; one that lasts while nothing else runs is a failure at last."""
     pauses: list[float] = []
     launches = 0
-    launch = Native.launch
+    launch, launched_in_one = Native.launch, joined_request.launched
 
     async def note(_: _runner.Runner, seconds: float) -> None:
         pauses.append(seconds)
 
-    def short(native: Native, request: bytes) -> Launched:
+    def is_short() -> bool:
         nonlocal launches
         launches += 1
-        if launches <= lasts:
+        return launches <= lasts
+
+    def short(native: Native, request: bytes) -> Launched:
+        if is_short():
             raise OSError(code, os.strerror(code))
         return launch(native, request)
 
+    def short_in_one(*arguments: Any) -> int | None:
+        return -code if is_short() else launched_in_one(*arguments)
+
     monkeypatch.setattr(_runner.Runner, "_pause", note)
     monkeypatch.setattr(Native, "launch", short)
+    monkeypatch.setattr(joined_request, "launched", short_in_one)
     lasts = 3
     (result,) = await collected([command])
     assert result.ok

@@ -7,6 +7,7 @@ import pathlib
 import sys
 from typing import Any
 
+import fresh
 import pytest
 
 import aiospawn
@@ -61,6 +62,14 @@ def test_environment_of_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(seen) == 5
 
 
+def test_many_arguments() -> None:
+    arguments = ["/bin/true", *(f"argument {number}" for number in range(1000))]
+    assert (
+        _joined(_STREAMS[0]).data(arguments)
+        == compiled(arguments, program(_STREAMS[0], GROUPED, collected=True), GROUPED).data
+    )
+
+
 @pytest.mark.parametrize("arguments", [["a\0"], ["true", b"\0"], [3], ["true", None]], ids=repr)
 def test_same_errors(arguments: list[Any]) -> None:
     """Of the same type, with the same text."""
@@ -75,8 +84,8 @@ def test_same_errors(arguments: list[Any]) -> None:
     assert raised[0] == raised[1]
 
 
-def test_audit_event() -> None:
-    """Hooks see it as that of `subprocess`, and may refuse the launch."""
+async def test_audit_event() -> None:
+    """Hooks see it as that of `subprocess`, once for each launch, and may refuse it: then nothing is made."""
     events: list[tuple[str, Any]] = []
     is_on = True
 
@@ -92,5 +101,15 @@ def test_audit_event() -> None:
         assert events == [("subprocess.Popen", ("true", ["true", b"x"], None, None))]
         with pytest.raises(RuntimeError, match="refused"):
             _joined(_STREAMS[0]).data(["refused"])
+        events.clear()
+        for arguments in ([b"true", "x"], [pathlib.Path("true")], ["true", pathlib.Path("x")]):
+            await aiospawn.run(arguments)
+            assert events.pop() == ("subprocess.Popen", (arguments[0], arguments, None, None))
+            assert not events
+        before = fresh.descriptors()
+        with pytest.raises(RuntimeError, match="refused"):
+            await aiospawn.run(["refused"])
+        assert fresh.descriptors() == before
+        assert not fresh.children()
     finally:
         is_on = False

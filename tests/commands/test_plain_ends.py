@@ -1,0 +1,98 @@
+"""A child without a capture is dropped at its end: what it held is given back while the loop runs, whatever end it was."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pathlib
+import signal
+import time
+from typing import Any
+
+import fresh
+import pytest
+
+import aiospawn
+from aiospawn._commands.plain_child import PlainChild
+
+pytestmark = pytest.mark.skipif(not aiospawn.supported(), reason="no native part")
+
+_HELD = ["sh", "-c", "sleep 1000 & echo $!"]
+_ENDS: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "exit": (["true"], {}),
+    "output": (["echo", "text"], {"capture_output": True}),
+    "signal": (["sh", "-c", "kill -9 $$"], {"capture_output": True}),
+    "closes its output and lives on": (["sh", "-c", "exec >&- 2>&-; sleep 0.05"], {"capture_output": True}),
+    "no such program": (["/nonexistent"], {}),
+    "no such program, with pipes": (["/nonexistent"], {"capture_output": True}),
+    "no program": (["/dev/null"], {"capture_output": True}),
+    "path": ([pathlib.Path("/bin/echo"), "text"], {"capture_output": True}),
+    "a descendant has a pipe": (_HELD, {"stdout": -1, "pipe_grace": 0.05}),
+}
+
+
+@pytest.mark.parametrize("end", _ENDS)
+@pytest.mark.parametrize("by_map", [False, True], ids=["run", "map"])
+@pytest.mark.loops("kinds")
+async def test_nothing_is_left(end: str, *, by_map: bool) -> None:
+    """No descriptor and no child, behind each of several."""
+    command, options = _ENDS[end]
+    holder = await aiospawn.create_subprocess_exec("sleep", "1000")  # the reactor stays open
+    before, children = fresh.descriptors(), fresh.children()
+    for _ in range(3):
+        pids = []
+        if by_map:
+            async with aiospawn.map([command] * 3, concurrency=2, **options) as results:
+                pids = [result.stdout async for result in results]
+        else:
+            with contextlib.suppress(OSError):
+                pids = [(await aiospawn.run(command, **options)).stdout]
+        for pid in pids if command is _HELD else ():
+            os.kill(int(pid), signal.SIGKILL)
+        assert fresh.descriptors() == before
+        assert fresh.children() == children
+    holder.kill()
+    await holder.wait()
+
+
+def _await_end(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        while True:
+            os.kill(pid, 0)
+            time.sleep(0.01)
+
+
+@pytest.mark.loops("kinds")
+async def test_a_group_behind_its_leader() -> None:
+    """What has taken the child's place kills what is left of its group, behind the child's end."""
+    command = ["sh", "-c", "(trap '' TERM; exec sleep 1000) & echo $!; wait"]
+    with pytest.raises(aiospawn.TimeoutExpired) as raised:
+        await aiospawn.run(command, stdout=-1, timeout=0.2, grace=0.05)
+    (result,) = [result async for result in aiospawn.map([command], stdout=-1, timeout=0.2, grace=0.05)]
+    assert isinstance(result.error, aiospawn.TimeoutExpired)
+    for error in (raised.value, result.error):
+        assert error.output is not None
+        await asyncio.to_thread(_await_end, int(error.output))
+
+
+async def test_kept() -> None:
+    """A child that is kept is there behind its end; one that is not is unknown from the next wake-up on."""
+    kept: list[PlainChild] = []
+    original = PlainChild.on_event
+
+    def on_event(self: PlainChild, *arguments: Any) -> None:
+        self._reactor.native.keep(self.token)
+        kept.append(self)
+        original(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PlainChild, "on_event", on_event)
+        await aiospawn.run(["true"])
+    (child,) = kept
+    native = child._reactor.native
+    if not native.dead:
+        assert native.peek(child.token) == 0
+        native.release(child.token)
+        with pytest.raises(ProcessLookupError):
+            native.peek(child.token)
