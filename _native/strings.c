@@ -152,11 +152,11 @@ static PyObject *encode_and_join(struct state *state, struct parts *parts, PyObj
 
 /* The request as bytes; None: this is not for us. */
 static PyObject *joined_of(struct state *state, struct parts *parts, PyObject *arguments) {
-  PyObject *usual[USUAL_ARGUMENTS];
+  PyObject *usual[USUAL_ARGUMENTS] = {NULL}; /* for the analyzer */
   if (Py_IsNone(parts->paths)) parts->paths = NULL;
   if (!Py_IS_TYPE(arguments, &PyList_Type) || PyList_Size(arguments) < 1) return Py_NewRef(Py_None);
   Py_ssize_t count = PyList_Size(arguments);
-  PyObject **argv = count <= USUAL_ARGUMENTS ? usual : PyMem_Malloc((size_t)count * sizeof *argv);
+  PyObject **argv = count <= USUAL_ARGUMENTS ? usual : PyMem_Calloc((size_t)count, sizeof *argv);
   if (!argv) return PyErr_NoMemory();
   PyObject *request = encode_and_join(state, parts, arguments, argv, count);
   if (argv != usual) PyMem_Free(argv);

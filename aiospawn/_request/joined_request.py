@@ -45,8 +45,8 @@ class JoinedRequest:
         """
         name = arguments[0]
         data: bytes | None = None
-        if _is_plain(name):
-            count, paths = self._paths_of(name)
+        if type(name) is str and "\0" not in name:
+            count, paths = _ITSELF if "/" in name else self._paths_of(name)
             data = joined(self._head, self._program.packed, self._lease_ms, count, paths, arguments)
         if data is None:
             data = self._compiled(arguments)
@@ -66,8 +66,8 @@ class JoinedRequest:
         name = arguments[0]
         sys.audit("subprocess.Popen", name, [*arguments], None, None)
         result: int | None = None
-        if _is_plain(name):
-            count, paths = self._paths_of(name)
+        if type(name) is str and "\0" not in name:
+            count, paths = _ITSELF if "/" in name else self._paths_of(name)
             fixed = self._head, self._program.packed, self._lease_ms
             result = launched(reactor, targets, target, *fixed, count, paths, arguments)
         if result is None:
@@ -79,9 +79,7 @@ class JoinedRequest:
     def _compiled(self, arguments: list[Any]) -> bytes:
         return self._head + compiled(arguments, self._program, self.options).data[len(self._head) :]
 
-    def _paths_of(self, name: str) -> tuple[int, bytes | None]:
-        if "/" in name:
-            return _ITSELF
+    def _paths_of(self, name: str) -> tuple[int, bytes]:
         search = environ.own_search_path()
         return self._paths.get((name, search)) or self._searched(name, search)
 
@@ -98,7 +96,3 @@ class JoinedRequest:
     def request(self, arguments: list[Any], data: bytes = b"") -> Request:
         """Of such bytes, for what has to know more of the launch; without them, of one that was made."""
         return Request(data, arguments[0], self.options, self._program)
-
-
-def _is_plain(name: Any) -> bool:
-    return type(name) is str and "\0" not in name
