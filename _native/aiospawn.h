@@ -129,7 +129,7 @@ enum aiospawn_request_flag {
   AIOSPAWN_INIT_CGROUP = 2048,   /* with INIT: the cgroup that a step joins is the tree's own: it is killed, and removed if we are gone */
   AIOSPAWN_NO_ECHO = 4096,       /* of a pseudo terminal: what is typed is not written back, from before the program runs */
   AIOSPAWN_DROP_AT_END = 8192    /* with COLLECTED: dropped by aiospawn_drop_ended(); not where aiospawn_keep() was called, or its program
-                                  * ran and a pipe is still open, or its status is lost */
+                                  * ran and a pipe is still open or its status is lost */
 };
 
 enum aiospawn_pipe {             /* struct aiospawn_request.pipes */

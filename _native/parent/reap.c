@@ -120,5 +120,5 @@ void reap(struct wakeup *wakeup, struct child *child) {
   else child_shut(pidfd);
   if (never_ran) report_no_program(wakeup, child, collected.status);
   else report_exit(wakeup, child, &collected, usage);
-  if (!collected.is_lost) note_end(wakeup->reactor, child, never_ran);
+  if (never_ran || !collected.is_lost) note_end(wakeup->reactor, child, never_ran);
 }

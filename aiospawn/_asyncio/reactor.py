@@ -59,7 +59,6 @@ class Reactor:
         *(
             "__weakref__",
             "_batches",
-            "_behind",
             "_callbacks",
             "_holders",
             "_is_delivered",
@@ -81,7 +80,6 @@ class Reactor:
         self._targets: dict[int, Target] = {}
         self.ended: list[int] = []
         """The tokens of children that were dropped at their end: what `done` is to others."""
-        self._behind: dict[Callable[[], None], None] = {}
         self._launching = False
         self._newest = 0  # the token of the last launch that came to its end here
         self._batches = 0
@@ -131,13 +129,19 @@ class Reactor:
         The child is dropped at its end, unless another target has taken over: the token is then added to `ended`.
         """
         try:
+            self._launching = True
             result = joined.launched(self.native.address, self._targets, target, arguments)
             if isinstance(result, bytes):
                 self._launch_bytes(result, target)
             if joined.options.init_lease is not None:
                 self._keep_lease(target.token, joined.options.init_lease)
+            self._launching = False
         except BaseException as exc:
-            if not target.token:
+            self._launching = False
+            if target.token:  # a signal's handler raised
+                self._kill_unheld(target.token)
+                target.token = 0
+            else:
                 self.close_if_unused()
             _raise_no_init(exc, joined.options)
             raise
@@ -240,7 +244,6 @@ class Reactor:
         self.native.close()
         self._targets.clear()
         self._callbacks.clear()
-        self._behind.clear()
 
     def is_stale(self) -> bool:
         """Was its loop closed, and the reactor not?"""
@@ -248,13 +251,6 @@ class Reactor:
         return not self.native.dead and (loop is None or loop.is_closed())
 
     # ---- callbacks ----------------------------------------------------------------------------------------------------
-
-    def behind(self, callback: Callable[[], None]) -> None:
-        """Makes a resumable callback behind the events of this wake-up, again until it returns.
-
-        For targets that are `immediate`.
-        """
-        self._behind[callback] = None
 
     def soon(self, callback: Callable[[], None], context: contextvars.Context) -> None:
         """Makes a resumable callback soon, in a copy of the context, again until it returns."""
@@ -308,17 +304,9 @@ class Reactor:
             if posted:
                 self._callbacks.look_after()
             native.take(place)
-        self._is_delivered = True
-        if self._behind or self.ended:
-            self._follow()
-
-    def _follow(self) -> None:
-        """What is to be done behind the events of a wake-up."""
         if self.ended:
             self._forget_ended()
-        for callback in [*self._behind]:
-            callback()
-            self._behind.pop(callback, None)
+        self._is_delivered = True
 
 
 class PlainTarget(Target, Protocol):

@@ -48,8 +48,8 @@ class Owner(Protocol):
     def ended(self) -> MutableSequence[Any]:
         """Children that have ended, or whose place something has taken; some of them perhaps twice."""
 
-    def wake(self, reactor: Reactor) -> None:
-        """It is to look at what has ended, by whose event this is called. Resumable, as an event."""
+    def wake(self) -> None:
+        """It is to look at what has ended. Resumable, as an event."""
 
 
 class PlainChild:
@@ -103,7 +103,7 @@ class PlainChild:
             self.error = _errors.child_died(value) if kind == _DIED else request.failure(value, extra, payload)
         owner.ended.append(self)
         if not owner.is_woken:
-            owner.wake(self._reactor)
+            owner.wake()
         if capture is None:
             self._reactor.ended.append(self.token)
             self.number = number

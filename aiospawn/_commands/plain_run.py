@@ -20,7 +20,6 @@ from .mistakes import named
 from .plain_child import PlainChild
 
 if TYPE_CHECKING:
-    from aiospawn._asyncio.reactor import Reactor
     from aiospawn._request.joined_request import JoinedRequest
 
     from .capture import Capture
@@ -60,7 +59,7 @@ class _Owner:
         self.is_woken = False
         self.over: asyncio.Future[None] = loop.create_future()
 
-    def wake(self, _reactor: Reactor) -> None:
+    def wake(self) -> None:
         """As `Owner` of `plain_child` has it."""
         if not self.over.done():
             self.over.set_result(None)

@@ -1,9 +1,8 @@
-"""The commands of a map whose children are `PlainChild`s: one worker takes commands, launches, and hands results on.
+"""The commands of a map whose children are `PlainChild`s: one task takes commands, launches, and hands results on.
 
-All that a wake-up of the loop brought is one step: results are put, and as many commands are launched. The reactor makes the
-step behind the events of a wake-up, so that no task has to be woken for it; a task makes it for everything else. What has to
-be waited for in another way has a task of its own, which has the command's place meanwhile: a command that `run` is for, a
-child that is stopped, a pipe that is held behind its child's exit, a pause before the next attempt.
+All that a wake-up of the loop brought is one step of this task: results are put, and as many commands are launched. What
+has to be waited for in another way has a task of its own, which has the command's place meanwhile: a command that `run` is
+for, a child that is stopped, a pipe that is held behind its child's exit, a pause before the next attempt.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class SoleWorker:
         self.limit = self._plain.limit
         self.joined = self._plain.joined()
         self._keeps, self._mode = self._plain.keeps, self._plain.mode
-        self._reactor: Reactor | None = None  # of this step
+        self._reactor: Reactor | None = None
         self._source = source
         self._runner = runner
         self._size = size
@@ -69,7 +68,6 @@ class SoleWorker:
         self._not_begun: dict[int, PlainChild | None] = {}  # of these, whose task has not run yet
         self.stopping: set[asyncio.Task[None]] = set()  # likewise: they stop a child, and have its grace
         self._waiter: asyncio.Future[None] | None = None  # the task's
-        self._waits_for_room = False
         self._time = TimeLimit(self.loop, self._plain.timeout, self._jobs)
 
     # ---- the task -----------------------------------------------------------------------------------------------------
@@ -101,50 +99,23 @@ class SoleWorker:
             raise
 
     async def _work(self) -> None:
-        while not self.context.run(self._advance):
-            self._waiter = self.loop.create_future()
-            self._waits_for_room = False
-            self._wait_for_room()
-            await self._waiter
-
-    def _step(self) -> None:
-        """Behind the events of a wake-up: instead of the task, if that waits."""
-        waiter = self._waiter
-        if waiter is None or waiter.done():
-            return
-        try:
-            is_over = self.context.run(self._advance)
-            if not is_over:
-                self._wait_for_room()
-        except BaseException as error:
-            if not waiter.done():
-                waiter.set_exception(error)
-            if isinstance(error, Exception):
-                return
-            raise  # of a signal's handler
-        if is_over:
-            wake(waiter)
-
-    def _advance(self) -> bool:
-        """Hands on what has ended, and launches what there is room for. Is this the end?"""
-        self.is_woken = False
-        if self._reactor is not None and self._reactor.native.dead:  # another may have been opened
-            self._reactor = None
-        if not self.ended:
-            self._fill()
-        while self.ended:
-            while self.ended:
-                self._settle(self.ended.popleft())
-            self._fill()
-        return self._source.is_over and not self._jobs and not self._aside
-
-    def _wait_for_room(self) -> None:
-        """If commands are there which the window does not let through, or will come, there is a wake-up for them."""
         source = self._source
-        if not self._waits_for_room and not source.is_over and len(self._jobs) + len(self._aside) < self._size:
-            assert self._waiter is not None
-            self._waits_for_room = True
-            source.wake_for_room(self._waiter)
+        while True:
+            if self._reactor is not None and self._reactor.native.dead:  # another may have been opened
+                self._reactor = None
+            self._fill()
+            while self.ended:
+                while self.ended:
+                    self._settle(self.ended.popleft())
+                self._fill()
+            is_full = len(self._jobs) + len(self._aside) >= self._size
+            if not is_full and source.is_over and not self._jobs and not self._aside:
+                return
+            self._waiter = waiter = self.loop.create_future()
+            self.is_woken = False
+            if not is_full and not source.is_over:
+                source.wake_for_room(waiter)
+            await waiter
 
     def _fill(self) -> None:
         source, jobs, aside = self._source, self._jobs, self._aside
@@ -163,9 +134,9 @@ class SoleWorker:
             else:
                 self._set_aside(number, functools.partial(self._runner.result_of, number, command))
 
-    def wake(self, reactor: Reactor) -> None:
+    def wake(self) -> None:
         """As `Owner` has it."""
-        reactor.behind(self._step)
+        wake(self._waiter)
         self.is_woken = True
 
     # ---- one command --------------------------------------------------------------------------------------------------

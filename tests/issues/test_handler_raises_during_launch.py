@@ -10,6 +10,7 @@ import fresh
 import pytest
 
 import aiospawn
+from aiospawn._request import joined_request
 
 
 def _as_a_handler(frame: FrameType, event: str, _argument: Any) -> Any:
@@ -36,6 +37,32 @@ async def test_behind_the_clone(launch: Callable[..., Awaitable[Any]]) -> None:
     while fresh.children():  # noqa: ASYNC110 - nothing reports it
         await asyncio.sleep(0.001)
     assert (await aiospawn.run(["true"])).returncode == 0
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, TimeoutError])
+async def test_behind_a_launch_of_many(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child that was made is killed. Its command is launched again, or has the error for its result, but not both."""
+    launched, count = joined_request.launched, 0
+
+    def interrupted(*arguments: Any) -> int | None:
+        nonlocal count
+        result: int | None = launched(*arguments)
+        count += 1
+        if count == 2:
+            raise error
+        return result
+
+    monkeypatch.setattr(joined_request, "launched", interrupted)
+    commands = [["echo", str(number)] for number in range(4)]
+    found = {}
+    async with aiospawn.map(commands, concurrency=2, ordered=False, stdout=-1) as results:
+        async for result in results:
+            assert result.number not in found
+            found[result.number] = result.stdout if result.error is None else type(result.error)
+    wanted: dict[int, Any] = {number: f"{number}\n".encode() for number in range(4)}
+    assert found == (wanted if error is ZeroDivisionError else {**wanted, 1: TimeoutError})
+    while fresh.children():  # noqa: ASYNC110 - nothing reports it
+        await asyncio.sleep(0.001)
 
 
 async def test_before_anybody_waits() -> None:

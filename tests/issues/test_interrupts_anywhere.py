@@ -21,7 +21,6 @@ import pytest
 from recorder import Recorder
 
 import aiospawn
-from aiospawn._map.sole_worker import SoleWorker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -100,14 +99,9 @@ def _begins_to_leave(frame: FrameType) -> bool:
     return frame.f_code.co_name == "__aexit__" and not any(code[at] in _CALLS for at in range(0, frame.f_lasti, 2))
 
 
-_TASKS = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
-_STEP_OF_A_MAP = SoleWorker._step.__code__
-
-
 def _runs_in_task(frame: FrameType | None) -> bool:
-    """Or instead of one: the step of a map's task that the reactor makes ends the map, as the same step of the task does."""
     while frame is not None:
-        if frame.f_code is _STEP_OF_A_MAP or frame.f_code.co_flags & _TASKS:
+        if frame.f_code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
             return True
         frame = frame.f_back
     return False
