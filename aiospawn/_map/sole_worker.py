@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from aiospawn._asyncio.reactor import Reactor, close_unused, let_go, reactor_of
+from aiospawn._binding.indivisible import in_one
 from aiospawn._commands.plain_child import PlainChild
 from aiospawn._termination.terminate import outlasted
 
@@ -211,8 +212,8 @@ class SoleWorker:
         task = self._begin_task(self._worked(number, work, job))
         if number in self._aside:  # else it was an eager one, and is at its end
             self._aside[number] = task
-        for _ in range(2):  # as in `Workers`
-            task.add_done_callback(functools.partial(self._gone, number))
+        gone = functools.partial(task.add_done_callback, functools.partial(self._gone, number))
+        in_one(gone, gone)  # as in `Workers`
         return task
 
     async def _worked(

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from typing import TYPE_CHECKING, Any
 
+from aiospawn._binding.indivisible import in_one
 from aiospawn._termination.terminate import is_thrown_away, outlasted
 
 from .result_queue import ResultQueue
@@ -83,11 +85,8 @@ class Workers:
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         assert self._loop is not None
         task = self._loop.create_task(work)
-        try:
-            self._tasks.add(task)
-        finally:  # twice: a signal's handler may raise before it, or where it begins
-            task.add_done_callback(self._gone)
-            task.add_done_callback(self._gone)
+        gone = functools.partial(task.add_done_callback, self._gone)
+        in_one(functools.partial(self._tasks.add, task), gone, gone)  # twice: a signal's handler may raise where one begins
         return task
 
     def _gone(self, task: asyncio.Task[None]) -> None:
