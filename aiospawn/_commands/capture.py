@@ -120,7 +120,8 @@ class Capture:
 
     def interrupt_after(self, delay: float, ending: Ending) -> None:
         """Ends the waiting then, unless it is over."""
-        self._timers.append(self.loop.call_later(delay, self.interrupt, ending))
+        for _ in range(2):  # one may be lost: a signal's handler may raise where it begins
+            self._timers.append(self.loop.call_later(delay, self.interrupt, ending))
 
     def interrupt(self, ending: Ending) -> None:
         """Ends the waiting: `stop` is to follow."""

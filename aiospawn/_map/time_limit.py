@@ -19,34 +19,38 @@ __all__ = ["TimeLimit"]
 class TimeLimit:
     """For children that begin in the order of a mapping."""
 
-    __slots__ = ("_children", "_loop", "_timer", "seconds")
+    __slots__ = ("_children", "_loop", "_timers", "seconds")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float | None, children: Mapping[int, PlainChild]) -> None:
         """None: there is no limit."""
         self.seconds = seconds
         self._loop = loop
         self._children = children
-        self._timer: asyncio.TimerHandle | None = None
+        self._timers: list[asyncio.TimerHandle] = []  # alike
 
     def begin(self, expired: Callable[[PlainChild], None]) -> None:
         """A child has begun. `expired` gets each that is being ended for its time."""
-        if self._timer is None and self.seconds is not None:
-            self._timer = self._loop.call_later(self.seconds, self._on_time, expired)
+        if not self._timers and self.seconds is not None:
+            self._start(self.seconds, expired)
+
+    def _start(self, delay: float, expired: Callable[[PlainChild], None]) -> None:
+        for _ in range(2):  # one may be lost: a signal's handler may raise where it begins
+            self._timers.append(self._loop.call_later(delay, self._on_time, expired))
 
     def left(self, child: PlainChild) -> float | None:
         """In seconds, at least 0; None: there is no limit."""
         return None if self.seconds is None else max(0.0, child.began + self.seconds - time.perf_counter())
 
     def cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        while self._timers:
+            self._timers.pop().cancel()
 
     def _on_time(self, expired: Callable[[PlainChild], None]) -> None:
         try:
-            self._timer = None
+            self.cancel()
             for child in [*self._children.values()]:
                 if left := self.left(child):
-                    self._timer = self._loop.call_later(left, self._on_time, expired)
+                    self._start(left, expired)
                     break
                 if not child.has_ended:
                     child.taken_over().interrupt(Ending.TIMED_OUT)

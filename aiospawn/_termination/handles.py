@@ -60,8 +60,8 @@ class GroupHandle:
 
     def __init__(self, pidfds: list[int], native: Native) -> None:
         """`pidfds` is the one pidfd, from now on this handle's to close."""
-        self._pidfds = pidfds
         self._native = native
+        self._pidfds = pidfds  # last: one whose making was interrupted owns nothing
 
     def signal(self, signum: int) -> None:
         if self._native.forked:
