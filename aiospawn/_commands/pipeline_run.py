@@ -118,19 +118,16 @@ class _Collected:
 async def _concluded(children: Sequence[Capture], timeout: float | None) -> Ending:
     """Waits until all have ended, or one of them otherwise than it should. Raises what a launch failed with."""
     whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    running = len(children)
 
-    def over(one: asyncio.Future[Ending]) -> None:
-        nonlocal running
-        running -= 1
-        early = one.cancelled() or one.result() in (Ending.FAILED, Ending.TIMED_OUT, Ending.TOO_MUCH)
-        if (early or not running) and not whole.done():
+    def look(one: asyncio.Future[Ending]) -> None:
+        if not whole.done() and (_is_early(one) or all(child.over.done() for child in children)):
             whole.set_result(None)
 
     for child in children:
         if timeout is not None:
             child.interrupt_after(timeout, Ending.TIMED_OUT)
-        child.over.add_done_callback(over)
+        for _ in range(2):  # one may be lost: a signal's handler may raise where it begins
+            child.over.add_done_callback(look)
     await whole
     for child in children:
         if child.ending is Ending.FAILED:
@@ -140,6 +137,10 @@ async def _concluded(children: Sequence[Capture], timeout: float | None) -> Endi
         if ending in endings:
             return ending
     return Ending.COMPLETE
+
+
+def _is_early(one: asyncio.Future[Ending]) -> bool:
+    return one.cancelled() or one.result() in (Ending.FAILED, Ending.TIMED_OUT, Ending.TOO_MUCH)
 
 
 async def _stop_all(children: Sequence[Capture], grace: float, *, read_out: bool = False) -> None:

@@ -75,7 +75,7 @@ def failed_stage(returncodes: Sequence[int]) -> int | None:
 
 async def launch_all(stages: Sequence[Stage], launch: Callable[[Stage, tuple[Any, Any, Any]], Awaitable[None]]) -> None:
     """Launches them in order. The parent's copies of a pipe's end are closed as soon as the child has it."""
-    ends: list[int] = []  # that are open here
+    ends = _Ends()  # that are open here
     source = stages[0].streams[0]
     try:
         for number, stage in enumerate(stages):
@@ -87,13 +87,22 @@ async def launch_all(stages: Sequence[Stage], launch: Callable[[Stage, tuple[Any
                 following, target = ends[-2:]
             await launch(stage, (source, target, stage.streams[2]))
             if not is_last:
-                _close(ends, target)
+                ends.close(target)
                 if number:
-                    _close(ends, source)
+                    ends.close(source)
                 source = following
     finally:
-        exhaust(map(os.close, ends))
+        ends.close_all()
 
 
-def _close(ends: list[int], end: int) -> None:
-    in_one(functools.partial(ends.remove, end), functools.partial(os.close, end))
+class _Ends(list[int]):
+    """Descriptors, each closed once; with it, where a signal's handler has kept its owner from that."""
+
+    def close(self, end: int) -> None:
+        in_one(functools.partial(self.remove, end), functools.partial(os.close, end))
+
+    def close_all(self) -> None:
+        in_one(functools.partial(exhaust, map(os.close, self)), self.clear)
+
+    def __del__(self) -> None:
+        self.close_all()
