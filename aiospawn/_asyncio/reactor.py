@@ -228,8 +228,8 @@ class Reactor:
         """Closes every descriptor; children live on. Their targets get no more events."""
         try:
             self._close()
-        except BaseException:  # a signal's handler raised, and nobody may find it any more
-            self._callbacks.post(contextvars.Context(), self.close)
+        except BaseException:  # a signal's handler raised: nobody may find it any more, or somebody may launch on it
+            self._callbacks.post(contextvars.Context(), self.close_if_unused)
             raise
 
     def _close(self) -> None:
