@@ -250,7 +250,7 @@ struct aiospawn_batch *aiospawn_reactor_batch(struct aiospawn_reactor *reactor);
 /* Closes every descriptor; children live on as orphans, and are reaped by aiospawn_reap_orphans(). From then on its functions answer
  * -EOWNERDEAD. */
 void aiospawn_reactor_close(struct aiospawn_reactor *reactor);
-/* No thread may be in one of its functions. */
+/* No thread may be in one of its functions. Until another one is opened they answer as those of a closed one. */
 void aiospawn_reactor_free(struct aiospawn_reactor *reactor);
 /* Reaps the children of reactors that are closed, as far as they have ended; so does every launch, opening and closing. Until
  * then each has a descriptor, its pidfd. From any thread. */

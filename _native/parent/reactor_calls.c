@@ -10,7 +10,28 @@
 #include "reactor.h"
 #include "state_lock.h"
 
-static struct reactor_memory *spare_memory; /* of reactors that were closed; guarded by the state lock */
+static struct reactor_memory *spare_memory; /* of reactors that were freed; guarded by the state lock, as the next */
+
+/* Reactors that were freed. They stay readable, closed as they are: in a cycle of garbage the interpreter finalizes what frees a reactor
+ * and what closes it in any order. */
+static struct aiospawn_reactor *spare;
+
+static struct aiospawn_reactor *reactor_acquire(void) {
+  state_lock();
+  struct aiospawn_reactor *reactor = spare;
+  if (reactor) spare = reactor->next;
+  state_unlock();
+  if (!reactor) return calloc(1, sizeof *reactor);
+  *reactor = (struct aiospawn_reactor){0};
+  return reactor;
+}
+
+static void reactor_release(struct aiospawn_reactor *reactor) {
+  state_lock();
+  reactor->next = spare;
+  spare = reactor;
+  state_unlock();
+}
 
 static struct reactor_memory *memory_acquire(void) {
   state_lock();
@@ -53,7 +74,7 @@ struct aiospawn_reactor *aiospawn_reactor_open(int suspend, int *error) {
   atfork_install();
   orphans_reap(ORPHANS_ALL);
   *error = -ENOMEM;
-  struct aiospawn_reactor *reactor = calloc(1, sizeof *reactor);
+  struct aiospawn_reactor *reactor = reactor_acquire();
   if (!reactor) return NULL;
   reactor->memory = memory_acquire();
   if (!reactor->memory) goto free_reactor;
@@ -68,7 +89,7 @@ struct aiospawn_reactor *aiospawn_reactor_open(int suspend, int *error) {
 release_memory:
   memory_release(reactor->memory);
 free_reactor:
-  free(reactor);
+  reactor_release(reactor);
   return NULL;
 }
 
@@ -89,7 +110,7 @@ void aiospawn_reactor_close(struct aiospawn_reactor *reactor) {
 void aiospawn_reactor_free(struct aiospawn_reactor *reactor) {
   aiospawn_reactor_close(reactor);
   memory_release(reactor->memory);
-  free(reactor);
+  reactor_release(reactor);
 }
 
 int aiospawn_renew_lease(struct aiospawn_reactor *reactor) {

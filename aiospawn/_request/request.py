@@ -278,9 +278,9 @@ def candidates(program: bytes, env: Mapping[Any, Any] | None) -> Sequence[bytes]
     if _SLASH in program:
         return [program]
     search = environ.own_search_path() if env is None else environ.search_path(env)
-    return _in_directories(program, os.defpath if search is None else search)
+    return _in_directories(program, encoded(os.defpath if search is None else search))
 
 
 @functools.lru_cache(maxsize=256)
-def _in_directories(program: bytes, search: str | bytes) -> tuple[bytes, ...]:
-    return tuple(os.path.join(directory, b"") + program for directory in os.fsencode(search).split(b":"))
+def _in_directories(program: bytes, search: bytes) -> tuple[bytes, ...]:
+    return tuple(os.path.join(directory, b"") + program for directory in search.split(b":"))
