@@ -1,6 +1,6 @@
 /* The reactor's inside: its epoll set, its batch and its children; and the list of all reactors.
  *
- * Ownership. A reactor owns its epoll descriptor, its children and what they hold, and the memory of its batch until it is freed. All
+ * Ownership. A reactor owns its epoll descriptor, its children and what they hold until it is closed, and the memory of its batch. All
  * of it is for the loop's thread, but for what state_lock.h guards. */
 #ifndef AIOSPAWN_PARENT_REACTOR_H
 #define AIOSPAWN_PARENT_REACTOR_H
@@ -18,8 +18,7 @@ enum {
   DATA = AIOSPAWN_BATCH_DATA
 };
 
-struct reactor_memory {            /* pooled for the process: fresh pages cost more than opening a reactor */
-  struct reactor_memory *next;
+struct reactor_memory {
   struct aiospawn_event events[EVENTS];
   struct usage usage[EVENTS];
   uint64_t over[EVENTS];           /* tokens */
@@ -28,7 +27,7 @@ struct reactor_memory {            /* pooled for the process: fresh pages cost m
 
 struct aiospawn_reactor {
   struct aiospawn_batch batch;
-  struct aiospawn_reactor *next;   /* all reactors, under the state lock */
+  struct aiospawn_reactor *next;   /* all reactors, under the state lock; or those that were freed */
   struct reactor_memory *memory;
   struct children children;
   struct lease lease;

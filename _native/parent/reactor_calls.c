@@ -10,19 +10,28 @@
 #include "reactor.h"
 #include "state_lock.h"
 
-static struct reactor_memory *spare_memory; /* of reactors that were freed; guarded by the state lock, as the next */
-
-/* Reactors that were freed. They stay readable, closed as they are: in a cycle of garbage the interpreter finalizes what frees a reactor
- * and what closes it in any order. */
+/* Reactors that were freed, guarded by the state lock. They stay readable, closed as they are: in a cycle of garbage the interpreter
+ * finalizes what frees a reactor and what closes it in any order. Their memory comes with them: fresh pages cost more than opening one. */
 static struct aiospawn_reactor *spare;
+
+static struct aiospawn_reactor *reactor_make(void) {
+  struct reactor_memory *memory = malloc(sizeof *memory);
+  struct aiospawn_reactor *reactor = memory ? calloc(1, sizeof *reactor) : NULL;
+  if (!reactor) {
+    free(memory);
+    return NULL;
+  }
+  reactor->memory = memory;
+  return reactor;
+}
 
 static struct aiospawn_reactor *reactor_acquire(void) {
   state_lock();
   struct aiospawn_reactor *reactor = spare;
   if (reactor) spare = reactor->next;
   state_unlock();
-  if (!reactor) return calloc(1, sizeof *reactor);
-  *reactor = (struct aiospawn_reactor){0};
+  if (!reactor) return reactor_make();
+  *reactor = (struct aiospawn_reactor){.memory = reactor->memory};
   return reactor;
 }
 
@@ -30,21 +39,6 @@ static void reactor_release(struct aiospawn_reactor *reactor) {
   state_lock();
   reactor->next = spare;
   spare = reactor;
-  state_unlock();
-}
-
-static struct reactor_memory *memory_acquire(void) {
-  state_lock();
-  struct reactor_memory *memory = spare_memory;
-  if (memory) spare_memory = memory->next;
-  state_unlock();
-  return memory ? memory : malloc(sizeof *memory);
-}
-
-static void memory_release(struct reactor_memory *memory) {
-  state_lock();
-  memory->next = spare_memory;
-  spare_memory = memory;
   state_unlock();
 }
 
@@ -76,19 +70,13 @@ struct aiospawn_reactor *aiospawn_reactor_open(int suspend, int *error) {
   *error = -ENOMEM;
   struct aiospawn_reactor *reactor = reactor_acquire();
   if (!reactor) return NULL;
-  reactor->memory = memory_acquire();
-  if (!reactor->memory) goto free_reactor;
   reactor->suspend = suspend != 0;
   reactor->gate[0] = reactor->gate[1] = -1;
   reactor->batch.events = reactor->memory->events;
   reactor->batch.data = reactor->memory->data;
   reactor->batch.usage = (const unsigned char *)reactor->memory->usage;
   *error = set_open(reactor);
-  if (*error < 0) goto release_memory;
-  return reactor;
-release_memory:
-  memory_release(reactor->memory);
-free_reactor:
+  if (*error == 0) return reactor;
   reactor_release(reactor);
   return NULL;
 }
@@ -109,7 +97,6 @@ void aiospawn_reactor_close(struct aiospawn_reactor *reactor) {
 
 void aiospawn_reactor_free(struct aiospawn_reactor *reactor) {
   aiospawn_reactor_close(reactor);
-  memory_release(reactor->memory);
   reactor_release(reactor);
 }
 
