@@ -96,3 +96,36 @@ async def test_kept() -> None:
         native.release(child.token)
         with pytest.raises(ProcessLookupError):
             native.peek(child.token)
+
+
+_STATUS_LOST = """
+import asyncio, logging, signal
+import aiospawn, fresh
+
+async def main():
+    holder = await aiospawn.create_subprocess_exec("sleep", "1000")
+    before = len(fresh.descriptors())
+    for _ in range(3):
+        try:
+            await aiospawn.run(["/nonexistent"], capture_output=True)
+        except FileNotFoundError:
+            print("not found")
+    async for result in aiospawn.map([["/nonexistent"]] * 3, capture_output=True):
+        print(type(result.error).__name__)
+    print(len(fresh.descriptors()) - before)
+    holder.kill()
+    await holder.wait()
+
+logging.disable()  # that the holder's status is lost
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+loop = fresh.new_event_loop()
+loop.run_until_complete(main())
+loop.close()
+"""
+
+
+@pytest.mark.loops("kinds")
+def test_a_failure_whose_status_is_lost(variant: str) -> None:
+    """The kernel reaps the children of a process that ignores SIGCHLD; before Linux 6.15 nothing has the status then."""
+    found = fresh.run(_STATUS_LOST, variant, AIOSPAWN_WITHOUT="pidfd_info")
+    assert found == "not found\n" * 3 + "FileNotFoundError\n" * 3 + "0\n"
