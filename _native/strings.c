@@ -173,6 +173,7 @@ static PyObject *joined(PyObject *module, PyObject *args) {
 
 /* ---- a launch --------------------------------------------------------------------------------------------------------- */
 
+/* -1 with an exception where there is no memory: the child runs on, and is dropped at its end. */
 static int enter(const struct state *state, const struct aiospawn_launched *launched, PyObject *targets, PyObject *target) {
   PyObject *token = PyLong_FromUnsignedLongLong(launched->token), *pid = PyLong_FromLong(launched->pid);
   int result = -1;

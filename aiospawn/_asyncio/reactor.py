@@ -130,10 +130,10 @@ class Reactor:
         """
         try:
             self._launching = True
-            result = joined.launched(self.native.address, self._targets, target, arguments)
-            if isinstance(result, bytes):
-                self._launch_bytes(result, target)
-            if joined.options.init_lease is not None:
+            data = joined.launched(self.native.address, self._targets, target, arguments)
+            if data is not None:
+                _, target.pid, _ = self.launch(joined.request(arguments, data), target)
+            elif joined.options.init_lease is not None:
                 self._keep_lease(target.token, joined.options.init_lease)
             self._launching = False
         except BaseException as exc:
@@ -144,17 +144,6 @@ class Reactor:
             else:
                 self.close_if_unused()
             _raise_no_init(exc, joined.options)
-            raise
-
-    def _launch_bytes(self, data: bytes, target: PlainTarget) -> None:
-        try:
-            self._launching = True
-            target.token, target.pid, _ = self.native.launch(data)
-            self._targets[target.token] = target
-            self._launching = False
-            self._newest = target.token
-        except BaseException:
-            self._not_launched(target)
             raise
 
     def _keep_lease(self, token: int, seconds: float) -> None:
@@ -229,7 +218,7 @@ class Reactor:
         try:
             self._close()
         except BaseException:  # a signal's handler raised: nobody may find it any more, or somebody may launch on it
-            self._callbacks.post(contextvars.Context(), self.close_if_unused)
+            self._callbacks.post_twice(self.close_if_unused)
             raise
 
     def _close(self) -> None:

@@ -45,7 +45,7 @@ class JoinedRequest:
         """
         name = arguments[0]
         data: bytes | None = None
-        if type(name) is str and "\0" not in name:
+        if type(name) is str:
             count, paths = _ITSELF if "/" in name else self._paths_of(name)
             data = joined(self._head, self._program.packed, self._lease_ms, count, paths, arguments)
         if data is None:
@@ -66,7 +66,7 @@ class JoinedRequest:
         name = arguments[0]
         sys.audit("subprocess.Popen", name, [*arguments], None, None)
         result: int | None = None
-        if type(name) is str and "\0" not in name:
+        if type(name) is str:
             count, paths = _ITSELF if "/" in name else self._paths_of(name)
             fixed = self._head, self._program.packed, self._lease_ms
             result = launched(reactor, targets, target, *fixed, count, paths, arguments)

@@ -69,9 +69,7 @@ def joined_request(
     return found
 
 
-_joined_requests: dict[
-    tuple[tuple[Any, Any, Any], bool, bool, bool], JoinedRequest
-] = {}  # at most one for each three symbols
+_joined_requests: dict[tuple[Any, bool, bool, bool], JoinedRequest] = {}  # a few for each three symbols
 
 
 def _with_belongings(arguments: Sequence[Any], streams: tuple[Any, Any, Any], options: Options, collected: bool) -> Request:

@@ -63,39 +63,57 @@ def _await_end(pid: int) -> None:
             time.sleep(0.01)
 
 
+def _await_text(path: pathlib.Path) -> str:
+    while not path.exists() or not path.read_text().endswith("\n"):
+        time.sleep(0.01)
+    return path.read_text()
+
+
+@pytest.mark.parametrize("by_map", [False, True], ids=["run", "map"])
 @pytest.mark.loops("kinds")
-async def test_a_group_behind_its_leader() -> None:
+async def test_a_group_behind_its_leader(tmp_path: pathlib.Path, *, by_map: bool) -> None:
     """What has taken the child's place kills what is left of its group, behind the child's end."""
-    command = ["sh", "-c", "(trap '' TERM; exec sleep 1000) & echo $!; wait"]
-    with pytest.raises(aiospawn.TimeoutExpired) as raised:
-        await aiospawn.run(command, stdout=-1, timeout=0.2, grace=0.05)
-    (result,) = [result async for result in aiospawn.map([command], stdout=-1, timeout=0.2, grace=0.05)]
-    assert isinstance(result.error, aiospawn.TimeoutExpired)
-    for error in (raised.value, result.error):
-        assert error.output is not None
-        await asyncio.to_thread(_await_end, int(error.output))
+    command = ["sh", "-c", '(trap "" TERM; echo ready >"$1"; exec sleep 1000) & echo $! >"$0"; wait']
+    command += [str(tmp_path / "pid"), str(tmp_path / "ready")]
+
+    async def mapped() -> None:
+        async for _ in aiospawn.map([command], grace=0.05):
+            pass
+
+    task = asyncio.ensure_future(mapped() if by_map else aiospawn.run(command, grace=0.05))
+    await asyncio.to_thread(_await_text, tmp_path / "ready")
+    pid = int(await asyncio.to_thread(_await_text, tmp_path / "pid"))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.to_thread(_await_end, pid)
 
 
-async def test_kept() -> None:
-    """A child that is kept is there behind its end; one that is not is unknown from the next wake-up on."""
-    kept: list[PlainChild] = []
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.loops("kinds")
+async def test_kept(monkeypatch: pytest.MonkeyPatch, *, keeps: bool) -> None:
+    """A child that is kept is there behind its end until it is released; another is unknown."""
+    ended: list[PlainChild] = []
     original = PlainChild.on_event
 
     def on_event(self: PlainChild, *arguments: Any) -> None:
-        self._reactor.native.keep(self.token)
-        kept.append(self)
+        if keeps:
+            self._reactor.native.keep(self.token)
+        ended.append(self)
         original(self, *arguments)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PlainChild, "on_event", on_event)
-        await aiospawn.run(["true"])
-    (child,) = kept
+    holder = await aiospawn.create_subprocess_exec("sleep", "1000")  # the reactor stays open
+    monkeypatch.setattr(PlainChild, "on_event", on_event)
+    await aiospawn.run(["true"])
+    (child,) = ended
     native = child._reactor.native
-    if not native.dead:
+    if keeps:
         assert native.peek(child.token) == 0
         native.release(child.token)
-        with pytest.raises(ProcessLookupError):
-            native.peek(child.token)
+    with pytest.raises(ProcessLookupError):
+        native.peek(child.token)
+    holder.kill()
+    await holder.wait()
 
 
 _STATUS_LOST = """

@@ -21,7 +21,6 @@ for runner in kept:
 """
 
 _FREED_FIRST = """
-import gc
 from aiospawn._binding.library import ffi
 from aiospawn._binding.native import Native
 

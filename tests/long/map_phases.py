@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PARTS: dict[str, tuple[Any, str]] = {
     "poll: read and reaped by the native part": (Native, "poll"),
     "dropped by the native part": (Native, "drop_ended"),
-    "the map's step": (SoleWorker, "_advance"),
+    "results handed on": (SoleWorker, "_settle"),
     "commands taken and launched": (SoleWorker, "_fill"),
     "launched by the native part": (joined_request, "launched"),
 }
