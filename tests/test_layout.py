@@ -28,7 +28,7 @@ ORDER = (
     "_map",
     "_cluster",
 )
-EXTENSIONS = {"_ffi", "_strings"}
+EXTENSIONS = {"_ffi", "_plain"}
 MODULES = {
     f"{path.parent.name}.{path.stem}": path
     for folder in ORDER
@@ -139,7 +139,7 @@ def test_exports() -> None:
     assert {value.__module__ for value in ours} == {"aiospawn"}
 
 
-NATIVE_ORDER = ("", "child", "launcher", "parent")  # launcher.h is the message that the parent writes
+NATIVE_ORDER = ("", "child", "launcher", "parent", "plain")  # launcher.h is the message that the parent writes
 
 
 @pytest.mark.parametrize("path", sorted(NATIVE.glob("**/*.[ch]")), ids=lambda path: str(path.relative_to(NATIVE)))

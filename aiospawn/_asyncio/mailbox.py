@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     import contextvars
     from collections.abc import Callable
 
-__all__ = ["Mailbox", "Target"]
+__all__ = ["Event", "Mailbox", "Target"]
 
-_Event: TypeAlias = tuple[int, int, int, int, int, Any]  # number, kind, stream, value, extra, payload
+Event: TypeAlias = tuple[int, int, int, int, int, Any]  # number, kind, stream, value, extra, payload
 _Post: TypeAlias = "Callable[[contextvars.Context, Callable[..., None], Any], None]"
 
 
@@ -42,10 +42,10 @@ class Mailbox:
     def __init__(self, target: Target, post: _Post) -> None:
         self._target = target
         self._post = post
-        self._events: collections.deque[_Event] = collections.deque()
+        self._events: collections.deque[Event] = collections.deque()
         self._is_busy = False
 
-    def put(self, event: _Event) -> None:
+    def put(self, event: Event) -> None:
         if not self._events or self._events[-1][0] < event[0]:  # else it was put here before an interruption
             self._events.append(event)
         self._post(self._target.context, self.on_event, event[0])

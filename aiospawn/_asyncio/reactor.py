@@ -21,19 +21,19 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import os
 import signal
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from aiospawn import _errors
-from aiospawn._binding.library import USAGE, Event
+from aiospawn._binding.library import Event, deliver
 from aiospawn._binding.native import Launched, Native
 
 from .callbacks import Callbacks
 from .forked_child import forked
 from .lease import Lease
-from .mailbox import Target
 
 if TYPE_CHECKING:
     import asyncio
@@ -43,13 +43,14 @@ if TYPE_CHECKING:
     from aiospawn._request.joined_request import JoinedRequest
     from aiospawn._request.request import Request
 
-__all__ = ["Reactor", "close_unused", "let_go", "reactor_of"]
+    from .mailbox import Event as _Event
+    from .mailbox import Target
+
+__all__ = ["Reactor", "close_unused", "launch_error", "let_go", "reactor_of"]
 
 _ATTRIBUTE = "_aiospawn_reactor"
 _MOST_EVENTS = 1024  # of a batch, at least
-_DATA, _EXITED, _FAILED = Event.DATA, Event.EXITED, Event.FAILED
 _ENDS = (Event.EXITED, Event.FAILED, Event.DIED)
-_USAGE_SIZE = USAGE.size
 
 
 class Reactor:
@@ -62,12 +63,13 @@ class Reactor:
             "_callbacks",
             "_holders",
             "_is_delivered",
+            "_is_posted",
             "_launching",
             "_lease",
             "_loop",
             "_newest",
             "_permanent",
-            "_targets",
+            "targets",
             "ended",
             "native",
         ),
@@ -77,13 +79,15 @@ class Reactor:
         # Weakly: the loop holds the reactor, as an attribute and as its reader's callback.
         self._loop = weakref.ref(loop)
         self._permanent = permanent
-        self._targets: dict[int, Target] = {}
+        self.targets: dict[int, Target] = {}
+        """By the tokens of their children, for `library.launch_all`."""
         self.ended: list[int] = []
         """The tokens of children that were dropped at their end: what `done` is to others."""
         self._launching = False
         self._newest = 0  # the token of the last launch that came to its end here
         self._batches = 0
         self._is_delivered = True  # the last of them
+        self._is_posted = False  # something of it, to a mailbox
         self._lease: Lease | None = None
         self._holders: weakref.WeakSet[Any] = weakref.WeakSet()
         try:
@@ -110,9 +114,9 @@ class Reactor:
             self._launching = True  # else the reactor might close under the launch
             launched = forked(self.native, request) if request.program.forks else self.native.launch(request.data)
             target.token = token = launched[0]
-            self._targets[token] = target
+            self.targets[token] = target
             if request.options.init_lease is not None:
-                self._keep_lease(token, request.options.init_lease)
+                self.keep_lease(token, request.options.init_lease)
             self._launching = False
             self._newest = token
         except BaseException as exc:
@@ -123,18 +127,18 @@ class Reactor:
             raise
         return launched
 
-    def launch_plain(self, joined: JoinedRequest, arguments: list[Any], target: PlainTarget) -> None:
-        """As `launch`, of a request without fork and cgroup; the target gets the child's token and pid.
+    def launch_plain(self, joined: JoinedRequest, arguments: list[Any], target: Any) -> None:
+        """As `launch`, of a request without fork and cgroup; the target is a plain child, and gets its token and pid.
 
         The child is dropped at its end, unless another target has taken over: the token is then added to `ended`.
         """
         try:
             self._launching = True
-            data = joined.launched(self.native.address, self._targets, target, arguments)
+            data = joined.launched(self.native.address, self.targets, target, arguments)
             if data is not None:
                 _, target.pid, _ = self.launch(joined.request(arguments, data), target)
             elif joined.options.init_lease is not None:
-                self._keep_lease(target.token, joined.options.init_lease)
+                self.keep_lease(target.token, joined.options.init_lease)
             self._launching = False
         except BaseException as exc:
             self._launching = False
@@ -146,7 +150,7 @@ class Reactor:
             _raise_no_init(exc, joined.options)
             raise
 
-    def _keep_lease(self, token: int, seconds: float) -> None:
+    def keep_lease(self, token: int, seconds: float) -> None:
         if self._lease is None:
             self._lease = Lease(self._loop, self.native)
         self._lease.keep(token, seconds)
@@ -163,22 +167,22 @@ class Reactor:
 
     def _kill_unheld(self, token: int) -> None:
         """Nobody knows of this child, nor will: it is reaped all the same."""
-        self._targets[token] = _Unheld(self, token)
+        self.targets[token] = _Unheld(self, token)
         with contextlib.suppress(PermissionError):  # a set-user-id program already
             self.native.signal(token, signal.SIGKILL)
 
     def retarget(self, token: int, target: Target) -> None:
         """From now on this one gets the events of a child whose target was `immediate`, as this one is."""
-        if token in self._targets:
+        if token in self.targets:
             self.native.keep(token)
-            self._targets[token] = target
+            self.targets[token] = target
 
     def done(self, token: int) -> None:
         """All events of a child were delivered. Nothing happens the second time.
 
         The last step of a target: an event whose handling is interrupted behind it is not delivered again.
         """
-        if token not in self._targets:
+        if token not in self.targets:
             return
         if self._lease is not None:
             self._lease.drop(token)
@@ -186,22 +190,22 @@ class Reactor:
         if not self._permanent:
             self.close_if_unused(token)
         self._callbacks.forget(token)
-        self._targets.pop(token, None)
+        self.targets.pop(token, None)
 
     def _forget_ended(self) -> None:
         """Again where it is interrupted."""
         self.native.drop_ended()
-        if len(self._targets) <= len(self.ended):
+        if len(self.targets) <= len(self.ended):
             self.close_if_unused(*self.ended)
         for token in self.ended:
-            self._targets.pop(token, None)
+            self.targets.pop(token, None)
             if self._lease is not None:
                 self._lease.drop(token)
         self.ended.clear()
 
     def close_if_unused(self, *last: int) -> None:
         """On a loop that is not ours, where nobody is left, or only the children of these tokens."""
-        if not (self._permanent or self._holders or self._launching) and self._targets.keys() <= {*last}:
+        if not (self._permanent or self._holders or self._launching) and self.targets.keys() <= {*last}:
             self.close()
 
     def hold(self, holder: object) -> None:
@@ -231,7 +235,7 @@ class Reactor:
         if self._lease is not None:
             self._lease.close()
         self.native.close()
-        self._targets.clear()
+        self.targets.clear()
         self._callbacks.clear()
 
     def is_stale(self) -> bool:
@@ -263,45 +267,21 @@ class Reactor:
             raise
 
     def _deliver(self) -> None:
-        loop = self._loop()
-        if loop is None:
+        if self._loop() is None:
             return
-        native, targets = self.native, self._targets
-        data, usage = native.data, native.usage
-        first = self._batches * _MOST_EVENTS
-        posted = False
-        place, events = native.events()
+        self._is_posted = False
         try:
-            for token, kind, stream, value, extra, offset, length in events:
-                target = targets.get(token)
-                if target is not None:
-                    payload: Any = None
-                    if kind == _DATA:
-                        payload = bytes(data[offset : offset + length])
-                    elif kind == _EXITED:
-                        at = place * _USAGE_SIZE
-                        payload = bytes(usage[at : at + _USAGE_SIZE]) if extra & 1 else None
-                    elif kind == _FAILED:
-                        payload = offset
-                    if target.immediate:
-                        target.on_event(first + place, kind, stream, value, extra, payload)
-                    else:
-                        self._callbacks.mailbox(token, target).put((first + place, kind, stream, value, extra, payload))
-                        posted = True
-                place += 1
-        finally:  # interrupted here, it stays where it was: the numbers say what was handled
-            if posted:
+            deliver(self.native.batch, self.targets, self._batches * _MOST_EVENTS, self.ended, self._post)
+        finally:  # interrupted, it stays where it was: the numbers say what was handled
+            if self._is_posted:
                 self._callbacks.look_after()
-            native.take(place)
         if self.ended:
             self._forget_ended()
         self._is_delivered = True
 
-
-class PlainTarget(Target, Protocol):
-    """For `launch_plain`."""
-
-    pid: int
+    def _post(self, token: int, target: Target, event: _Event) -> None:
+        self._is_posted = True
+        self._callbacks.mailbox(token, target).put(event)
 
 
 class _Unheld:
@@ -317,6 +297,16 @@ class _Unheld:
     def on_event(self, _number: int, kind: int, _stream: int, _value: int, _extra: int, _payload: Any) -> None:
         if kind in _ENDS:
             self._reactor.done(self.token)
+
+
+def launch_error(number: int, options: Options) -> Exception:
+    """What a launch with these options raises for this errno of the native part's."""
+    try:
+        error = OSError(number, os.strerror(number))
+        _raise_no_init(error, options)
+    except Exception as in_its_words:  # noqa: BLE001
+        return in_its_words
+    return error
 
 
 def _raise_no_init(error: BaseException, options: Options) -> None:

@@ -15,20 +15,17 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import resource
 
+_plain: Any = None
 try:  # not by `from . import`: it blames a circular import where a module is missing
     _ffi: Any = importlib.import_module("aiospawn._binding._ffi")
-    _strings: Any = importlib.import_module("aiospawn._binding._strings")
+    _plain = importlib.import_module("aiospawn._binding._plain")
 except ImportError as error:  # not Linux: installed without its native part; or a checkout where it is not built
     ffi: Any = None
     lib: Any = None
-    read_environment: Any = None
-    joined: Any = None
-    launched: Any = None
     IMPORT_ERROR: ImportError | None = error
 else:
     ffi, lib = _ffi.ffi, _ffi.lib
-    read_environment, joined, launched = _strings.environment, _strings.joined, _strings.launched
-    _strings.use(int(ffi.cast("uintptr_t", ffi.addressof(lib, "aiospawn_launch"))))
+    _plain.use(int(ffi.cast("uintptr_t", ffi.addressof(lib, "aiospawn_launch"))))
     IMPORT_ERROR = None
 
 __all__ = [
@@ -37,21 +34,41 @@ __all__ = [
     "TREE_LIMITS",
     "USAGE",
     "Event",
+    "PlainChild",
     "Step",
     "ViewOperation",
     "Watch",
     "address",
+    "completed",
+    "deliver",
     "dropped_at_end",
     "ffi",
     "joined",
-    "launched",
+    "launch_all",
+    "launch_one",
     "lib",
+    "new_child",
     "pack_counts",
     "pack_step",
     "read_environment",
     "request_head",
     "rusage",
+    "settle",
+    "use",
 ]
+
+# ---- functions of the other extension: its docstrings say what each takes ---------------------------------------------
+
+PlainChild: Any = getattr(_plain, "Child", object)
+read_environment: Any = getattr(_plain, "environment", None)
+joined: Any = getattr(_plain, "joined", None)
+new_child: Any = getattr(_plain, "new_child", None)
+launch_one: Any = getattr(_plain, "launch_one", None)
+launch_all: Any = getattr(_plain, "launch_all", None)
+deliver: Any = getattr(_plain, "deliver", None)
+completed: Any = getattr(_plain, "completed", None)
+settle: Any = getattr(_plain, "settle", None)
+use: Any = getattr(_plain, "use", None)
 
 # ---- numbers ----------------------------------------------------------------------------------------------------------
 

@@ -6,18 +6,14 @@ import errno
 import functools
 import os
 import struct
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from .indivisible import in_one, mark
-from .library import USAGE, address, ffi, lib
+from .library import address, ffi, lib
 from .support import supported
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["Launched", "Native"]
 
-_EVENT: Final = struct.Struct("=Q2I2i2I")
 _LAUNCHED: Final = struct.Struct("=Q2i")
 
 # Changes in the child of any fork: what was made under another number is dead here.
@@ -41,16 +37,13 @@ class Native:
     """The native half of one reactor; every method is one call. For the loop's thread, but where it says otherwise."""
 
     __slots__ = (
-        "_batch",
-        "_events",
         "_launched",
         "_launched_bytes",
         "_reactor",
         "address",
-        "data",
+        "batch",
         "epoll",
         "generation",
-        "usage",
     )
 
     def __init__(self) -> None:
@@ -62,7 +55,7 @@ class Native:
             _check(error[0])
             self._reactor = ffi.gc(opened[0], lib.aiospawn_reactor_free)
             self.address = address(opened[0])
-            """Of the reactor, for `library.launched`."""
+            """Of the reactor, for `library.launch_one` and `launch_all`."""
             self._look_at(opened[0])
         except BaseException:
             if opened and opened[0] != ffi.NULL:
@@ -70,12 +63,8 @@ class Native:
             raise
 
     def _look_at(self, reactor: Any) -> None:
-        self._batch = batch = lib.aiospawn_reactor_batch(reactor)
-        self._events = ffi.buffer(batch.events, lib.AIOSPAWN_BATCH_EVENTS * _EVENT.size)
-        self.data = memoryview(ffi.buffer(batch.data, lib.AIOSPAWN_BATCH_DATA))
-        """What was read: a DATA event has length bytes at offset."""
-        self.usage = memoryview(ffi.buffer(batch.usage, lib.AIOSPAWN_BATCH_EVENTS * USAGE.size))
-        """The resource use of the child of each event, by its place, `USAGE.size` bytes each, for `rusage`."""
+        self.batch = address(lib.aiospawn_reactor_batch(reactor))
+        """Of what the last poll brought, for `library.deliver`."""
         self._launched = ffi.new("struct aiospawn_launched *")
         self._launched_bytes = ffi.buffer(self._launched)
         self.epoll: int = lib.aiospawn_reactor_epoll(reactor)
@@ -143,19 +132,6 @@ class Native:
         result = lib.aiospawn_poll(self._reactor)
         if result < 0 and result != -errno.EOWNERDEAD:
             _check(result)
-
-    def events(self) -> tuple[int, Iterator[tuple[int, int, int, int, int, int, int]]]:
-        """The place in the batch of the first event that was not taken, and from there on all of them.
-
-        Each is: token, kind, stream, value, extra, offset, length.
-        """
-        batch = self._batch
-        head = batch.head
-        return head, _EVENT.iter_unpack(self._events[head * _EVENT.size : batch.count * _EVENT.size])
-
-    def take(self, place: int) -> None:
-        """The events before this place were delivered."""
-        self._batch.head = place
 
     def watch(self, token: int, stream: int, how: int) -> None:
         _check(lib.aiospawn_watch(self._reactor, token, stream, how))

@@ -82,7 +82,7 @@ class NativeCapture(Capture):
         capture.token, capture.pid, capture.began = child.token, child.pid, child.began
         capture._number = child.number
         capture._pipes = request.program.plan.open_pipes()  # their ends come with its exit
-        for number, (stream, data, size) in (child.chunks or {}).items():
+        for number, stream, data, size in child.chunks or ():
             capture.chunks[stream].append(data)
             capture._collected = number
             if owner.limit is not None:

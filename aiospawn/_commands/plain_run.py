@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import contextvars
 import os
 from typing import TYPE_CHECKING, Any, Final
@@ -49,7 +48,7 @@ class _Owner:
 
     __slots__ = ("context", "is_woken", "joined", "loop", "over", "pipe_grace")
     limit: int | None = None
-    ended: Final[collections.deque[Any]] = collections.deque(maxlen=0)  # there is but one: it need not be kept
+    ended: Final = None  # there is but one
 
     def __init__(self, joined: JoinedRequest, loop: asyncio.AbstractEventLoop, pipe_grace: float | None) -> None:
         self.joined = joined
@@ -81,7 +80,7 @@ async def plainly_run(
     child: PlainChild | None = None
     try:
         reactor = reactor_of(owner.loop)
-        child = PlainChild(owner, 0, args, reactor)
+        child = PlainChild.beginning(owner, 0, args, reactor)
         try:
             reactor.launch_plain(joined, args, child)
         except (TypeError, ValueError, AttributeError) as error:

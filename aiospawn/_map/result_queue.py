@@ -88,6 +88,24 @@ class ResultQueue:
         if self.ready and self._caller is not None:
             self._wake_caller()
 
+    def put_all(self, results: list[MapResult[Any]]) -> None:
+        """As `put` of each, by its number."""
+        if not self._ordered:
+            self.ready.extend(results)
+        else:
+            early = self._early
+            for result in results:
+                early[result[0]] = result
+            while self._due in early:
+                due = early.pop(self._due)
+                if due is None:
+                    self._count_handed()
+                else:
+                    self.ready.append(due)
+                self._due += 1
+        if self.ready and self._caller is not None:
+            self._wake_caller()
+
     def _count_handed(self) -> None:
         source = self._source
         source.handed += 1

@@ -8,17 +8,19 @@ for, a child that is stopped, a pipe that is held behind its child's exit, a pau
 from __future__ import annotations
 
 import asyncio
-import collections
 import contextvars
 import functools
 import time
 from typing import TYPE_CHECKING, Any
 
-from aiospawn._asyncio.reactor import Reactor, close_unused, let_go, reactor_of
+from aiospawn._asyncio.reactor import Reactor, launch_error, let_go, reactor_of
 from aiospawn._binding.indivisible import in_one
+from aiospawn._binding.library import launch_all, settle
 from aiospawn._commands.plain_child import PlainChild
+from aiospawn._commands.results import CompletedProcess
 from aiospawn._termination.terminate import outlasted
 
+from .arrivals import NONE_YET
 from .map_result import MapResult
 from .runner import Begun, is_shortage
 from .time_limit import TimeLimit
@@ -28,12 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from aiospawn._commands.repeated_run import RepeatedRun
-    from aiospawn._commands.results import CompletedProcess
 
     from .runner import Runner
     from .source import Source
 
     Put = Callable[[int, MapResult[Any] | None], None]
+    PutAll = Callable[[list[MapResult[Any]], int], None]
     Begin = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 __all__ = ["SoleWorker"]
@@ -43,9 +45,19 @@ class SoleWorker:
     """What runs of one map, and who waits for it."""
 
     def __init__(
-        self, source: Source, runner: Runner, size: int, put: Put, fail: Callable[[BaseException], None], begin: Begin
+        self,
+        source: Source,
+        runner: Runner,
+        size: int,
+        put: Put,
+        put_all: PutAll,
+        fail: Callable[[BaseException], None],
+        begin: Begin,
     ) -> None:
-        """`put` gets each command's number and result, or None; `begin` makes a task."""
+        """`put` gets a command's number and result, or None; `put_all` results, and how many of them succeeded.
+
+        `begin` makes a task.
+        """
         assert runner.repeated is not None
         self.loop = asyncio.get_running_loop()
         self.context = contextvars.copy_context()
@@ -59,11 +71,12 @@ class SoleWorker:
         self._runner = runner
         self._size = size
         self._put = put
+        self._put_all = put_all
         self._fail = fail
         self._begin_task = begin
         self._jobs: dict[int, PlainChild] = {}  # by the command's number, the oldest first
         runner.beside = self._jobs
-        self.ended: collections.deque[PlainChild] = collections.deque()
+        self.ended: list[PlainChild] = []
         self.is_woken = False
         self._aside: dict[int, asyncio.Task[None] | None] = {}  # by the command's number: what has a task of its own
         self._not_begun: dict[int, PlainChild | None] = {}  # of these, whose task has not run yet
@@ -106,8 +119,7 @@ class SoleWorker:
                 self._reactor = None
             self._fill()
             while self.ended:
-                while self.ended:
-                    self._settle(self.ended.popleft())
+                self._settle()
                 self._fill()
             is_full = len(self._jobs) + len(self._aside) >= self._size
             if not is_full and source.is_over and not self._jobs and not self._aside:
@@ -119,21 +131,21 @@ class SoleWorker:
             await waiter
 
     def _fill(self) -> None:
+        """Takes commands and launches them, as many as there is room for."""
         source, jobs, aside = self._source, self._jobs, self._aside
         is_at_terminal = self._plain.is_at_terminal()
-        while not source.is_over and len(jobs) + len(aside) < self._size:
+        while not source.is_over and (room := min(self._size - len(jobs) - len(aside), source.room)) > 0:
+            reactor, first = self._opened(), source.taken
+            may_launch = reactor is not None and not is_at_terminal
             try:
-                taken = source.next()
+                left = launch_all(source, source.iterator, NONE_YET, room, first, may_launch, *self._fixed(reactor))
             except Exception as error:  # noqa: BLE001 - it is raised to the caller
                 self._fail(error)  # which stops the source
                 continue
-            if taken is None:
+            self._begun(range(first, source.taken))
+            if left is None:
                 return
-            number, command = taken
-            if type(command) is list and command and not is_at_terminal:
-                self._launch(number, command)
-            else:
-                self._set_aside(number, functools.partial(self._runner.result_of, number, command))
+            self._not_launched(*left)
 
     def wake(self) -> None:
         """As `Owner` has it."""
@@ -142,35 +154,50 @@ class SoleWorker:
 
     # ---- one command --------------------------------------------------------------------------------------------------
 
-    def _launch(self, number: int, command: list[Any]) -> None:
-        job: PlainChild | None = None
-        refusal: OSError | None = None
-        try:
-            reactor = self._reactor
-            if reactor is None:
-                reactor = self._reactor = reactor_of(self.loop)
-                reactor.hold(self)
-            job = self._jobs[number] = PlainChild(self, number, command, reactor)
-            reactor.launch_plain(self.joined, command, job)
-        except BaseException as error:
-            self._reactor = None
-            if job is not None and not job.token:
-                self._jobs.pop(number, None)
-            close_unused(self.loop)
-            if not isinstance(error, Exception):
-                raise
-            if isinstance(error, OSError):
-                refusal = error
-            else:  # `run` has the words for it
-                job = None
-        if job is None:
-            self._set_aside(number, functools.partial(self._runner.result_of, number, command))
-        elif refusal is not None:
-            self._go_on(job, functools.partial(_known, None, refusal))
-        elif self._time.seconds is not None:
-            self._time.begin(self._expired)
+    def _opened(self) -> Reactor | None:
+        """The loop's reactor. None where it cannot be opened: `run` says why, and it may be a shortage."""
+        if self._reactor is None:
+            try:
+                self._reactor = reactor_of(self.loop)
+                self._reactor.hold(self)
+            except OSError:
+                return None
+        return self._reactor
 
-    def _settle(self, job: PlainChild) -> None:
+    def _fixed(self, reactor: Reactor | None) -> tuple[Any, Any]:
+        """What is the same for all of them, in the order of `launch_all`."""
+        where = (0, {}) if reactor is None else (reactor.native.address, reactor.targets)
+        return (PlainChild, self, reactor, *where, self._jobs), (*self.joined.fixed, self.joined.paths_of)
+
+    def _begun(self, numbers: range) -> None:
+        """These commands were taken, and most of them launched."""
+        if self._time.seconds is not None:
+            self._time.begin(self._expired)
+        lease = self.joined.options.init_lease
+        if lease is not None:
+            for number in numbers:
+                if number in self._jobs:
+                    self._jobs[number].keep_lease(lease)
+
+    def _not_launched(self, number: int, command: Any, refusal: int | None) -> None:
+        """A command for `run`, which has the words for a bad one; or a child with the errno of its launch."""
+        if refusal is None:
+            self._set_aside(number, functools.partial(self._runner.result_of, number, command))
+        else:
+            self._go_on(command, functools.partial(_known, None, launch_error(refusal, self.joined.options)))
+
+    def _settle(self) -> None:
+        """Hands the results of what has ended on."""
+        kinds = CompletedProcess, MapResult
+        results, others, succeeded = settle(
+            self.ended, self._jobs, self._keeps, self._mode is None, self._runner.retries > 0, *kinds
+        )
+        if results:
+            self._put_all(results, succeeded)
+        for job in others:
+            self._settle_one(job)
+
+    def _settle_one(self, job: PlainChild) -> None:
         """Hands its result on, or sets it aside."""
         number = job.place
         if number not in self._jobs:
@@ -191,11 +218,8 @@ class SoleWorker:
             self._go_on(job, functools.partial(_known, completed, error))
             return
         elapsed = time.perf_counter() - job.began if completed is None else job.elapsed
-        try:  # as MapResult(...), without its function in Python
-            each = number, job.args, completed, error, 1, job.started, elapsed, None, None
-            self._put(number, tuple.__new__(MapResult, each))
-        except Exception as exc:  # noqa: BLE001 - it is raised to the caller
-            self._fail(exc)
+        result = MapResult(number, job.args, completed, error, 1, job.started, elapsed)
+        self._put_all([result], result.ok)
 
     def _go_on(self, job: PlainChild, outcome: Callable[[], Awaitable[CompletedProcess[Any]]]) -> None:
         begun = Begun(job.started, job.began, outcome)

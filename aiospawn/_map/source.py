@@ -23,17 +23,16 @@ class Source:
     """An iterator or asynchronous iterator over commands, which several workers take from."""
 
     __slots__ = (
-        *("_commands", "_iterator", "_puller", "_turn", "_window"),
-        *("handed", "held_up", "is_iterator", "is_over", "stopped", "taken"),
+        *("_commands", "_puller", "_turn", "_window"),
+        *("handed", "held_up", "is_over", "iterator", "stopped", "taken"),
     )
 
     def __init__(self, commands: Iterator[Any] | AsyncIterator[Any], window: int) -> None:
         self._commands = commands
-        self._iterator = commands if isinstance(commands, Iterator) else None
-        self.is_iterator = self._iterator is not None
-        """Can commands be taken without waiting, but for the window?"""
+        self.iterator = commands if isinstance(commands, Iterator) else None
+        """Where commands can be taken without waiting, but for the window: who takes them there counts them in `taken`."""
         self.is_over = False
-        """Will `next` give no more?"""
+        """Will the iterator give no more?"""
         self._window = window
         self._turn = asyncio.Lock()  # at an asynchronous iterator
         self._puller: asyncio.Task[None] | None = None  # the task that waits for it
@@ -49,10 +48,10 @@ class Source:
 
     async def take(self) -> tuple[int, Any] | None:
         """The next command with its number, once the window lets it through; None at the end and after `stop`."""
-        if self._iterator is not None:
-            if self.taken - self.handed >= self._window:
+        if self.iterator is not None:
+            if self.room <= 0:
                 await self._let_through()
-            while (command := _END if self.stopped else next(self._iterator, _END)) is NONE_YET:
+            while (command := _END if self.stopped else next(self.iterator, _END)) is NONE_YET:
                 await self._woken()
                 await self._let_through()
         else:
@@ -67,28 +66,17 @@ class Source:
         self.taken += 1
         return number, command
 
-    def next(self) -> tuple[int, Any] | None:
-        """The next command of an iterator with its number. None: the window lets none through, or there is none now."""
-        if self.stopped:
-            self.is_over = True
-        elif self.taken - self.handed < self._window:
-            assert self._iterator is not None
-            command = next(self._iterator, _END)
-            if command is NONE_YET:
-                return None
-            if command is not _END:
-                number = self.taken
-                self.taken = number + 1
-                return number, command
-            self.is_over = True
-        return None
+    @property
+    def room(self) -> int:
+        """How many commands the window lets through."""
+        return self._window - (self.taken - self.handed)
 
     def wake_for_room(self, waiter: asyncio.Future[None]) -> None:
         """When there is room again, commands have come, or the source is stopped."""
         self.held_up.append(waiter)
 
     async def _let_through(self) -> None:
-        while self.taken - self.handed >= self._window and not self.stopped:
+        while self.room <= 0 and not self.stopped:
             await self._woken()
 
     async def _woken(self) -> None:

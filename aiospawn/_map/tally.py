@@ -34,6 +34,11 @@ class Tally:
     def progress(self) -> MapProgress:
         return MapProgress(self._source.taken, self._succeeded + self._failed, self._failed, self._total)
 
+    def count(self, succeeded: int, failed: int) -> None:
+        """Of a map without a rule for when to halt."""
+        self._succeeded += succeeded
+        self._failed += failed
+
     def halts_at(self, result: MapResult[Any]) -> bool:
         """Counts it. Is the map halted by it, which was not stopped before?"""
         completed = result.completed

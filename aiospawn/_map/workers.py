@@ -75,8 +75,10 @@ class Workers:
     def _start(self) -> None:
         self._loop = asyncio.get_running_loop()
         plain = self._runner.repeated
-        if self._source.is_iterator and plain is not None and plain.is_plain():
-            self._sole = SoleWorker(self._source, self._runner, self._size, self._put, self.results.fail, self._begin)
+        if self._source.iterator is not None and plain is not None and plain.is_plain():
+            self._sole = SoleWorker(
+                self._source, self._runner, self._size, self._put, self._put_all, self.results.fail, self._begin
+            )
             self._begin(self._sole.work())
         else:
             for _ in range(self._size):
@@ -122,6 +124,18 @@ class Workers:
         self.results.put(number, result)
         if result is not None and self._on_progress is not None:
             self._on_progress(self.progress)
+
+    def _put_all(self, results: list[MapResult[Any]], succeeded: int) -> None:
+        """As `_put` of each. `succeeded`: how many of them have return code 0."""
+        if self._halt is None and self._on_progress is None and not self._closed:
+            self._tally.count(succeeded, len(results) - succeeded)
+            self.results.put_all(results)
+            return
+        for result in results:
+            try:
+                self._put(result.number, result)
+            except Exception as error:  # noqa: BLE001 - it is raised to the caller
+                self.results.fail(error)
 
     def _halt_at(self, result: MapResult[Any]) -> None:
         assert self._halt is not None

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from aiospawn._binding import environ
-from aiospawn._binding.library import dropped_at_end, joined, launched
+from aiospawn._binding.library import dropped_at_end, joined, launch_one
 from aiospawn._options.values import encoded
 
 from .request import Request, candidates, compiled, lease_in_ms
@@ -20,20 +20,21 @@ if TYPE_CHECKING:
 __all__ = ["JoinedRequest"]
 
 _MOST_PATHS = 256
-_ITSELF = (1, None)
+_ITSELF: tuple[int, None] = (1, None)
 
 
 class JoinedRequest:
     """The requests of commands that have nothing of their own but their arguments."""
 
-    __slots__ = ("_head", "_lease_ms", "_paths", "_program", "options", "pipes")
+    __slots__ = ("_head", "_paths", "_program", "fixed", "options", "pipes")
 
     def __init__(self, program: Program, options: Options, *, dropped: bool = False) -> None:
         """The options have no executable, environment or cgroup; the program is theirs. `dropped`: for `launch_plain`."""
         self._program = program
         self._head = dropped_at_end(program.head) if dropped else program.head
         self.options = options
-        self._lease_ms = lease_in_ms(options)
+        self.fixed = self._head, program.packed, lease_in_ms(options)
+        """What the bytes of all of them begin with, the steps among it, and the lease in ms."""
         self._paths: dict[tuple[str, Any], tuple[int, bytes]] = {}  # where a name is searched
         self.pipes = program.plan.open_pipes()
         """Of each child: bit n for stream n."""
@@ -46,14 +47,13 @@ class JoinedRequest:
         name = arguments[0]
         data: bytes | None = None
         if type(name) is str:
-            count, paths = _ITSELF if "/" in name else self._paths_of(name)
-            data = joined(self._head, self._program.packed, self._lease_ms, count, paths, arguments)
+            data = joined(*self.fixed, *self.paths_of(name), arguments)
         if data is None:
             data = self._compiled(arguments)
         sys.audit("subprocess.Popen", name, [*arguments], None, None)
         return data
 
-    def launched(self, reactor: int, targets: dict[int, Any], target: Any, arguments: list[Any]) -> bytes | None:
+    def launched(self, reactor: int, targets: dict[int, Any], child: Any, arguments: list[Any]) -> bytes | None:
         """Launches it on the reactor of this address. No signal's handler runs before it is entered in the table.
 
         Returns:
@@ -64,13 +64,12 @@ class JoinedRequest:
             OSError: Nothing was created.
         """
         name = arguments[0]
-        sys.audit("subprocess.Popen", name, [*arguments], None, None)
         result: int | None = None
         if type(name) is str:
-            count, paths = _ITSELF if "/" in name else self._paths_of(name)
-            fixed = self._head, self._program.packed, self._lease_ms
-            result = launched(reactor, targets, target, *fixed, count, paths, arguments)
+            count, paths = self.paths_of(name)
+            result = launch_one(reactor, targets, child, *self.fixed, count, paths, arguments)
         if result is None:
+            sys.audit("subprocess.Popen", name, [*arguments], None, None)
             return self._compiled(arguments)
         if result:
             raise OSError(-result, os.strerror(-result))
@@ -79,7 +78,10 @@ class JoinedRequest:
     def _compiled(self, arguments: list[Any]) -> bytes:
         return self._head + compiled(arguments, self._program, self.options).data[len(self._head) :]
 
-    def _paths_of(self, name: str) -> tuple[int, bytes]:
+    def paths_of(self, name: str) -> tuple[int, bytes | None]:
+        """How many paths a program of this name may have, and these, each with its NUL; None: the name itself is it."""
+        if "/" in name:
+            return _ITSELF
         search = environ.own_search_path()
         return self._paths.get((name, search)) or self._searched(name, search)
 

@@ -8,13 +8,16 @@ import os
 import pathlib
 import signal
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fresh
 import pytest
 
 import aiospawn
-from aiospawn._commands.plain_child import PlainChild
+from aiospawn._asyncio.reactor import Reactor
+
+if TYPE_CHECKING:
+    from aiospawn._commands.plain_child import PlainChild
 
 pytestmark = pytest.mark.skipif(not aiospawn.supported(), reason="no native part")
 
@@ -93,19 +96,19 @@ async def test_a_group_behind_its_leader(tmp_path: pathlib.Path, *, by_map: bool
 @pytest.mark.loops("kinds")
 async def test_kept(monkeypatch: pytest.MonkeyPatch, *, keeps: bool) -> None:
     """A child that is kept is there behind its end until it is released; another is unknown."""
-    ended: list[PlainChild] = []
-    original = PlainChild.on_event
+    begun: list[PlainChild] = []
+    original = Reactor.launch_plain
 
-    def on_event(self: PlainChild, *arguments: Any) -> None:
+    def launch_plain(self: Reactor, joined: Any, arguments: Any, child: PlainChild) -> None:
+        original(self, joined, arguments, child)
         if keeps:
-            self._reactor.native.keep(self.token)
-        ended.append(self)
-        original(self, *arguments)
+            self.native.keep(child.token)
+        begun.append(child)
 
     holder = await aiospawn.create_subprocess_exec("sleep", "1000")  # the reactor stays open
-    monkeypatch.setattr(PlainChild, "on_event", on_event)
+    monkeypatch.setattr(Reactor, "launch_plain", launch_plain)
     await aiospawn.run(["true"])
-    (child,) = ended
+    (child,) = begun
     native = child._reactor.native
     if keeps:
         assert native.peek(child.token) == 0

@@ -77,7 +77,7 @@ async def test_cancelled_while_it_is_killed() -> None:
         await asyncio.sleep(0)
     await asyncio.wait([task])
     assert task.cancelled()
-    assert asyncio.get_running_loop()._aiospawn_reactor._targets == {}  # type: ignore[attr-defined]
+    assert asyncio.get_running_loop()._aiospawn_reactor.targets == {}  # type: ignore[attr-defined]
 
 
 async def test_timeout_of_asyncio() -> None:

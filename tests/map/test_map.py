@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import errno
 import functools
 import gc
@@ -18,10 +19,10 @@ from dask_workers import commands_of
 from timeouts import delayed_until, printed
 
 import aiospawn
+from aiospawn._binding import library
 from aiospawn._binding.native import Launched, Native
 from aiospawn._commands.repeated_run import RepeatedRun
 from aiospawn._map import runner as _runner
-from aiospawn._request import joined_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -463,11 +464,12 @@ async def test_descriptors_run_short() -> None:
 
 @pytest.mark.parametrize("command", [TRUE, (*TRUE,)], ids=["options looked at once", "options looked at each time"])
 @pytest.mark.parametrize("code", [errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM])
-async def test_shortage(code: int, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_shortage(code: int, command: Any, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """It is waited out; one that lasts while nothing else runs is a failure at last."""
     pauses: list[float] = []
     launches = 0
-    launch, launched_in_one = Native.launch, joined_request.launched
+    launch, at = Native.launch, library.address(library.ffi.addressof(library.lib, "aiospawn_launch"))
+    native_function = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 
     async def note(_: _runner.Runner, seconds: float) -> None:
         pauses.append(seconds)
@@ -477,17 +479,19 @@ async def test_shortage(code: int, command: Any, monkeypatch: pytest.MonkeyPatch
         launches += 1
         return launches <= lasts
 
-    def short(native: Native, request: bytes) -> Launched:
+    def short(native: Native, data: bytes) -> Launched:
         if is_short():
             raise OSError(code, os.strerror(code))
-        return launch(native, request)
+        return launch(native, data)
 
-    def short_in_one(*arguments: Any) -> int | None:
-        return -code if is_short() else launched_in_one(*arguments)
+    @native_function
+    def short_of_extension(*arguments: Any) -> int:
+        return -code if is_short() else native_function(at)(*arguments)
 
     monkeypatch.setattr(_runner.Runner, "_pause", note)
     monkeypatch.setattr(Native, "launch", short)
-    monkeypatch.setattr(joined_request, "launched", short_in_one)
+    request.addfinalizer(lambda: library.use(at))
+    library.use(ctypes.cast(short_of_extension, ctypes.c_void_p).value)
     lasts = 3
     (result,) = await collected([command])
     assert result.ok

@@ -64,9 +64,9 @@ def _listed(name: str) -> list[str]:
 
 CHILD = ["child/clone.c", *_listed("child")]
 PARENT = _listed("parent")
-INCLUDES = ["-I", NATIVE, "-isystem", sysconfig.get_path("include")]  # CPython's own for strings.c
+INCLUDES = ["-I", NATIVE, "-isystem", sysconfig.get_path("include")]  # CPython's own for plain/
 LAUNCHER = [name for name in _listed("launcher_sources") if name.endswith(".c")]
-SOURCES = [NATIVE / name for name in (*CHILD, *PARENT, *LAUNCHER, "strings.c")]
+SOURCES = [NATIVE / name for name in (*CHILD, *PARENT, *LAUNCHER, *_listed("plain"))]
 
 
 def _child_options(machine: str) -> list[str]:

@@ -85,6 +85,18 @@ def _flipped(draft: Draft, chance: random.Random) -> bytes | None:
     return bytes(flipped.bytes)
 
 
+class _Target:
+    """Notes the kinds of events."""
+
+    immediate = True
+
+    def __init__(self) -> None:
+        self.kinds: list[int] = []
+
+    def on_event(self, _number: int, kind: int, *_: Any) -> None:
+        self.kinds.append(kind)
+
+
 def _end(native: Native, token: int) -> int:
     """Waits for the child's end, and returns which it was. Once it has started it is killed."""
     poller = select.poll()
@@ -92,10 +104,9 @@ def _end(native: Native, token: int) -> int:
     while True:
         assert poller.poll(20_000), "neither started nor failed"
         native.poll()
-        place, events = native.events()
-        for taken, (told, kind, *_) in enumerate(events, place + 1):
-            native.take(taken)
-            assert told == token
+        target = _Target()
+        library.deliver(native.batch, {token: target}, 0, [], None)
+        for kind in target.kinds:
             if kind == Event.STARTED:
                 with contextlib.suppress(ProcessLookupError):  # reaped in the same poll
                     native.signal(token, signal.SIGKILL)

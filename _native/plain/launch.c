@@ -1,0 +1,170 @@
+#include "launch.h"
+
+#include "plain_child.h"
+#include "request.h"
+
+/* ---- one child ------------------------------------------------------------------------------------------------------- */
+
+/* -1 with an exception where there is no memory: the child runs on, and is dropped at its end. */
+static int enter(const struct aiospawn_launched *launched, PyObject *targets, struct plain_child *child) {
+  PyObject *token = PyLong_FromUnsignedLongLong(launched->token);
+  int result = token ? PyDict_SetItem(targets, token, (PyObject *)child) : -1;
+  Py_XDECREF(token);
+  if (result == -1) return -1;
+  child->token = launched->token;
+  child->pid = launched->pid;
+  return 0;
+}
+
+/* As `subprocess.Popen` raises it. The hooks may do anything with their list. */
+static int audit(const struct state *state, PyObject *arguments) {
+  PyObject *name = Py_XNewRef(PyList_GetItem(arguments, 0)), *list = PyList_GetSlice(arguments, 0, PyList_Size(arguments));
+  PyObject *done = NULL;
+  if (name && list) done = PyObject_CallFunction(state->audit, "sOOOO", "subprocess.Popen", name, list, Py_None, Py_None);
+  Py_XDECREF(name);
+  Py_XDECREF(list);
+  Py_XDECREF(done);
+  return done ? 0 : -1;
+}
+
+/* 0, or a negated errno, and nothing was made; 1 with an exception. */
+static int launch(struct state *state, struct aiospawn_reactor *reactor, PyObject *targets, PyObject *request,
+                  struct plain_child *child) {
+  struct aiospawn_launched launched;
+  int result;
+  Py_BEGIN_ALLOW_THREADS
+  result = state->launch(reactor, (const unsigned char *)PyBytes_AsString(request), (size_t)PyBytes_Size(request), &launched);
+  Py_END_ALLOW_THREADS
+  return result == 0 && enter(&launched, targets, child) == -1 ? 1 : result;
+}
+
+PyObject *launch_one(PyObject *module, PyObject *args) {
+  struct state *state = PyModule_GetState(module);
+  struct parts parts;
+  struct arguments arguments;
+  PyObject *address, *list, *targets, *child;
+  if (!PyArg_ParseTuple(args, "OOO!SSIIOO:launch_one", &address, &targets, state->child_type, &child, &parts.head, &parts.steps,
+                        &parts.counts[3], &parts.counts[0], &parts.paths, &list))
+    return NULL;
+  struct aiospawn_reactor *reactor = PyLong_AsVoidPtr(address);
+  if (PyErr_Occurred()) return NULL;
+  if (Py_IsNone(parts.paths)) parts.paths = NULL;
+  int encoded = arguments_encode(list, &arguments);
+  if (encoded != 1) return encoded ? NULL : Py_NewRef(Py_None);
+  PyObject *request = audit(state, list) == 0 ? request_join(state, &parts, &arguments) : NULL;
+  arguments_release(&arguments);
+  if (!request) return NULL;
+  int result = launch(state, reactor, targets, request, (struct plain_child *)child);
+  Py_DecRef(request);
+  return result == 1 ? NULL : PyLong_FromLong(result);
+}
+
+/* ---- many ------------------------------------------------------------------------------------------------------------ */
+
+struct launches {
+  PyObject *source, *iterator, *none_yet;
+  Py_ssize_t most;
+  int may_launch;
+  struct siblings siblings;
+  PyObject *address;
+  struct aiospawn_reactor *reactor;
+  PyObject *targets, *jobs;
+  struct parts parts;
+  PyObject *paths_of;              /* by the name: how many paths, and these */
+  Py_ssize_t taken;
+};
+
+/* 1: there is a command. 0: none now, or none any more. -1: an exception. */
+static int take(const struct state *state, struct launches *launches, PyObject **command) {
+  PyObject *stopped = PyObject_GetAttr(launches->source, state->names[NAME_STOPPED]);
+  int is_over = stopped ? PyObject_IsTrue(stopped) : -1;
+  Py_XDECREF(stopped);
+  if (is_over == -1) return -1;
+  *command = is_over ? NULL : PyIter_Next(launches->iterator);
+  if (!*command) return PyErr_Occurred() ? -1 : PyObject_SetAttr(launches->source, state->names[NAME_IS_OVER], Py_True);
+  if (*command == launches->none_yet) {
+    Py_DecRef(*command);
+    return 0;
+  }
+  PyObject *taken = PyLong_FromSsize_t(launches->taken + 1);
+  if (taken && PyObject_SetAttr(launches->source, state->names[NAME_TAKEN], taken) == 0) {
+    Py_DecRef(taken);
+    launches->taken++;
+    return 1;
+  }
+  Py_XDECREF(taken);
+  Py_DecRef(*command);
+  return -1;
+}
+
+/* 1: the request is there. 0: this command is not for us. -1: an exception. */
+static int prepare(struct state *state, struct launches *launches, PyObject *command, PyObject **request) {
+  struct arguments arguments;
+  if (!launches->may_launch || !Py_IS_TYPE(command, &PyList_Type) || PyList_Size(command) < 1) return 0;
+  PyObject *name = Py_NewRef(PyList_GetItem(command, 0)), *paths = NULL;
+  if (Py_IS_TYPE(name, &PyUnicode_Type)) paths = PyObject_CallFunctionObjArgs(launches->paths_of, name, NULL);
+  Py_DecRef(name);
+  if (!paths) return PyErr_Occurred() ? -1 : 0;
+  int result = -1;
+  if (PyArg_ParseTuple(paths, "IO", &launches->parts.counts[0], &launches->parts.paths)) {
+    if (Py_IsNone(launches->parts.paths)) launches->parts.paths = NULL;
+    result = arguments_encode(command, &arguments);
+  }
+  if (result == 1) {
+    *request = audit(state, command) == 0 ? request_join(state, &launches->parts, &arguments) : NULL;
+    arguments_release(&arguments);
+    result = *request ? 1 : -1;
+  }
+  Py_DecRef(paths);
+  return result;
+}
+
+/* Whatever is wrong with a command, `run` has the words for it. */
+static int is_for_run(void) {
+  int is_error = PyErr_ExceptionMatches(PyExc_Exception);
+  if (is_error) PyErr_Clear();
+  return is_error;
+}
+
+/* None: it was launched. A tuple: it was not. */
+static PyObject *launch_next(struct state *state, struct launches *launches, PyObject *command, Py_ssize_t number) {
+  PyObject *request = NULL;
+  int prepared = prepare(state, launches, command, &request);
+  if (prepared == 0 || (prepared == -1 && is_for_run())) return Py_BuildValue("(nOO)", number, command, Py_None);
+  if (prepared == -1) return NULL;
+  struct plain_child *child = plain_child_new(&launches->siblings, number, command);
+  PyObject *key = child ? PyLong_FromSsize_t(number) : NULL, *result = NULL;
+  if (key && PyDict_SetItem(launches->jobs, key, (PyObject *)child) == 0) {
+    int launched = launch(state, launches->reactor, launches->targets, request, child);
+    if (launched == 0) result = Py_NewRef(Py_None);
+    else if (launched < 0 && PyDict_DelItem(launches->jobs, key) == 0) result = Py_BuildValue("(nOi)", number, (PyObject *)child, -launched);
+  }
+  Py_DecRef(request);
+  Py_XDECREF(key);
+  Py_XDECREF((PyObject *)child);
+  return result;
+}
+
+PyObject *launch_all(PyObject *module, PyObject *args) {
+  struct state *state = PyModule_GetState(module);
+  struct launches launches = {.taken = 0};
+  struct siblings *siblings = &launches.siblings;
+  struct parts *parts = &launches.parts;
+  if (!PyArg_ParseTuple(args, "OOOnnp(O!OOOOO)(SSIO):launch_all", &launches.source, &launches.iterator, &launches.none_yet, &launches.most,
+                        &launches.taken, &launches.may_launch, &PyType_Type, &siblings->type, &siblings->owner, &siblings->reactor,
+                        &launches.address, &launches.targets, &launches.jobs, &parts->head, &parts->steps, &parts->counts[3],
+                        &launches.paths_of))
+    return NULL;
+  launches.reactor = PyLong_AsVoidPtr(launches.address);
+  if (PyErr_Occurred() || siblings_read(state, siblings) == -1) return NULL;
+  PyObject *command, *result = Py_NewRef(Py_None);
+  for (Py_ssize_t left = launches.most; left > 0 && result && Py_IsNone(result); left--) {
+    int taken = take(state, &launches, &command);
+    if (taken == 0) break;
+    Py_DecRef(result);
+    if (taken == -1) return NULL;
+    result = launch_next(state, &launches, command, launches.taken - 1);
+    Py_DecRef(command);
+  }
+  return result;
+}
