@@ -97,19 +97,28 @@ static int take(const struct state *state, struct launches *launches, PyObject *
   return -1;
 }
 
+/* Where a program of this name may be, as `JoinedRequest.paths_of` has it: a new reference to what the parts refer to. NULL with an
+ * exception, or without one for a name that is not for us. */
+static PyObject *find_paths(struct launches *launches, PyObject *name) {
+  struct parts *parts = &launches->parts;
+  if (!Py_IS_TYPE(name, &PyUnicode_Type)) return NULL;
+  parts->counts[0] = 1;
+  parts->paths = NULL;
+  if (PyUnicode_FindChar(name, '/', 0, PyUnicode_GetLength(name), 1) >= 0) return Py_NewRef(Py_None);
+  PyObject *paths = PyObject_CallFunctionObjArgs(launches->paths_of, name, NULL);
+  if (!paths || PyArg_ParseTuple(paths, "IS", &parts->counts[0], &parts->paths)) return paths;
+  Py_DecRef(paths);
+  return NULL;
+}
+
 /* 1: the request is there. 0: this command is not for us. -1: an exception. */
 static int prepare(struct state *state, struct launches *launches, PyObject *command, PyObject **request) {
   struct arguments arguments;
   if (!launches->may_launch || !Py_IS_TYPE(command, &PyList_Type) || PyList_Size(command) < 1) return 0;
-  PyObject *name = Py_NewRef(PyList_GetItem(command, 0)), *paths = NULL;
-  if (Py_IS_TYPE(name, &PyUnicode_Type)) paths = PyObject_CallFunctionObjArgs(launches->paths_of, name, NULL);
+  PyObject *name = Py_NewRef(PyList_GetItem(command, 0)), *paths = find_paths(launches, name);
   Py_DecRef(name);
   if (!paths) return PyErr_Occurred() ? -1 : 0;
-  int result = -1;
-  if (PyArg_ParseTuple(paths, "IO", &launches->parts.counts[0], &launches->parts.paths)) {
-    if (Py_IsNone(launches->parts.paths)) launches->parts.paths = NULL;
-    result = arguments_encode(command, &arguments);
-  }
+  int result = arguments_encode(command, &arguments);
   if (result == 1) {
     *request = audit(state, command) == 0 ? request_join(state, &launches->parts, &arguments) : NULL;
     arguments_release(&arguments);

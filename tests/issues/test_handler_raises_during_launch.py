@@ -1,6 +1,7 @@
 """A signal's handler raised while a child was made: nobody knew of the child, which ran on, and its pipes stayed open."""
 
 import asyncio
+import pathlib
 import sys
 from collections.abc import Awaitable, Callable
 from types import FrameType
@@ -10,7 +11,7 @@ import fresh
 import pytest
 
 import aiospawn
-from aiospawn._request import joined_request
+from aiospawn._map import sole_worker
 
 
 def _as_a_handler(frame: FrameType, event: str, _argument: Any) -> Any:
@@ -39,30 +40,34 @@ async def test_behind_the_clone(launch: Callable[..., Awaitable[Any]]) -> None:
     assert (await aiospawn.run(["true"])).returncode == 0
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError, TimeoutError])
-async def test_behind_a_launch_of_many(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The child that was made is killed. Its command is launched again, or has the error for its result, but not both."""
-    launched, count = joined_request.launched, 0
+@pytest.mark.parametrize("error", [ZeroDivisionError, TimeoutError, OSError])
+async def test_behind_a_launch_of_many(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    """It is raised to who iterates. No command is run twice, and the children that were made are stopped."""
+    original, count = sole_worker.launch_all, 0
 
-    def interrupted(*arguments: Any) -> int | None:
+    def interrupted(*arguments: Any) -> Any:
         nonlocal count
-        result: int | None = launched(*arguments)
+        result = original(*arguments)
         count += 1
         if count == 2:
             raise error
         return result
 
-    monkeypatch.setattr(joined_request, "launched", interrupted)
-    commands = [["echo", str(number)] for number in range(4)]
-    found = {}
-    async with aiospawn.map(commands, concurrency=2, ordered=False, stdout=-1) as results:
-        async for result in results:
-            assert result.number not in found
-            found[result.number] = result.stdout if result.error is None else type(result.error)
-    wanted: dict[int, Any] = {number: f"{number}\n".encode() for number in range(4)}
-    assert found == (wanted if error is ZeroDivisionError else {**wanted, 1: TimeoutError})
-    while fresh.children():  # noqa: ASYNC110 - nothing reports it
-        await asyncio.sleep(0.001)
+    monkeypatch.setattr(sole_worker, "launch_all", interrupted)
+    begun = tmp_path / "begun"
+    commands = [["sh", "-c", 'echo >>"$0"; [ $1 = 0 ] || exec sleep 1000', str(begun), str(number)] for number in range(8)]
+
+    async def collect() -> None:
+        async for _ in aiospawn.map(commands, concurrency=2, ordered=False, grace=0.05):
+            pass
+
+    with pytest.raises(error):
+        await collect()
+    assert count == 2
+    assert fresh.children() == []
+    assert len(begun.read_text()) <= 3
 
 
 async def test_before_anybody_waits() -> None:
