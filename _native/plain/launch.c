@@ -5,15 +5,14 @@
 
 /* ---- one child ------------------------------------------------------------------------------------------------------- */
 
-/* -1 with an exception where there is no memory: the child runs on, and is dropped at its end. */
+/* -1 with an exception where there is no memory: who has the child can kill it by its token. */
 static int enter(const struct aiospawn_launched *launched, PyObject *targets, struct plain_child *child) {
+  child->token = launched->token;
+  child->pid = launched->pid;
   PyObject *token = PyLong_FromUnsignedLongLong(launched->token);
   int result = token ? PyDict_SetItem(targets, token, (PyObject *)child) : -1;
   Py_XDECREF(token);
-  if (result == -1) return -1;
-  child->token = launched->token;
-  child->pid = launched->pid;
-  return 0;
+  return result;
 }
 
 /* As `subprocess.Popen` raises it. The hooks may do anything with their list. */
@@ -31,9 +30,11 @@ static int audit(const struct state *state, PyObject *arguments) {
 static int launch(struct state *state, struct aiospawn_reactor *reactor, PyObject *targets, PyObject *request,
                   struct plain_child *child) {
   struct aiospawn_launched launched;
+  const unsigned char *bytes = (const unsigned char *)PyBytes_AsString(request);
+  size_t size = (size_t)PyBytes_Size(request);
   int result;
   Py_BEGIN_ALLOW_THREADS
-  result = state->launch(reactor, (const unsigned char *)PyBytes_AsString(request), (size_t)PyBytes_Size(request), &launched);
+  result = state->launch(reactor, bytes, size, &launched);
   Py_END_ALLOW_THREADS
   return result == 0 && enter(&launched, targets, child) == -1 ? 1 : result;
 }
@@ -128,7 +129,27 @@ static int prepare(struct state *state, struct launches *launches, PyObject *com
   return result;
 }
 
-/* Whatever is wrong with a command, `run` has the words for it. */
+/* The exception that is raised; then it is not raised any more. */
+static PyObject *caught(void) {
+  PyObject *type, *value, *traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  PyErr_NormalizeException(&type, &value, &traceback);
+  Py_XDECREF(type);
+  Py_XDECREF(traceback);
+  return value;
+}
+
+/* A hook has refused the launch. */
+static PyObject *refused(const struct launches *launches, PyObject *command, Py_ssize_t number) {
+  PyObject *error = caught();
+  struct plain_child *child = error ? plain_child_new(&launches->siblings, number, command) : NULL;
+  PyObject *result = child ? Py_BuildValue("(nOO)", number, (PyObject *)child, error) : NULL;
+  Py_XDECREF((PyObject *)child);
+  Py_XDECREF(error);
+  return result;
+}
+
+/* Whatever else is wrong with a command, `run` has the words for it. */
 static int is_for_run(void) {
   int is_error = PyErr_ExceptionMatches(PyExc_Exception);
   if (is_error) PyErr_Clear();
@@ -139,6 +160,7 @@ static int is_for_run(void) {
 static PyObject *launch_next(struct state *state, struct launches *launches, PyObject *command, Py_ssize_t number) {
   PyObject *request = NULL;
   int prepared = prepare(state, launches, command, &request);
+  if (prepared == -1 && PyErr_ExceptionMatches(PyExc_OSError)) return refused(launches, command, number);
   if (prepared == 0 || (prepared == -1 && is_for_run())) return Py_BuildValue("(nOO)", number, command, Py_None);
   if (prepared == -1) return NULL;
   struct plain_child *child = plain_child_new(&launches->siblings, number, command);

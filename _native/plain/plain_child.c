@@ -17,7 +17,8 @@ int siblings_read(const struct state *state, struct siblings *siblings) {
   PyObject *joined = limit ? PyObject_GetAttr(siblings->owner, state->names[NAME_JOINED]) : NULL;
   PyObject *pipes = joined ? PyObject_GetAttr(joined, state->names[NAME_PIPES]) : NULL;
   if (pipes) {
-    siblings->limit = Py_IsNone(limit) ? -1 : PyLong_AsLongLong(limit);
+    int is_huge = 0; /* more than there can be: no limit, too */
+    siblings->limit = Py_IsNone(limit) ? -1 : PyLong_AsLongLongAndOverflow(limit, &is_huge);
     siblings->pipes = (int)PyLong_AsLong(pipes);
   }
   Py_XDECREF(limit);
@@ -179,7 +180,7 @@ static int forget(struct plain_child *child, PyObject *ended) {
 }
 
 int plain_child_handle(const struct state *state, struct plain_child *child, const struct delivery *delivery, PyObject *ended) {
-  if (!child->capture) {
+  if (!is_there(child->capture)) {
     if (delivery->number <= child->number) return 0;
     int received = delivery->event.kind == AIOSPAWN_DATA ? receive(child, delivery) : 0;
     if (received) {
@@ -188,7 +189,7 @@ int plain_child_handle(const struct state *state, struct plain_child *child, con
     }
     if (is_unusual(child, &delivery->event) && take_over(state, child) == -1) return -1;
   }
-  if (child->capture) return event_pass_on(state, child->capture, delivery) == -1 ? -1 : report(state, child);
+  if (is_there(child->capture)) return event_pass_on(state, child->capture, delivery) == -1 ? -1 : report(state, child);
   if (end(state, child, delivery) == -1 || report(state, child) == -1 || forget(child, ended) == -1) return -1;
   child->number = delivery->number;
   return 0;

@@ -30,6 +30,9 @@ struct siblings {
   int pipes;
 };
 
+/* Neither unset nor None. */
+static inline int is_there(PyObject *attribute) { return attribute && !Py_IsNone(attribute); }
+
 /* A new type, that of the module; NULL with an exception. */
 PyObject *plain_child_type(PyObject *module);
 /* -1 with an exception. */

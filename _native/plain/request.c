@@ -20,7 +20,9 @@ void arguments_release(struct arguments *arguments) {
 /* 1: it is there. 0: it is not for us; then, too, where a codec in Python has shortened the list. -1: an exception. */
 static int encode_next(PyObject *list, struct arguments *arguments) {
   if (arguments->count >= PyList_Size(list)) return 0;
-  PyObject *bytes = encoded(PyList_GetItem(list, arguments->count));
+  PyObject *argument = Py_NewRef(PyList_GetItem(list, arguments->count)); /* another thread may change the list meanwhile */
+  PyObject *bytes = encoded(argument);
+  Py_DecRef(argument);
   if (!bytes) return PyErr_Occurred() ? -1 : 0;
   arguments->encoded[arguments->count++] = bytes;
   size_t length = (size_t)PyBytes_Size(bytes);

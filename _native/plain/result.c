@@ -83,7 +83,7 @@ struct settlement {
 
 /* A failure that is tried again, an error, a child that something has taken over, text: these are not for us. */
 static int is_usual(const struct settlement *settlement, const struct plain_child *child) {
-  if (child->capture || child->error || !child->returncode) return 0;
+  if (is_there(child->capture) || is_there(child->error) || !child->returncode) return 0;
   if (!settlement->is_plain && (settlement->keeps_stdout || settlement->keeps_stderr)) return 0;
   return !settlement->retries || PyLong_AsLong(child->returncode) == 0;
 }

@@ -135,14 +135,15 @@ class SoleWorker:
         source, jobs, aside = self._source, self._jobs, self._aside
         is_at_terminal = self._plain.is_at_terminal()
         while not source.is_over and (room := min(self._size - len(jobs) - len(aside), source.room)) > 0:
-            reactor, first = self._opened(), source.taken
-            may_launch = reactor is not None and not is_at_terminal
+            reactor, first = None if is_at_terminal else self._opened(), source.taken
             try:
-                left = launch_all(source, source.iterator, NONE_YET, room, first, may_launch, *self._fixed(reactor))
+                left = launch_all(source, source.iterator, NONE_YET, room, first, reactor is not None, *self._fixed(reactor))
             except Exception as error:  # noqa: BLE001 - it is raised to the caller
-                self._fail(error)  # which stops the source
-                continue
-            self._begun(range(first, source.taken))
+                self._fail(error)
+                source.is_over = True
+                return
+            finally:
+                self._begun(range(first, source.taken))
             if left is None:
                 return
             self._not_launched(*left)
@@ -155,13 +156,13 @@ class SoleWorker:
     # ---- one command --------------------------------------------------------------------------------------------------
 
     def _opened(self) -> Reactor | None:
-        """The loop's reactor. None where it cannot be opened: `run` says why, and it may be a shortage."""
+        """The loop's reactor. None where it cannot be opened: `run` says why for each command, and it may be a shortage."""
         if self._reactor is None:
             try:
                 self._reactor = reactor_of(self.loop)
                 self._reactor.hold(self)
-            except OSError:
-                return None
+            except Exception:  # noqa: BLE001
+                self._reactor = None
         return self._reactor
 
     def _fixed(self, reactor: Reactor | None) -> tuple[Any, Any]:
@@ -179,12 +180,13 @@ class SoleWorker:
                 if number in self._jobs:
                     self._jobs[number].keep_lease(lease)
 
-    def _not_launched(self, number: int, command: Any, refusal: int | None) -> None:
-        """A command for `run`, which has the words for a bad one; or a child with the errno of its launch."""
+    def _not_launched(self, number: int, command: Any, refusal: int | OSError | None) -> None:
+        """A command for `run`, which has the words for a bad one; or a child with its launch's errno, or a hook's error."""
         if refusal is None:
             self._set_aside(number, functools.partial(self._runner.result_of, number, command))
-        else:
-            self._go_on(command, functools.partial(_known, None, launch_error(refusal, self.joined.options)))
+            return
+        error = launch_error(refusal, self.joined.options) if isinstance(refusal, int) else refusal
+        self._go_on(command, functools.partial(_known, None, error))
 
     def _settle(self) -> None:
         """Hands the results of what has ended on."""

@@ -29,9 +29,11 @@ class TimeLimit:
         self._timers: list[asyncio.TimerHandle] = []  # alike
 
     def begin(self, expired: Callable[[PlainChild], None]) -> None:
-        """A child has begun. `expired` gets each that is being ended for its time."""
-        if not self._timers and self.seconds is not None:
-            self._start(self.seconds, expired)
+        """Children have begun. `expired` gets each that is being ended for its time."""
+        if not self._timers and self._children:
+            left = self.left(next(iter(self._children.values())))
+            if left is not None:
+                self._start(left, expired)
 
     def _start(self, delay: float, expired: Callable[[PlainChild], None]) -> None:
         for _ in range(2):  # one may be lost: a signal's handler may raise where it begins

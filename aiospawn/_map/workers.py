@@ -132,8 +132,9 @@ class Workers:
             self.results.put_all(results)
             return
         for result in results:
+            is_dropped = self.halted is not None and self._halt is not None and self._halt.when == "now"
             try:
-                self._put(result.number, result)
+                self._put(result.number, None if is_dropped else result)
             except Exception as error:  # noqa: BLE001 - it is raised to the caller
                 self.results.fail(error)
 
