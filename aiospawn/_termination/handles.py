@@ -58,10 +58,14 @@ class GroupHandle:
 
     __slots__ = ("_native", "_pidfds")
 
-    def __init__(self, pidfds: list[int], native: Native) -> None:
-        """`pidfds` is the one pidfd, from now on this handle's to close."""
+    def __init__(self, native: Native) -> None:
         self._native = native
-        self._pidfds = pidfds  # last: one whose making was interrupted owns nothing
+        self._pidfds: list[int] = []  # one at most, this handle's to close
+
+    def take(self, token: int) -> bool:
+        """Takes the pidfd of this child, a reaped leader, if there is one. Has it one, from now on or before?"""
+        self._native.take_pidfd(token, self._pidfds)
+        return bool(self._pidfds)
 
     def signal(self, signum: int) -> None:
         if self._native.forked:

@@ -127,15 +127,15 @@ def _exists(pid: int) -> bool:
 class NativeTree(Tree):
     """Of a child on a reactor, until it is released there; of its group and its cgroup as long as they may have members."""
 
-    __slots__ = ("_cgroup", "_group", "_native", "_pidfds", "_token")
+    __slots__ = ("_cgroup", "_group", "_handle", "_native", "_token")
 
     def __init__(self, native: Native, token: int, pid: int, *, leads_group: bool, cgroup: CgroupHandle | None) -> None:
         super().__init__(pid, leads_group=leads_group)
         self._native = native
         self._token = token
         self._cgroup = cgroup
-        self._pidfds: list[int] = []  # the leader's, until a handle owns it
-        self._group: GroupHandle | None = None  # once the child, its leader, is gone
+        self._handle: GroupHandle | None = None
+        self._group: GroupHandle | None = None  # the same, once the child, its leader, is gone and left somebody
 
     def outlive_child(self) -> None:
         """Before the child is released: keeps the pidfd of a reaped leader, and the cgroup, if somebody is left there."""
@@ -143,13 +143,14 @@ class NativeTree(Tree):
             self._cgroup = None
         if not self.leads_group or self._group is not None:
             return
-        self._native.take_pidfd(self._token, self._pidfds)
-        if not self._pidfds:
-            return
-        group = GroupHandle(self._pidfds, self._native)
-        with contextlib.suppress(OSError):  # the group is empty; or before Linux 6.9
-            group.signal(0)
-            self._group = group
+        # Resumable: the traceback of an interruption may keep what it struck, so there is one handle, which owns the pidfd.
+        if self._handle is None:
+            self._handle = GroupHandle(self._native)
+        if self._handle.take(self._token):
+            with contextlib.suppress(OSError):  # the group is empty; or before Linux 6.9
+                self._handle.signal(0)
+                self._group = self._handle
+        self._handle = None
 
     def signal_group(self, signum: int) -> None:
         if self._group is not None:
