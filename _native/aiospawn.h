@@ -36,7 +36,8 @@ enum {
   AIOSPAWN_MAX_SAVED = 1024,     /* descriptors a plan may set aside before it overwrites their numbers */
   AIOSPAWN_MAX_STEPS = 65536,
   AIOSPAWN_BATCH_EVENTS = 384,   /* the most events of a batch: three for each of 128 ready descriptors */
-  AIOSPAWN_BATCH_DATA = 1048576  /* the most bytes */
+  AIOSPAWN_BATCH_DATA = 1048576, /* the most bytes */
+  AIOSPAWN_USAGE_SIZE = 144      /* the struct rusage of a 64-bit kernel: two timevals, fourteen counters */
 };
 
 /* What the child does between clone and execve, in the order given by the request. Names follow the system calls. */
@@ -206,7 +207,7 @@ struct aiospawn_batch {
   uint32_t count;
   const struct aiospawn_event *events;
   const unsigned char *data;
-  const unsigned char *usage;    /* the kernel's struct rusage per event, valid where EXITED has it */
+  const unsigned char *usage;    /* the kernel's struct rusage per event, of AIOSPAWN_USAGE_SIZE, valid where EXITED has it */
 };
 
 enum aiospawn_watch {

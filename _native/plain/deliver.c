@@ -39,7 +39,7 @@ static int pass_on(const struct state *state, const struct round *round, PyObjec
 static int handle(const struct state *state, const struct round *round, uint32_t place) {
   struct delivery delivery = {.event = round->batch->events[place], .number = round->first + place};
   delivery.data = round->batch->data + delivery.event.offset;
-  delivery.usage = round->batch->usage + (size_t)place * USAGE_SIZE;
+  delivery.usage = round->batch->usage + (size_t)place * AIOSPAWN_USAGE_SIZE;
   PyObject *token = PyLong_FromUnsignedLongLong(delivery.event.token);
   PyObject *target = token ? Py_XNewRef(PyDict_GetItemWithError(round->targets, token)) : NULL;
   Py_XDECREF(token);

@@ -6,7 +6,7 @@ PyObject *event_payload(const struct delivery *delivery) {
     case AIOSPAWN_DATA:
       return PyBytes_FromStringAndSize((const char *)delivery->data, (Py_ssize_t)event->length);
     case AIOSPAWN_EXITED:
-      if (event->extra & 1) return PyBytes_FromStringAndSize((const char *)delivery->usage, USAGE_SIZE);
+      if (event->extra & 1) return PyBytes_FromStringAndSize((const char *)delivery->usage, AIOSPAWN_USAGE_SIZE);
       return Py_NewRef(Py_None);
     case AIOSPAWN_FAILED:
       return PyLong_FromUnsignedLong(event->offset);

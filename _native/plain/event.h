@@ -10,8 +10,6 @@ struct delivery {
   const unsigned char *data, *usage;
 };
 
-enum { USAGE_SIZE = 18 * 8 };      /* struct rusage of a 64-bit kernel */
-
 /* What it carries besides its numbers, as `Target.on_event` has it. */
 PyObject *event_payload(const struct delivery *delivery);
 /* Calls `on_event` of the target. -1 with what it raised. */

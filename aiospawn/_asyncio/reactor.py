@@ -69,9 +69,9 @@ class Reactor:
             "_loop",
             "_newest",
             "_permanent",
-            "targets",
             "ended",
             "native",
+            "targets",
         ),
     )
 
@@ -299,20 +299,20 @@ class _Unheld:
             self._reactor.done(self.token)
 
 
-def launch_error(number: int, options: Options) -> Exception:
+def launch_error(number: int, options: Options) -> OSError:
     """What a launch with these options raises for this errno of the native part's."""
-    try:
-        error = OSError(number, os.strerror(number))
-        _raise_no_init(error, options)
-    except Exception as in_its_words:  # noqa: BLE001
-        return in_its_words
-    return error
+    return _in_its_words(OSError(number, os.strerror(number)), options)
+
+
+def _in_its_words(error: OSError, options: Options) -> OSError:
+    """Of a launch with an init."""
+    return error if options.init is None else _errors.no_init(error, namespace=options.init_namespace is not None)
 
 
 def _raise_no_init(error: BaseException, options: Options) -> None:
     """Raises the error in the words for a launch with an init, if it is one."""
     if isinstance(error, OSError) and options.init is not None:
-        raise _errors.no_init(error, namespace=options.init_namespace is not None) from None
+        raise _in_its_words(error, options) from None
 
 
 class _Opened(threading.local):

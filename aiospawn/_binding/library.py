@@ -54,7 +54,6 @@ __all__ = [
     "request_head",
     "rusage",
     "settle",
-    "use",
 ]
 
 # ---- functions of the other extension: its docstrings say what each takes ---------------------------------------------
@@ -68,7 +67,6 @@ launch_all: Any = getattr(_plain, "launch_all", None)
 deliver: Any = getattr(_plain, "deliver", None)
 completed: Any = getattr(_plain, "completed", None)
 settle: Any = getattr(_plain, "settle", None)
-use: Any = getattr(_plain, "use", None)
 
 # ---- numbers ----------------------------------------------------------------------------------------------------------
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import pathlib
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import fresh
 import pytest
 
 import aiospawn
@@ -117,10 +118,36 @@ def test_a_loop_without_readers() -> None:
             runner.run(mapped([["true"]]))
 
 
+def _await_zombies(count: int) -> None:
+    """The loop stands still meanwhile: their ends come in one wake-up, in the order in which they ended."""
+    while sum(_state_of(pid) == "Z" for pid in fresh.children()) < count:
+        time.sleep(0.001)
+
+
+def _state_of(pid: int) -> str:
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 async def test_halted_by_one_of_many_ends() -> None:
-    """What has ended with the one that halts the map has no result behind it."""
-    commands = [["sh", "-c", f"exit {int(number == 3)}"] for number in range(64)]
-    async with aiospawn.map(iter(commands), total=64, concurrency=64, ordered=False, halt="now,fail=1") as results:
-        await asyncio.to_thread(os.sched_yield)
-        found = [result async for result in results]
-    assert [result.ok for result in found].index(False) == len(found) - 1
+    """What has ended with the one that halts the map, behind it, has no result."""
+
+    def source() -> Iterator[list[str]]:
+        yield ["false"]
+        _await_zombies(1)
+        yield from [["true"]] * 4
+        _await_zombies(5)
+
+    results = aiospawn.map(source(), concurrency=16, ordered=False, halt="now,fail=1")
+    assert [result.number async for result in results] == [0]
+    assert results.progress.finished == 1
+
+
+async def test_objects_are_those_of_their_functions() -> None:
+    """The extension makes results without calling these."""
+    (result,) = [result async for result in aiospawn.map([["true"]])]
+    completed = aiospawn.CompletedProcess(["true"], 0, pid=1, elapsed=0.0)
+    assert vars(result.completed).keys() == vars(completed).keys()
+    assert (type(result), type(result.completed)) == (aiospawn.MapResult, aiospawn.CompletedProcess)
+    assert result == aiospawn.MapResult(0, ["true"], result.completed, None, 1, result.started, result.elapsed)
+    assert result._fields == aiospawn.MapResult._fields
+    assert len(result) == len(aiospawn.MapResult._fields)

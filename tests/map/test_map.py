@@ -490,8 +490,8 @@ async def test_shortage(code: int, command: Any, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(_runner.Runner, "_pause", note)
     monkeypatch.setattr(Native, "launch", short)
-    request.addfinalizer(lambda: library.use(at))
-    library.use(ctypes.cast(short_of_extension, ctypes.c_void_p).value)
+    request.addfinalizer(lambda: library._plain.use(at))
+    library._plain.use(ctypes.cast(short_of_extension, ctypes.c_void_p).value)
     lasts = 3
     (result,) = await collected([command])
     assert result.ok

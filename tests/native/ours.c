@@ -8,6 +8,7 @@
 #include "layout.h"
 
 _Static_assert(sizeof(struct usage) == sizeof(struct rusage), "this C library's struct rusage is the kernel's, and so is ours");
+_Static_assert(sizeof(struct usage) == AIOSPAWN_USAGE_SIZE, "and what the extension copies of a batch");
 
 uint32_t features_found(void) { return 0; }
 
