@@ -175,7 +175,7 @@ class Capture:
         if not self._pipes:
             self._settle(Ending.COMPLETE)
         elif self._pipe_grace is not None:
-            self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up))
+            self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up, self._paused))
         if self._releases_at_exit:
             self._release()
 
@@ -212,16 +212,22 @@ class Capture:
         assert failure is not None
         return failure
 
-    def _give_pipes_up(self) -> None:
+    @property
+    def _paused(self) -> float:
+        """For how many seconds its pipes were not read: by the reader's doing, not that of who may hold them."""
+        return 0.0 if self.output_queue is None else self.output_queue.paused
+
+    def _give_pipes_up(self, paused: float) -> None:
+        """The grace is over, but for the time in which the pipes were not read: more than `paused` by now."""
         try:
-            if self.output_queue is not None and self.output_queue.is_paused:  # by the reader of the output, not its writer
-                assert self._pipe_grace is not None
-                self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up))
+            since = self._paused - paused
+            if since > 0:
+                self._timers.append(self.loop.call_later(since, self._give_pipes_up, paused + since))
                 return
             self._pipes = 0
             self._settle(Ending.CUT)
         except BaseException:  # a signal's handler raised
-            self.loop.call_soon(self._give_pipes_up)
+            self.loop.call_soon(self._give_pipes_up, paused)
             raise
 
     def _settle(self, ending: Ending) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiospawn._binding.indivisible import in_one, mark
@@ -36,11 +37,16 @@ class OutputQueue:
     What comes from the streams that are `kept` is collected as well.
     """
 
-    __slots__ = ("_dropping", "_kept", "_most", "_paused", "_pieces", "_size", "_source", "_waiter")
+    __slots__ = (
+        *("_dropping", "_kept", "_most", "_paused", "_paused_at", "_paused_before"),
+        *("_pieces", "_size", "_source", "_waiter"),
+    )
 
     def __init__(self, kept: frozenset[int] = frozenset()) -> None:
         self._kept = kept
         self._paused: Child | None = None  # not for longer: it has this queue
+        self._paused_at = 0.0  # by the monotonic clock
+        self._paused_before = 0.0  # in seconds
         self._source: asyncio.Future[Any] | None = None
         self._pieces: list[Piece] = []
         self._size = 0  # bytes of them
@@ -49,8 +55,10 @@ class OutputQueue:
         self._dropping = False
 
     @property
-    def is_paused(self) -> bool:
-        return self._paused is not None
+    def paused(self) -> float:
+        """For how many seconds in all the pipes were not read."""
+        now = 0.0 if self._paused is None else time.monotonic() - self._paused_at
+        return self._paused_before + now
 
     def put(self, child: Child, stream: int, data: bytes, taken: Iterable[Callable[[], object]] = ()) -> None:
         """`taken` is called with it, in one, and marks that it is here: interrupted behind that, `came` is to be called."""
@@ -68,6 +76,7 @@ class OutputQueue:
     def came(self, child: Child) -> None:
         """Wakes the reader, and pauses the child where much waits."""
         if self._size > self._most and self._paused is None:
+            self._paused_at = time.monotonic()
             self._paused = child
             child.pause_output()
         self._wake()
@@ -97,6 +106,7 @@ class OutputQueue:
         return pieces
 
     def _resume(self) -> None:
+        self._paused_before = self.paused
         child, self._paused = self._paused, None
         if child is not None:
             child.resume_output()

@@ -14,6 +14,7 @@ import pytest
 
 import aiospawn
 from aiospawn._commands.capture import Capture
+from aiospawn._commands.output_queue import OutputQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -301,6 +302,31 @@ async def test_a_slow_function_keeps_the_whole_output() -> None:
 
     script = "import os; os.write(1, b'x' * 1_200_000)"
     result = await aiospawn.run(fresh.command(script), on_output=told, pipe_grace=0.05)
+    assert (len(seen), result.complete) == (1_200_000, True)
+
+
+@pytest.mark.loops("one")
+async def test_the_grace_ends_where_reading_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was not read for the reader's sake is read, also where the timer comes before it can be."""
+    resume, ends = OutputQueue._resume, 0
+
+    def resumed(queue: OutputQueue) -> None:
+        nonlocal ends
+        child: Any = queue._paused
+        resume(queue)
+        if child is not None and child.returncode is not None:
+            timer = child._timers[-1]
+            timer._callback(*timer._args)
+            ends += 1
+
+    async def told(_stream: str, part: bytes) -> None:
+        seen.extend(part)
+        await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(OutputQueue, "_resume", resumed)
+    seen = bytearray()
+    result = await aiospawn.run(fresh.command("import os; os.write(1, b'x' * 1_200_000)"), on_output=told, pipe_grace=1000)
+    assert ends
     assert (len(seen), result.complete) == (1_200_000, True)
 
 
