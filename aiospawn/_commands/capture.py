@@ -50,6 +50,11 @@ class Ending(enum.Enum):
     UNFED = "what was to be its input raised"
 
 
+def _paused(queue: OutputQueue | None) -> float:
+    """For how many seconds pipes were not read: by the reader's doing, not that of who may hold them."""
+    return 0.0 if queue is None else queue.paused
+
+
 class Capture:
     """One child, natively launched or not: what came of it so far, and how to stop it."""
 
@@ -175,7 +180,7 @@ class Capture:
         if not self._pipes:
             self._settle(Ending.COMPLETE)
         elif self._pipe_grace is not None:
-            self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up, self._paused))
+            self._timers.append(self.loop.call_later(self._pipe_grace, self._give_pipes_up, _paused(self.output_queue)))
         if self._releases_at_exit:
             self._release()
 
@@ -212,15 +217,10 @@ class Capture:
         assert failure is not None
         return failure
 
-    @property
-    def _paused(self) -> float:
-        """For how many seconds its pipes were not read: by the reader's doing, not that of who may hold them."""
-        return 0.0 if self.output_queue is None else self.output_queue.paused
-
     def _give_pipes_up(self, paused: float) -> None:
         """The grace is over, but for the time in which the pipes were not read: more than `paused` by now."""
         try:
-            since = self._paused - paused
+            since = _paused(self.output_queue) - paused
             if since > 0:
                 self._timers.append(self.loop.call_later(since, self._give_pipes_up, paused + since))
                 return
