@@ -308,21 +308,27 @@ async def test_a_slow_function_keeps_the_whole_output() -> None:
 @pytest.mark.loops("one")
 async def test_the_grace_ends_where_reading_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was not read for the reader's sake is read, also where the timer comes before it can be."""
-    resume, ends = OutputQueue._resume, 0
+    end, resume, paused, ends = Capture._end, OutputQueue._resume, 0.0, 0
+
+    def ended(child: Capture) -> None:
+        nonlocal paused
+        end(child)
+        assert child.output_queue is not None
+        paused = child.output_queue.paused
 
     def resumed(queue: OutputQueue) -> None:
         nonlocal ends
         child: Any = queue._paused
         resume(queue)
         if child is not None and child.returncode is not None:
-            timer = child._timers[-1]
-            timer._callback(*timer._args)
+            child._give_pipes_up(paused)
             ends += 1
 
     async def told(_stream: str, part: bytes) -> None:
         seen.extend(part)
         await asyncio.sleep(0.05)
 
+    monkeypatch.setattr(Capture, "_end", ended)
     monkeypatch.setattr(OutputQueue, "_resume", resumed)
     seen = bytearray()
     result = await aiospawn.run(fresh.command("import os; os.write(1, b'x' * 1_200_000)"), on_output=told, pipe_grace=1000)
