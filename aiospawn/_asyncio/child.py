@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 from aiospawn import _errors
 from aiospawn._binding.indivisible import in_one, mark
 from aiospawn._binding.library import CHILD_READS, NO_PIPE, PTY, Event
+from aiospawn._options.options import DEFAULTS
 from aiospawn._termination.handles import CgroupHandle
 from aiospawn._termination.tree import NativeTree, native_tree
 
 from . import lifecycle
-from .lifecycle import Call, Happening, State
-from .pending_launch import PendingLaunch
+from .lifecycle import SETTLED, Call, Happening, State
 from .read_pipe import ReadPipe
-from .stream_protocol import Resumed, only_notes
+from .stream_protocol import NOTING, Resumed
 from .terminal_input import TerminalInput
 from .write_pipe import WritePipe
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from aiospawn._options.confinement import Confinement
     from aiospawn._request.belongings import Belongings
@@ -37,7 +37,10 @@ __all__ = ["ENDED", "Child", "logger"]
 
 logger = asyncio.log.logger  # type: ignore[attr-defined]
 ENDED = (State.EXITED, State.FINISHED, State.FAILED)
+_LAUNCHING, _RUNNING, _UNPIPED = SETTLED[State.LAUNCHING], SETTLED[State.RUNNING], SETTLED[State.UNPIPED]
+_EXITED, _FINISHED = SETTLED[State.EXITED], SETTLED[State.FINISHED]
 _OF_A_PIPE = (Event.DATA, Event.EOF, Event.WRITABLE, Event.READER_GONE)
+_START, _EXIT, _FAILURE = Event.STARTED, Event.EXITED, Event.FAILED
 _LOST = 255
 _NO_PIPES = (NO_PIPE, NO_PIPE, NO_PIPE)
 _CALLERS: dict[Call, Callable[[Any], object]] = {
@@ -53,37 +56,39 @@ class Child(asyncio.SubprocessTransport):
     """
 
     # No __slots__: programs read and write _proc, _returncode, _closed, _pipes, and hang attributes on transports.
+    # What is here is a child's own once it is another.
     _closed = True  # until there is something to close
+    token = 0
+    limit: str | None = None  # of its sandbox, that ended it
+    launch: asyncio.Future[None] | None = None  # of the coroutine that waits until the program runs; None behind that
+    request: Request | None = None  # likewise
+    _sandbox: Confinement | None = None
+    _number = -1  # of the last event
+    _standing: tuple[State, tuple[Call, ...]] = _LAUNCHING  # and the calls that are due
+    _pid: int | None = None
+    _pidfd: int | None = None
+    _returncode: int | None = None
+    _usage: bytes | None = None
+    _view: ProcessView | None = None
+    _open_pipes = 0  # bit n: stream n
+    _loss_noted = _is_done = False
+    _exit_waiters: list[asyncio.Future[int]] | None = None
+    _tree: NativeTree | None = None  # where it is more than the child
+    _belongings: Belongings | None = None
 
     def __init__(
-        self, reactor: Reactor, loop: asyncio.AbstractEventLoop, protocol: asyncio.BaseProtocol, arguments: Any
+        self, reactor: Reactor, loop: asyncio.AbstractEventLoop, protocol: Any, arguments: Any, *, debug: bool
     ) -> None:
         self._extra: dict[str, Any] = {}  # as asyncio.BaseTransport has it
         self.loop = loop
         self.native = reactor.native
         self.context = contextvars.copy_context()
-        self.token = 0
-        self.limit: str | None = None  # of its sandbox, that ended it
-        self._sandbox: Confinement | None = None
         self._reactor = reactor
-        self._protocol: Any = protocol  # None at the end, as in asyncio
+        self._protocol = protocol  # None at the end, as in asyncio
         # Other protocols may do anything, in callbacks of their own, and so may the handlers of a log in debug mode.
-        self.resumed = Resumed(protocol) if only_notes(protocol) else None
-        self.immediate = self.resumed is not None and not loop.get_debug()
-        self._number = -1  # of the last event
-        self._standing: tuple[State, tuple[Call, ...]] = (State.LAUNCHING, ())  # and the calls that are due
-        self._pid: int | None = None
-        self._pidfd: int | None = None
-        self._returncode: int | None = None
-        self._usage: bytes | None = None
-        self._view: ProcessView | None = None
+        self.resumed: Any = Resumed(protocol) if type(protocol) in NOTING else None
+        self.immediate = self.resumed is not None and not debug
         self._pipes: dict[int, ReadPipe | WritePipe] = {}
-        self._open_pipes = 0  # bit n: stream n
-        self._loss_noted = self._is_done = False
-        self._exit_waiters: list[asyncio.Future[int]] | None = None
-        self.launch: PendingLaunch | None = None
-        self._tree: NativeTree | None = None  # where it is more than the child
-        self._belongings: Belongings | None = None
         self._arguments = arguments  # as Popen.args: a list, or a shell's command
 
     @property
@@ -92,13 +97,27 @@ class Child(asyncio.SubprocessTransport):
 
     # ---- the launch ---------------------------------------------------------------------------------------------------
 
-    def start(self, request: Request) -> Awaitable[None]:
-        """Makes the child and waits until its program runs. Cancelled meanwhile: kills and reaps it first."""
+    def start(self, request: Request) -> asyncio.Future[None]:
+        """Makes the child. The future is done when its program runs, or cannot be run.
+
+        It may be interrupted anywhere, by a signal's handler that raises: then the child is to be `abandoned`, as where
+        nobody waits for the future any more.
+        """
         pipes = request.program.plan.pipes
         if pipes != _NO_PIPES:
             self._make_pipes(pipes)
-        self.launch = PendingLaunch(self, request, self.loop)
-        return self.launch.concluded(self._make_child)
+        self.request = request
+        self.launch = launch = self.loop.create_future()
+        if request.belongings is not None:
+            self._belongings = request.belongings
+        _, self._pid, self._pidfd = self._reactor.launch(request, self)
+        self._closed = False
+        options = request.options
+        if options is not DEFAULTS:
+            self._sandbox = options.sandbox
+            if request.program.leads_group or options.cgroup is not None or options.init is not None:
+                self._tree = self._tree_of(request)
+        return launch
 
     def _make_pipes(self, pipes: tuple[int, int, int]) -> None:
         if pipes[0] == PTY:
@@ -109,15 +128,6 @@ class Child(asyncio.SubprocessTransport):
                     self._pipes[stream] = (WritePipe if kind == CHILD_READS else ReadPipe)(self, stream)
         for stream in self._pipes:
             self._open_pipes |= 1 << stream
-
-    def _make_child(self, request: Request) -> None:
-        self._belongings = request.belongings
-        _, self._pid, self._pidfd = self._reactor.launch(request, self)
-        self._closed = False
-        self._sandbox = request.options.sandbox
-        options = request.options
-        if request.program.leads_group or options.cgroup is not None or options.init is not None:
-            self._tree = self._tree_of(request)
 
     def _tree_of(self, request: Request) -> NativeTree:
         options, leads_group = request.options, request.program.leads_group
@@ -148,36 +158,57 @@ class Child(asyncio.SubprocessTransport):
 
     # ---- events -------------------------------------------------------------------------------------------------------
 
-    # Resumable, each of these: interrupted anywhere it is run again with the same event (`_indivisible`).
+    # Resumable, each of these: interrupted anywhere it is run again with the same event (`_indivisible`). What the table of
+    # `lifecycle` says is written out where the calls run nobody else's code: these need no mark of their own.
 
     def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
         """One event of the reactor, as a callback of the loop, in this process's context."""
         if number <= self._number:
             return
-        if kind in _OF_A_PIPE:
-            self._pipes[stream].on_event(number, kind, value, payload)
-        elif kind == Event.STARTED:
+        if kind == _START:
             self._started()
-        elif kind == Event.EXITED:
-            if self._sandbox is not None:
-                self.limit = self._sandbox.limit_of(extra >> 8, value)
-            self._exited(value, payload, lost=bool(extra & 2))
-        elif kind == Event.FAILED:
-            request = None if self.launch is None else self.launch.request  # None once the failure was reported
+        elif kind == _EXIT:
+            if extra & 2 or self._sandbox is not None:
+                self._judge_exit(value, extra)
+            self._usage = payload
+            if self._belongings is not None:
+                self._belongings.end()
+            self._process_exited(value)
+        elif kind in _OF_A_PIPE:
+            self._pipes[stream].on_event(number, kind, value, payload)
+        elif kind == _FAILURE:
+            request = self.request  # None once the failure was reported
             self._failed(None if request is None else request.failure(value, extra, payload))
         else:
             self._failed(_errors.child_died(value))
         self._number = number
 
     def _started(self) -> None:
+        if self.immediate:
+            if self._standing is _LAUNCHING:
+                self.resumed.connection_made(self)
+                self._standing = _RUNNING if self._open_pipes else _UNPIPED
+            self._conclude_launch(None)
+            return
         try:
             self._happened(Happening.STARTED)
         finally:
             state, calls = self._standing
-            if state is not State.LAUNCHING and not calls and self.launch is not None:  # else it was interrupted
-                self.launch.over(None)
+            if state is not State.LAUNCHING and not calls:  # else it was interrupted
+                self._conclude_launch(None)
         if not self._open_pipes:
             self._happened(Happening.UNPIPED)
+
+    def _conclude_launch(self, error: Exception | None) -> None:
+        launch = self.launch
+        if launch is not None:
+            if not launch.done():
+                if error is None:
+                    launch.set_result(None)
+                else:
+                    launch.set_exception(error)
+                    launch.exception()  # retrieved, also where the caller is cancelled in this moment
+            self.launch = self.request = None
 
     def _failed(self, error: Exception | None) -> None:
         for pipe in self._pipes.values():
@@ -186,50 +217,64 @@ class Child(asyncio.SubprocessTransport):
         self._open_pipes = 0
         self._closed = True
         self._tree = None
-        self._end_belongings()
+        if self._belongings is not None:
+            self._belongings.end()
         self._happened(Happening.FAILED)
-        if error is not None and self.launch is not None:
-            self.launch.over(error)
+        if error is not None:
+            self._conclude_launch(error)
         self._wake_waiters(_LOST)
         self._reactor.done(self.token)
 
-    def _exited(self, returncode: int, usage: bytes | None, *, lost: bool) -> None:
-        if lost and not self._loss_noted:
+    def _judge_exit(self, value: int, extra: int) -> None:
+        if self._sandbox is not None:
+            self.limit = self._sandbox.limit_of(extra >> 8, value)
+        if extra & 2 and not self._loss_noted:
             # In a callback of its own: the handlers of a log may do anything, and may ask for the context.
             warn = functools.partial(self.loop.call_soon, logger.warning, _errors.STATUS_LOST, self._pid)
             in_one(mark(self, "_loss_noted", value=True), functools.partial(self.context.run, warn))
-        self._usage = usage
-        if self._belongings is not None:
-            self._end_belongings()
-        self._process_exited(returncode)
 
     def _process_exited(self, returncode: int) -> None:
-        state = self._standing[0]
-        if state is State.FAILED:
+        standing = self._standing
+        if standing[0] is State.FAILED:
             return
         if self._returncode is None:
             self._returncode = returncode
-        if state not in ENDED and not self.immediate and self.loop.get_debug():
-            logger.info("%r exited with return code %r", self, returncode)
         self._pidfd = None
         try:
-            self._happened(Happening.EXITED)
+            if not self.immediate:
+                if standing[0] not in ENDED and self.loop.get_debug():
+                    logger.info("%r exited with return code %r", self, returncode)
+                self._happened(Happening.EXITED)
+            elif standing is _UNPIPED:
+                self.resumed.process_exited()
+                self.resumed.connection_lost(None)
+                self._standing = _FINISHED
+            elif standing is _RUNNING:
+                self.resumed.process_exited()
+                self._standing = _EXITED
         finally:
             # The waiting tasks continue after this callback: after connection_lost, where that was due.
             if self._exit_waiters is not None:
                 self._wake_waiters(self._returncode)
-            if self._standing[0] is State.FINISHED:
+            if self._standing is _FINISHED:
                 self._finish()
 
     def pipe_lost(self, stream: int) -> None:
         """A pipe has reported its end. The second time nothing happens."""
         self._open_pipes &= ~(1 << stream)
-        if not self._open_pipes:
-            try:
+        if self._open_pipes:
+            return
+        try:
+            if not self.immediate:
                 self._happened(Happening.UNPIPED)
-            finally:
-                if self._standing[0] is State.FINISHED:
-                    self._finish()
+            elif self._standing is _RUNNING:
+                self._standing = _UNPIPED
+            elif self._standing is _EXITED:
+                self.resumed.connection_lost(None)
+                self._standing = _FINISHED
+        finally:
+            if self._standing is _FINISHED:
+                self._finish()
 
     def soon(self, callback: Callable[[], None]) -> None:
         """For its pipes: makes a resumable callback soon, again until it returns."""
@@ -241,20 +286,20 @@ class Child(asyncio.SubprocessTransport):
         transition = lifecycle.TRANSITIONS.get((self._standing[0], happening))
         if transition is None:  # reported twice: after an interruption, or by a program that calls _process_exited itself
             return
-        self._standing = transition
-        if transition[1]:
+        state, calls = transition
+        self._standing = transition if calls else SETTLED[state]
+        if calls:
             self._make_due_calls()
 
     def _make_due_calls(self) -> None:
         """The protocol's calls, each in turn even if one raises, and once."""
         state, (call, *rest) = self._standing
-        made, resumed = (state, (*rest,)), self.resumed
+        made, resumed = (state, (*rest,)) if rest else SETTLED[state], self.resumed
         try:
             if resumed is None:
                 in_one(mark(self, "_standing", made), functools.partial(self._caller(call), self._protocol))
             elif call is Call.CONNECTION_MADE:
-                if not self.immediate:
-                    self._log_start()
+                self._log_start()
                 resumed.connection_made(self)
                 self._standing = made
             else:
@@ -282,8 +327,7 @@ class Child(asyncio.SubprocessTransport):
 
     def _finish(self) -> None:
         """Releases everything, once no call of the protocol is left to make."""
-        state, calls = self._standing
-        if state is not State.FINISHED or calls or self._is_done:
+        if self._is_done:
             return
         self._protocol = self.resumed = None
         if self._tree is not None:
@@ -298,10 +342,6 @@ class Child(asyncio.SubprocessTransport):
             self._exit_waiters = []
         self._exit_waiters.append(waiter)
         return waiter
-
-    def _end_belongings(self) -> None:
-        if self._belongings is not None:
-            self._belongings.end()
 
     @property
     def cgroup_peak(self) -> CgroupPeak | None:

@@ -14,6 +14,7 @@ from aiospawn._options.options import DEFAULTS
 from aiospawn._options.validation import only_native, refuse_text, validated, with_added_environment
 from aiospawn._request.requested import requested
 
+from .pending_launch import abandoned
 from .reactor import close_unused, reactor_of
 from .transport import SubprocessTransport
 
@@ -113,7 +114,8 @@ async def _launched(
     options = validated(keywords) if keywords else DEFAULTS
     request = requested(arguments, streams, options, caller=3)
     protocol = protocol_factory()
-    if loop.get_debug():
+    debug = loop.get_debug()
+    if debug:
         if shell_command is None:
             _logger.debug("execute program %r", arguments[0])
         else:
@@ -121,11 +123,11 @@ async def _launched(
     transport: SubprocessTransport | None = None
     try:
         popen_args = arguments if shell_command is None else shell_command
-        transport = SubprocessTransport(reactor_of(loop), loop, protocol, popen_args)
+        transport = SubprocessTransport(reactor_of(loop), loop, protocol, popen_args, debug=debug)
         await transport.start(request)
         return transport, protocol
-    except BaseException:  # a signal's handler raised, or the launch
+    except BaseException as error:  # a signal's handler raised, or the launch
         if transport is not None:
-            transport.close()
+            await abandoned(transport, error)
         close_unused(loop)
         raise

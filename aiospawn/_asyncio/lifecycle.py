@@ -15,7 +15,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-__all__ = ["TRANSITIONS", "Call", "Happening", "State"]
+__all__ = ["SETTLED", "TRANSITIONS", "Call", "Happening", "State"]
 
 
 class State(enum.StrEnum):  # its hash, unlike a plain enum's, is not Python code
@@ -54,3 +54,6 @@ TRANSITIONS: Final[dict[tuple[State, Happening], tuple[State, tuple[Call, ...]]]
     (State.UNPIPED, Happening.EXITED): (State.FINISHED, (Call.PROCESS_EXITED, Call.CONNECTION_LOST)),
     (State.EXITED, Happening.UNPIPED): (State.FINISHED, (Call.CONNECTION_LOST,)),
 }
+
+SETTLED: Final[dict[State, tuple[State, tuple[Call, ...]]]] = {state: (state, ()) for state in State}
+"""Each state with no call due: the one tuple of it."""

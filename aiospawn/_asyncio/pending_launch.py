@@ -1,4 +1,4 @@
-"""A launch from its call until its program runs or cannot be run, for the coroutine that waits for that."""
+"""A launch that its caller is left without, while it was waiting until the program runs."""
 
 from __future__ import annotations
 
@@ -8,75 +8,42 @@ from aiospawn._termination.terminate import outlasted
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
 
     from aiospawn._request.request import Request
 
-__all__ = ["PendingLaunch"]
+__all__ = ["abandoned"]
 
 
 class _Child(Protocol):
     """The transport of the child, as its launch knows it."""
 
-    launch: PendingLaunch | None
+    launch: asyncio.Future[None] | None
+    request: Request | None
 
     def is_made(self) -> bool: ...
     def has_ended(self) -> bool: ...
     def kill_tree(self) -> None: ...
     def exit_waiter(self) -> asyncio.Future[int]: ...
+    def close(self) -> None: ...
 
 
-class PendingLaunch:
-    """One launch. It ends once: the program runs, it cannot be run, or nobody waits for it any more."""
+async def abandoned(child: _Child, reason: BaseException) -> None:
+    """Kills and reaps the child, if there is one: no caller will ever have it. Its program may run, and have children.
 
-    __slots__ = ("_child", "_waiter", "request")
-
-    def __init__(self, child: _Child, request: Request, loop: asyncio.AbstractEventLoop) -> None:
-        self._child = child
-        self._waiter: asyncio.Future[None] | None = loop.create_future()
-        self.request = request
-
-    async def concluded(self, launch: Callable[[Request], None]) -> None:
-        """Calls `launch` and waits until the program runs. Cancelled meanwhile, it kills and reaps the child first.
-
-        Args:
-            launch: Makes the child. It may be interrupted anywhere, by a signal's handler that raises.
-
-        Raises:
-            OSError: The child could not be made, or not be set up, or its program could not be run.
-        """
-        waiter = self._waiter
-        assert waiter is not None
-        try:
-            launch(self.request)
-            await waiter
-        except GeneratorExit:  # the coroutine is closed, as with a loop closed under it: nothing can be awaited
-            self._child.kill_tree()
-            raise
-        except BaseException:
-            if waiter.done() and not waiter.cancelled():
-                waiter.exception()  # cancelled at the moment of a failure: marked as retrieved
-            else:
-                waiter.cancel()  # a signal's handler raised: nobody waits for it any more
-            if self._child.is_made():
-                await self._abandon()
-            raise
-        finally:
-            self._waiter = self._child.launch = None  # which refers to the child
-            del waiter  # its exception has this frame in its traceback
-
-    async def _abandon(self) -> None:
-        """No caller will ever have this process. Its program may run already, and have children."""
-        self._child.kill_tree()
-        if not self._child.has_ended():
-            await outlasted([self._child.exit_waiter()])  # the first cancellation propagates already
-
-    def over(self, error: Exception | None) -> None:
-        """The program runs, or failed with `error`. Nothing happens if the launch is over."""
-        waiter = self._waiter
-        if waiter is None or waiter.done():
+    Args:
+        child: Whose launch has ended by an exception.
+        reason: The exception: that of the launch, a cancellation, or what a signal's handler raised anywhere.
+    """
+    try:
+        if isinstance(reason, GeneratorExit):  # as with a loop closed under the coroutine: nothing can be awaited
+            child.kill_tree()
             return
-        if error is None:
-            waiter.set_result(None)
-        else:
-            waiter.set_exception(error)
+        if child.launch is not None:
+            child.launch.cancel()  # a signal's handler raised: nobody waits for it any more
+        if child.is_made():
+            child.kill_tree()
+            if not child.has_ended():
+                await outlasted([child.exit_waiter()])  # the first cancellation propagates already
+    finally:
+        child.launch = child.request = None
+        child.close()

@@ -13,7 +13,7 @@ from aiospawn._binding.indivisible import in_one
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Resumed", "StreamProtocol", "only_notes"]
+__all__ = ["NOTING", "Resumed", "StreamProtocol"]
 
 
 class StreamProtocol(asyncio.subprocess.SubprocessStreamProtocol):
@@ -27,15 +27,17 @@ class StreamProtocol(asyncio.subprocess.SubprocessStreamProtocol):
         """Resumable: the transport calls it again when it was interrupted."""
         if self._transport is not None:  # type: ignore[attr-defined]
             super().process_exited()
+        self.wake_exit_waiters()
+
+    def wake_exit_waiters(self) -> None:
         for waiter in self.exit_waiters:
             if not waiter.done():
                 waiter.set_result(None)
         self.exit_waiters.clear()
 
 
-def only_notes(protocol: asyncio.BaseProtocol) -> bool:
-    """Does it run nobody else's code? A subclass of these may do anything."""
-    return type(protocol) in (StreamProtocol, asyncio.subprocess.SubprocessStreamProtocol)
+NOTING = (StreamProtocol, asyncio.subprocess.SubprocessStreamProtocol)
+"""The classes that run nobody else's code. A subclass of these may do anything."""
 
 
 def _wake(reader: asyncio.StreamReader) -> None:
@@ -48,7 +50,7 @@ def _wake(reader: asyncio.StreamReader) -> None:
 
 
 class Resumed:
-    """The calls of a protocol that `only_notes`, each resumable: done again after an interruption, in asyncio's code too.
+    """The calls of a protocol of `NOTING`, each resumable: done again after an interruption, in asyncio's code too.
 
     Only asyncio's private attributes say what each has done before.
     """
@@ -103,10 +105,21 @@ class Resumed:
             self._conclude_communication()
 
     def process_exited(self) -> None:
-        if self._protocol._transport is not None or isinstance(self._protocol, StreamProtocol):
-            self._protocol.process_exited()
-        if self.communication is not None and self.is_read_out():
+        """As the protocol's own."""
+        protocol = self._protocol
+        protocol._process_exited = True
+        if not protocol._pipe_fds:
+            self._close_transport(protocol)
+        if type(protocol) is StreamProtocol and protocol.exit_waiters:
+            protocol.wake_exit_waiters()
+        if self.communication is not None and not protocol._pipe_fds:
             self._conclude_communication()
+
+    def _close_transport(self, protocol: Any) -> None:
+        transport = protocol._transport
+        if transport is not None:
+            transport.close()
+            protocol._transport = None
 
     def is_read_out(self) -> bool:
         """Has the process exited, and have its outputs ended?"""
@@ -117,7 +130,11 @@ class Resumed:
             self.communication.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._protocol.connection_lost(exc)
+        protocol = self._protocol
+        if protocol._paused:  # there may be writers that wait
+            protocol.connection_lost(exc)
+        else:
+            protocol._connection_lost = True
 
     def pause_writing(self) -> None:
         if not self._protocol._paused:
