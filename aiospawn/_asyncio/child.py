@@ -25,10 +25,10 @@ from .write_pipe import WritePipe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aiospawn._binding.native import Native
     from aiospawn._options.confinement import Confinement
     from aiospawn._request.belongings import Belongings
     from aiospawn._request.request import Request
-    from aiospawn._request.tree_cgroup import CgroupPeak
 
     from .popen_view import ProcessView
     from .reactor import Reactor
@@ -116,7 +116,7 @@ class Child(asyncio.SubprocessTransport):
         if options is not DEFAULTS:
             self._sandbox = options.sandbox
             if request.program.leads_group or options.cgroup is not None or options.init is not None:
-                self._tree = self._tree_of(request)
+                self._tree = _tree(self.native, self.token, self._pid, request)
         return launch
 
     def _make_pipes(self, pipes: tuple[int, int, int]) -> None:
@@ -128,18 +128,6 @@ class Child(asyncio.SubprocessTransport):
                     self._pipes[stream] = (WritePipe if kind == CHILD_READS else ReadPipe)(self, stream)
         for stream in self._pipes:
             self._open_pipes |= 1 << stream
-
-    def _tree_of(self, request: Request) -> NativeTree:
-        options, leads_group = request.options, request.program.leads_group
-        assert self._pid is not None
-        return native_tree(
-            self.native,
-            self.token,
-            self._pid,
-            leads_group=leads_group,
-            has_init=options.init is not None,
-            cgroup=None if options.cgroup is None else CgroupHandle(options.cgroup),
-        )
 
     def is_made(self) -> bool:
         """For its launch: is there a child, as far as the native part knows, which has not failed?"""
@@ -188,7 +176,11 @@ class Child(asyncio.SubprocessTransport):
             if self._standing is _LAUNCHING:
                 self.resumed.connection_made(self)
                 self._standing = _RUNNING if self._open_pipes else _UNPIPED
-            self._conclude_launch(None)
+            launch = self.launch
+            if launch is not None:
+                if not launch.done():
+                    launch.set_result(None)
+                self.launch = self.request = None
             return
         try:
             self._happened(Happening.STARTED)
@@ -344,11 +336,18 @@ class Child(asyncio.SubprocessTransport):
         return waiter
 
     @property
-    def cgroup_peak(self) -> CgroupPeak | None:
-        """Of a tree with a cgroup of its own; None before its exit was seen."""
-        return None if self._belongings is None else self._belongings.peak
-
-    @property
     def _program(self) -> Any:
         """What may be logged: the arguments may be secret."""
         return self._arguments if isinstance(self._arguments, (str, bytes)) else self._arguments[0]
+
+
+def _tree(native: Native, token: int, pid: int, request: Request) -> NativeTree:
+    options = request.options
+    return native_tree(
+        native,
+        token,
+        pid,
+        leads_group=request.program.leads_group,
+        has_init=options.init is not None,
+        cgroup=None if options.cgroup is None else CgroupHandle(options.cgroup),
+    )

@@ -18,19 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["EventLoop", "install", "new_event_loop", "new_uvloop_event_loop", "uninstall"]
 
-_METHODS: dict[str, Any] = {"subprocess_exec": launch.subprocess_exec, "subprocess_shell": launch.subprocess_shell}
+_ASKED: dict[str, Any] = {"subprocess_exec": launch.subprocess_exec, "subprocess_shell": launch.subprocess_shell}
 _OURS = "_aiospawn_hands_over_to"
 
 
 def _spawning(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     """A loop's method that launches through us; what cannot be goes to the original."""
     original = getattr(original, _OURS, original)
-    launched = _METHODS[name]
-
-    @functools.wraps(original)
-    async def method(self: asyncio.AbstractEventLoop, *args: Any, **keywords: Any) -> Any:
-        return await launched(original, self, *args, **keywords)
-
+    method = functools.wraps(original)(launch.launching(_ASKED[name], original, caller=2))
     setattr(method, _OURS, original)
     return method
 
@@ -130,7 +125,7 @@ def install() -> _Installed:
         A context manager: `with install():` does `uninstall` at the end of the block. It need not be used.
     """
     for loop_class in _patchable():
-        for name in _METHODS:
+        for name in _ASKED:
             current = getattr(loop_class, name)
             if not hasattr(current, _OURS):
                 setattr(loop_class, name, _spawning(name, current))
@@ -140,7 +135,7 @@ def install() -> _Installed:
 def uninstall() -> None:
     """Undoes `install`: the loop classes have their own methods again. Processes that were launched are not touched."""
     for loop_class in _patchable():
-        for name in _METHODS:
+        for name in _ASKED:
             original = getattr(getattr(loop_class, name), _OURS, None)
             if original is None:
                 continue

@@ -19,21 +19,22 @@ from .reactor import close_unused, reactor_of
 from .transport import SubprocessTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     HandOver = Callable[..., Awaitable[tuple[Any, Any]]]
+    Launching = Callable[..., Coroutine[Any, Any, tuple[Any, Any]]]
     ProtocolFactory = Callable[[], asyncio.SubprocessProtocol]
 
-__all__ = ["must_hand_over", "subprocess_exec", "subprocess_shell"]
+    _Asked = tuple[Sequence[Any], str | bytes | None, tuple[Any, Any, Any], dict[str, Any]]
+    """The arguments, a shell's command, the streams, and the options of a launch."""
+
+__all__ = ["launching", "must_hand_over", "subprocess_exec", "subprocess_shell"]
 
 _logger = asyncio.log.logger  # type: ignore[attr-defined]
 _PIPE = asyncio.subprocess.PIPE
 
 
 def subprocess_exec(
-    hand_over: HandOver,
-    loop: asyncio.AbstractEventLoop,
-    protocol_factory: ProtocolFactory,
     program: Any,
     /,
     *args: Any,
@@ -47,19 +48,16 @@ def subprocess_exec(
     errors: Any = None,
     text: Any = None,
     **options: Any,
-) -> Awaitable[tuple[Any, Any]]:
-    """asyncio's `loop.subprocess_exec`. `hand_over` is the loop's own, for what is not launched natively."""
+) -> _Asked:
+    """What asyncio's `loop.subprocess_exec` is asked for."""
     if shell:
         raise ValueError("shell must be False")
     if universal_newlines or bufsize != 0 or text or encoding is not None or errors is not None:
         refuse_text(universal_newlines, bufsize, encoding, errors, text)
-    return _launched(hand_over, loop, protocol_factory, (program, *args), None, (stdin, stdout, stderr), options)
+    return (program, *args), None, (stdin, stdout, stderr), options
 
 
 def subprocess_shell(
-    hand_over: HandOver,
-    loop: asyncio.AbstractEventLoop,
-    protocol_factory: ProtocolFactory,
     cmd: Any,
     /,
     *,
@@ -73,8 +71,8 @@ def subprocess_shell(
     errors: Any = None,
     text: Any = None,
     **options: Any,
-) -> Awaitable[tuple[Any, Any]]:
-    """asyncio's `loop.subprocess_shell`: `/bin/sh -c cmd`."""
+) -> _Asked:
+    """What asyncio's `loop.subprocess_shell` is asked for: `/bin/sh -c cmd`."""
     if not isinstance(cmd, (bytes, str)):
         raise ValueError("cmd must be a string")
     if not shell:
@@ -82,8 +80,7 @@ def subprocess_shell(
     if universal_newlines or bufsize != 0 or text or encoding is not None or errors is not None:
         refuse_text(universal_newlines, bufsize, encoding, errors, text)
     shell_program = options.get("executable")
-    arguments = ["/bin/sh" if shell_program is None else shell_program, "-c", cmd]
-    return _launched(hand_over, loop, protocol_factory, arguments, cmd, (stdin, stdout, stderr), options)
+    return ["/bin/sh" if shell_program is None else shell_program, "-c", cmd], cmd, (stdin, stdout, stderr), options
 
 
 def must_hand_over(options: dict[str, Any]) -> bool:
@@ -96,38 +93,43 @@ def must_hand_over(options: dict[str, Any]) -> bool:
     return True
 
 
-async def _launched(
-    hand_over: HandOver,
-    loop: asyncio.AbstractEventLoop,
-    protocol_factory: ProtocolFactory,
-    arguments: Sequence[Any],
-    shell_command: str | bytes | None,
-    streams: tuple[Any, Any, Any],
-    keywords: dict[str, Any],
-) -> tuple[Any, Any]:
-    if "env_add" in keywords:
-        keywords = with_added_environment(keywords)
-    if support().reasons and must_hand_over(keywords):
-        own = arguments if shell_command is None else (shell_command,)
-        stdin, stdout, stderr = streams
-        return await hand_over(loop, protocol_factory, *own, stdin=stdin, stdout=stdout, stderr=stderr, **keywords)
-    options = validated(keywords) if keywords else DEFAULTS
-    request = requested(arguments, streams, options, caller=3)
-    protocol = protocol_factory()
-    debug = loop.get_debug()
-    if debug:
-        if shell_command is None:
-            _logger.debug("execute program %r", arguments[0])
-        else:
-            _logger.debug("run shell command %r", shell_command)
-    transport: SubprocessTransport | None = None
-    try:
-        popen_args = arguments if shell_command is None else shell_command
-        transport = SubprocessTransport(reactor_of(loop), loop, protocol, popen_args, debug=debug)
-        await transport.start(request)
-        return transport, protocol
-    except BaseException as error:  # a signal's handler raised, or the launch
-        if transport is not None:
-            await abandoned(transport, error)
-        close_unused(loop)
-        raise
+def launching(asked: Callable[..., _Asked], hand_over: HandOver, *, caller: int) -> Launching:
+    """A loop's method that launches through us.
+
+    Args:
+        asked: `subprocess_exec` or `subprocess_shell`, with what is behind the protocol's factory.
+        hand_over: The loop's own method, for what is not launched natively.
+        caller: How many frames up from the method warnings belong.
+    """
+
+    async def method(
+        loop: asyncio.AbstractEventLoop, protocol_factory: ProtocolFactory, /, *args: Any, **keywords: Any
+    ) -> tuple[Any, Any]:
+        arguments, shell_command, streams, options = asked(*args, **keywords)
+        if "env_add" in options:
+            options = with_added_environment(options)
+        if support().reasons and must_hand_over(options):
+            own = arguments if shell_command is None else (shell_command,)
+            stdin, stdout, stderr = streams
+            return await hand_over(loop, protocol_factory, *own, stdin=stdin, stdout=stdout, stderr=stderr, **options)
+        request = requested(arguments, streams, validated(options) if options else DEFAULTS, caller=caller)
+        protocol = protocol_factory()
+        debug = loop.get_debug()
+        if debug:
+            if shell_command is None:
+                _logger.debug("execute program %r", arguments[0])
+            else:
+                _logger.debug("run shell command %r", shell_command)
+        transport: SubprocessTransport | None = None
+        try:
+            popen_args = arguments if shell_command is None else shell_command
+            transport = SubprocessTransport(reactor_of(loop), loop, protocol, popen_args, debug=debug)
+            await transport.start(request)
+            return transport, protocol
+        except BaseException as error:  # a signal's handler raised, or the launch
+            if transport is not None:
+                await abandoned(transport, error)
+            close_unused(loop)
+            raise
+
+    return method

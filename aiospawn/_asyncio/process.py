@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Process", "create_subprocess_exec", "create_subprocess_shell"]
 
 _LIMIT = 64 * 1024  # asyncio.streams' default
+_GRACE = 5.0  # seconds
 _LOOKS_AT_STDIN = sys.version_info >= (3, 12)  # asyncio's, when it decides what to write and close; before, at the input
 
 
@@ -51,7 +52,7 @@ class Process(asyncio.subprocess.Process):
     was_stopped = False
     """Whether `stop` was called, or a block was left, before its end was seen."""
 
-    grace: float = 5.0
+    grace: float = _GRACE
     """Seconds between SIGTERM and SIGKILL where its block is left: as it was launched with, or set later."""
 
     _transport: Any
@@ -270,7 +271,7 @@ async def create_subprocess_exec(
     stdout: Stream = None,
     stderr: Stream = None,
     limit: int = _LIMIT,
-    grace: float = 5.0,
+    grace: float = _GRACE,
     **options: Unpack[ExecKeywords],
 ) -> Process:
     """`asyncio.create_subprocess_exec` on the running loop, whichever it is.
@@ -296,16 +297,18 @@ async def create_subprocess_exec(
         TypeError: A bad argument, before anything is created.
         ValueError: Likewise.
     """
-    seconds("grace", grace)
+    if grace is not _GRACE:
+        seconds("grace", grace)
     loop = running_loop()
     protocol = StreamProtocol(limit, loop)
     try:
-        transport, _ = await launch.subprocess_exec(
-            _exec_by_loop, loop, lambda: protocol, program, *args,
+        transport, _ = await _launched_exec(
+            loop, lambda: protocol, program, *args,
             stdin=stdin, stdout=stdout, stderr=stderr, **options,
         )  # fmt: skip
         process = Process(transport, protocol, loop)
-        process.grace = grace
+        if grace is not _GRACE:
+            process.grace = grace
         return process
     except TypeError as error:
         raise _unexpected(create_subprocess_exec, error) from None
@@ -320,7 +323,7 @@ async def create_subprocess_shell(
     stdout: Stream = None,
     stderr: Stream = None,
     limit: int = _LIMIT,
-    grace: float = 5.0,
+    grace: float = _GRACE,
     **options: Unpack[ShellKeywords],
 ) -> Process:
     """`asyncio.create_subprocess_shell` on the running loop, whichever it is: `/bin/sh -c cmd`.
@@ -344,16 +347,18 @@ async def create_subprocess_shell(
         TypeError: A bad argument, before anything is created.
         ValueError: Likewise.
     """
-    seconds("grace", grace)
+    if grace is not _GRACE:
+        seconds("grace", grace)
     loop = running_loop()
     protocol = StreamProtocol(limit, loop)
     try:
-        transport, _ = await launch.subprocess_shell(
-            _shell_by_loop, loop, lambda: protocol, cmd,
+        transport, _ = await _launched_shell(
+            loop, lambda: protocol, cmd,
             stdin=stdin, stdout=stdout, stderr=stderr, **options,
         )  # fmt: skip
         process = Process(transport, protocol, loop)
-        process.grace = grace
+        if grace is not _GRACE:
+            process.grace = grace
         return process
     except TypeError as error:
         raise _unexpected(create_subprocess_shell, error) from None
@@ -379,6 +384,10 @@ def _unhurt(launching: Any, loop: asyncio.AbstractEventLoop) -> Any:
         return Process(*launched, loop)
 
     return unhurt(launching, owned)
+
+
+_launched_exec = launch.launching(launch.subprocess_exec, _exec_by_loop, caller=3)
+_launched_shell = launch.launching(launch.subprocess_shell, _shell_by_loop, caller=3)
 
 
 def _give_up(protocol: StreamProtocol, loop: asyncio.AbstractEventLoop) -> None:

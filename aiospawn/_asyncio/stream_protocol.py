@@ -118,7 +118,10 @@ class Resumed:
     def _close_transport(self, protocol: Any) -> None:
         transport = protocol._transport
         if transport is not None:
-            transport.close()
+            if transport._open_pipes:  # its stdin
+                transport.close()
+            else:
+                transport._closed = True
             protocol._transport = None
 
     def is_read_out(self) -> bool:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import asyncio
     import resource
 
+    from aiospawn._request.tree_cgroup import CgroupPeak
+
 __all__ = ["SubprocessTransport"]
 
 
@@ -51,6 +53,11 @@ class SubprocessTransport(Child):
     def rusage(self) -> resource.struct_rusage | None:
         """The child's resource use; None before its exit was seen, or if somebody else reaped it."""
         return None if self._usage is None else library.rusage(self._usage)
+
+    @property
+    def cgroup_peak(self) -> CgroupPeak | None:
+        """Of a tree with a cgroup of its own; None before its exit was seen."""
+        return None if self._belongings is None else self._belongings.peak
 
     @property
     def view(self) -> ProcessView:

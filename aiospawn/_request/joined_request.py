@@ -39,8 +39,8 @@ class JoinedRequest:
         self.pipes = program.plan.open_pipes()
         """Of each child: bit n for stream n."""
 
-    def data(self, arguments: list[Any]) -> bytes:
-        """Of the request for a launch that comes now, with the audit event, by the environment and the PATH of this moment.
+    def request_now(self, arguments: list[Any]) -> Request:
+        """For a launch that comes now, with the audit event, by the environment and the PATH of this moment.
 
         Raises what `compiled` raises.
         """
@@ -51,7 +51,7 @@ class JoinedRequest:
         if data is None:
             data = self._compiled(arguments)
         sys.audit("subprocess.Popen", name, [*arguments], None, None)
-        return data
+        return Request(data, name, self.options, self._program)
 
     def launched(self, reactor: int, targets: dict[int, Any], child: Any, arguments: list[Any]) -> bytes | None:
         """Launches it on the reactor of this address. No signal's handler runs before it is entered in the table.
