@@ -38,7 +38,7 @@ __all__ = ["ENDED", "Child", "logger"]
 logger = asyncio.log.logger  # type: ignore[attr-defined]
 ENDED = (State.EXITED, State.FINISHED, State.FAILED)
 _LAUNCHING, _RUNNING, _UNPIPED = SETTLED[State.LAUNCHING], SETTLED[State.RUNNING], SETTLED[State.UNPIPED]
-_EXITED, _FINISHED = SETTLED[State.EXITED], SETTLED[State.FINISHED]
+_EXITED, _FINISHED, _FAILED = SETTLED[State.EXITED], SETTLED[State.FINISHED], SETTLED[State.FAILED]
 _OF_A_PIPE = (Event.DATA, Event.EOF, Event.WRITABLE, Event.READER_GONE)
 _START, _EXIT, _FAILURE = Event.STARTED, Event.EXITED, Event.FAILED
 _LOST = 255
@@ -59,6 +59,8 @@ class Child(asyncio.SubprocessTransport):
     # What is here is a child's own once it is another.
     _closed = True  # until there is something to close
     token = 0
+    resumed: Any = None
+    immediate = False
     limit: str | None = None  # of its sandbox, that ended it
     launch: asyncio.Future[None] | None = None  # of the coroutine that waits until the program runs; None behind that
     request: Request | None = None  # likewise
@@ -85,9 +87,10 @@ class Child(asyncio.SubprocessTransport):
         self.context = contextvars.copy_context()
         self._reactor = reactor
         self._protocol = protocol  # None at the end, as in asyncio
-        # Other protocols may do anything, in callbacks of their own, and so may the handlers of a log in debug mode.
-        self.resumed: Any = Resumed(protocol) if type(protocol) in NOTING else None
-        self.immediate = self.resumed is not None and not debug
+        if type(protocol) in NOTING:
+            # Other protocols may do anything, in callbacks of their own, and so may the handlers of a log in debug mode.
+            self.resumed = Resumed(protocol)
+            self.immediate = not debug
         self._pipes: dict[int, ReadPipe | WritePipe] = {}
         self._arguments = arguments  # as Popen.args: a list, or a shell's command
 
@@ -227,7 +230,7 @@ class Child(asyncio.SubprocessTransport):
 
     def _process_exited(self, returncode: int) -> None:
         standing = self._standing
-        if standing[0] is State.FAILED:
+        if standing is _FAILED:
             return
         if self._returncode is None:
             self._returncode = returncode
@@ -331,8 +334,9 @@ class Child(asyncio.SubprocessTransport):
         """A future of the return code, done when the child is reaped."""
         waiter: asyncio.Future[int] = self.loop.create_future()
         if self._exit_waiters is None:  # an empty list for each child alive would have 56 bytes
-            self._exit_waiters = []
-        self._exit_waiters.append(waiter)
+            self._exit_waiters = [waiter]
+        else:
+            self._exit_waiters.append(waiter)
         return waiter
 
     @property

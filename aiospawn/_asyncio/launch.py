@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     Launching = Callable[..., Coroutine[Any, Any, tuple[Any, Any]]]
     ProtocolFactory = Callable[[], asyncio.SubprocessProtocol]
 
-    _Asked = tuple[Sequence[Any], str | bytes | None, tuple[Any, Any, Any], dict[str, Any]]
-    """The arguments, a shell's command, the streams, and the options of a launch."""
+    _Asked = tuple[Sequence[Any], Any, tuple[Any, Any, Any], dict[str, Any]]
+    """The arguments of a launch, the same as `Popen.args` (these, or a shell's command), the streams, and the options."""
 
 __all__ = ["launching", "must_hand_over", "subprocess_exec", "subprocess_shell"]
 
@@ -54,7 +54,8 @@ def subprocess_exec(
         raise ValueError("shell must be False")
     if universal_newlines or bufsize != 0 or text or encoding is not None or errors is not None:
         refuse_text(universal_newlines, bufsize, encoding, errors, text)
-    return (program, *args), None, (stdin, stdout, stderr), options
+    arguments = program, *args
+    return arguments, arguments, (stdin, stdout, stderr), options
 
 
 def subprocess_shell(
@@ -105,25 +106,24 @@ def launching(asked: Callable[..., _Asked], hand_over: HandOver, *, caller: int)
     async def method(
         loop: asyncio.AbstractEventLoop, protocol_factory: ProtocolFactory, /, *args: Any, **keywords: Any
     ) -> tuple[Any, Any]:
-        arguments, shell_command, streams, options = asked(*args, **keywords)
+        arguments, shown, streams, options = asked(*args, **keywords)
         if "env_add" in options:
             options = with_added_environment(options)
         if support().reasons and must_hand_over(options):
-            own = arguments if shell_command is None else (shell_command,)
+            own = arguments if shown is arguments else (shown,)
             stdin, stdout, stderr = streams
             return await hand_over(loop, protocol_factory, *own, stdin=stdin, stdout=stdout, stderr=stderr, **options)
         request = requested(arguments, streams, validated(options) if options else DEFAULTS, caller=caller)
         protocol = protocol_factory()
         debug = loop.get_debug()
         if debug:
-            if shell_command is None:
+            if shown is arguments:
                 _logger.debug("execute program %r", arguments[0])
             else:
-                _logger.debug("run shell command %r", shell_command)
+                _logger.debug("run shell command %r", shown)
         transport: SubprocessTransport | None = None
         try:
-            popen_args = arguments if shell_command is None else shell_command
-            transport = SubprocessTransport(reactor_of(loop), loop, protocol, popen_args, debug=debug)
+            transport = SubprocessTransport(reactor_of(loop), loop, protocol, shown, debug=debug)
             await transport.start(request)
             return transport, protocol
         except BaseException as error:  # a signal's handler raised, or the launch

@@ -193,7 +193,7 @@ class Process(asyncio.subprocess.Process):
         if self.returncode is not None:
             exited.set_result(None)
         elif loop is self._loop:
-            self._protocol.exit_waiters.append(exited)
+            self._protocol.exit_waiters += (exited,)
         else:
             raise RuntimeError(f"{self!r} is a child of another event loop")
         return exited

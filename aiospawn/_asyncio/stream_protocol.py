@@ -19,9 +19,7 @@ __all__ = ["NOTING", "Resumed", "StreamProtocol"]
 class StreamProtocol(asyncio.subprocess.SubprocessStreamProtocol):
     """asyncio's, whose `wait` waits for the exit alone: up to some 3.13 its `wait` waits for a grandchild's pipe as well."""
 
-    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(limit=limit, loop=loop)
-        self.exit_waiters: list[asyncio.Future[None]] = []
+    exit_waiters: tuple[asyncio.Future[None], ...] = ()
 
     def process_exited(self) -> None:
         """Resumable: the transport calls it again when it was interrupted."""
@@ -33,7 +31,7 @@ class StreamProtocol(asyncio.subprocess.SubprocessStreamProtocol):
         for waiter in self.exit_waiters:
             if not waiter.done():
                 waiter.set_result(None)
-        self.exit_waiters.clear()
+        self.exit_waiters = ()
 
 
 NOTING = (StreamProtocol, asyncio.subprocess.SubprocessStreamProtocol)

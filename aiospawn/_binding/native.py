@@ -94,8 +94,8 @@ class Native:
         result = lib.aiospawn_launch(self._reactor, request, len(request), self._launched)
         if result < 0:
             raise OSError(-result, os.strerror(-result))
-        token, pid, pidfd = _LAUNCHED.unpack(self._launched_bytes)
-        return token, pid, pidfd
+        launched: Any = _LAUNCHED.unpack(self._launched_bytes)
+        return launched  # type: ignore[no-any-return]
 
     # A launch whose child the caller forks: aiospawn.h has the order of these, and who owns what.
 

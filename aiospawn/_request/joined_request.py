@@ -13,6 +13,8 @@ from aiospawn._options.values import encoded
 from .request import Request, candidates, compiled, lease_in_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aiospawn._options.options import Options
 
     from .request import Program
@@ -39,18 +41,19 @@ class JoinedRequest:
         self.pipes = program.plan.open_pipes()
         """Of each child: bit n for stream n."""
 
-    def request_now(self, arguments: list[Any]) -> Request:
+    def request_now(self, arguments: Sequence[Any]) -> Request:
         """For a launch that comes now, with the audit event, by the environment and the PATH of this moment.
 
         Raises what `compiled` raises.
         """
         name = arguments[0]
+        given = [*arguments]
         data: bytes | None = None
         if type(name) is str:
-            data = joined(*self.fixed, *self.paths_of(name), arguments)
+            data = joined(*self.fixed, *self.paths_of(name), given)
         if data is None:
-            data = self._compiled(arguments)
-        sys.audit("subprocess.Popen", name, [*arguments], None, None)
+            data = self._compiled(given)
+        sys.audit("subprocess.Popen", name, given, None, None)
         return Request(data, name, self.options, self._program)
 
     def launched(self, reactor: int, targets: dict[int, Any], child: Any, arguments: list[Any]) -> bytes | None:

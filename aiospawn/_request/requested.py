@@ -39,7 +39,7 @@ def requested(
     """
     joined = joined_request(streams, options, collected=collected) if options is DEFAULTS or options is GROUPED else None
     if joined is not None:
-        return joined.request_now(arguments if type(arguments) is list else [*arguments])
+        return joined.request_now(arguments)
     if options.pass_fds and not options.close_fds:
         warnings.warn("pass_fds overriding close_fds.", RuntimeWarning, stacklevel=caller + 1)
     if not Belongings.are_asked_for(options):
