@@ -108,7 +108,10 @@ class Child(asyncio.SubprocessTransport):
         """
         pipes = request.program.plan.pipes
         if pipes != _NO_PIPES:
-            self._make_pipes(pipes)
+            ends, open_pipes = _ends(pipes)
+            for stream, end in ends:
+                self._pipes[stream] = end(self, stream)
+            self._open_pipes = open_pipes
         self.request = request
         self.launch = launch = self.loop.create_future()
         if request.belongings is not None:
@@ -121,16 +124,6 @@ class Child(asyncio.SubprocessTransport):
             if request.program.leads_group or options.cgroup is not None or options.init is not None:
                 self._tree = _tree(self.native, self.token, self._pid, request)
         return launch
-
-    def _make_pipes(self, pipes: tuple[int, int, int]) -> None:
-        if pipes[0] == PTY:
-            self._pipes = {0: TerminalInput(self, 0), 1: ReadPipe(self, 1)}
-        else:
-            for stream, kind in enumerate(pipes):
-                if kind != NO_PIPE:
-                    self._pipes[stream] = (WritePipe if kind == CHILD_READS else ReadPipe)(self, stream)
-        for stream in self._pipes:
-            self._open_pipes |= 1 << stream
 
     def is_made(self) -> bool:
         """For its launch: is there a child, as far as the native part knows, which has not failed?"""
@@ -241,8 +234,7 @@ class Child(asyncio.SubprocessTransport):
                     logger.info("%r exited with return code %r", self, returncode)
                 self._happened(Happening.EXITED)
             elif standing is _UNPIPED:
-                self.resumed.process_exited()
-                self.resumed.connection_lost(None)
+                self.resumed.ended()
                 self._standing = _FINISHED
             elif standing is _RUNNING:
                 self.resumed.process_exited()
@@ -343,6 +335,15 @@ class Child(asyncio.SubprocessTransport):
     def _program(self) -> Any:
         """What may be logged: the arguments may be secret."""
         return self._arguments if isinstance(self._arguments, (str, bytes)) else self._arguments[0]
+
+
+@functools.cache
+def _ends(pipes: tuple[int, int, int]) -> tuple[tuple[tuple[int, Callable[[Child, int], ReadPipe | WritePipe]], ...], int]:
+    """What is made for each stream that is a pipe; and bit n for stream n."""
+    if pipes[0] == PTY:
+        return ((0, TerminalInput), (1, ReadPipe)), 0b11
+    made = [(stream, WritePipe if kind == CHILD_READS else ReadPipe) for stream, kind in enumerate(pipes) if kind != NO_PIPE]
+    return (*made,), sum(1 << stream for stream, _ in made)
 
 
 def _tree(native: Native, token: int, pid: int, request: Request) -> NativeTree:

@@ -178,18 +178,15 @@ class Pipe(asyncio.BaseTransport):
             self._owner.soon(callback)
 
     def _tell(self, done: Callable[[], object], what: str, *args: Any) -> None:
-        """A call of the protocol, once: `done` marks that it was made. asyncio's own streams get only the loss by it."""
-        if not self._is_passed_on():
-            in_one(done, functools.partial(operator.methodcaller(what, *args), self._protocol))
-        elif (resumed := self._resumed()) is None:
+        """A call of the protocol, once: `done` marks that it was made. Not for asyncio's own streams (`_resumed`)."""
+        if self._is_passed_on():
             in_one(done, self._protocol.call(what, *args))
         else:
-            resumed.pipe_connection_lost(self._stream, *args)
-            done()
+            in_one(done, functools.partial(operator.methodcaller(what, *args), self._protocol))
 
     def _resumed(self) -> Resumed | None:
         """asyncio's own streams, where they are called for this pipe."""
-        return self._owner.resumed if self._is_passed_on() else None
+        return self._owner.resumed if type(self._protocol) is _StreamProtocol else None
 
     def _is_passed_on(self) -> bool:
         """To the process's protocol, unless somebody has set another."""
@@ -199,8 +196,13 @@ class Pipe(asyncio.BaseTransport):
         if self._over:
             return
         try:
-            if not self._lost:
+            if self._lost:
+                pass
+            elif (resumed := self._resumed()) is None:
                 self._tell(mark(self, "_lost", value=True), "connection_lost", self._loss)
+            else:
+                resumed.pipe_connection_lost(self._stream, self._loss)
+                self._lost = True
         finally:
             if self._lost:
                 self._let_go()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.subprocess
+import functools
 import sys
 from signal import SIGTERM
 from typing import TYPE_CHECKING, Any, Unpack
@@ -17,7 +18,7 @@ from aiospawn._termination.terminate import ended, is_thrown_away, joined, note,
 from aiospawn._termination.tree import LoopTree
 
 from . import launch
-from .communication import Communication
+from .communication import is_possible, outputs
 from .running_loop import running_loop
 from .stream_protocol import StreamProtocol
 from .terminal import Terminal
@@ -113,24 +114,24 @@ class Process(asyncio.subprocess.Process):
         Returns:
             Stdout and stderr as bytes; None in place of one that is not a pipe.
         """
-        transport = self._transport
-        readers = [reader for reader in (self.stdout, self.stderr) if reader is not None]
+        transport, stdout, stderr = self._transport, self.stdout, self.stderr
+        readers = [reader for reader in (stdout, stderr) if reader is not None]
         if not self._reads_by_itself(readers):
             return await super().communicate(input)
-        with Communication(transport.resumed, readers) as communication:
-            if self.stdin is not None if _LOOKS_AT_STDIN else input is not None:
-                await self._feed_stdin(input)  # type: ignore[attr-defined]
-            await communication.ended(self._loop)
-            return communication.output(self.stdout), communication.output(self.stderr)
+        is_fed = self.stdin is not None if _LOOKS_AT_STDIN else input is not None
+        feed = functools.partial(self._feed_stdin, input) if is_fed else None  # type: ignore[attr-defined]
+        read: Any = await outputs(transport.resumed, readers, self._loop, feed)
+        return None if stdout is None else read[0], None if stderr is None else read[-1]  # type: ignore[return-value]
 
     def _reads_by_itself(self, readers: list[Any]) -> bool:
         """Are the streams those of a child of ours, and nothing is to be logged in between?"""
         transport, protocol = self._transport, self._protocol
         return (
             isinstance(transport, SubprocessTransport)
-            and (self.stdout, self.stderr) == (protocol.stdout, protocol.stderr)
-            and (self.returncode is not None or transport.resumed is not None)
-            and Communication.is_possible(transport.resumed, readers)
+            and self.stdout is protocol.stdout
+            and self.stderr is protocol.stderr
+            and (transport.resumed is not None or transport.get_returncode() is not None)
+            and is_possible(transport.resumed, readers)
             and not self._loop.get_debug()
         )
 

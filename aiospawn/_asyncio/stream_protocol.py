@@ -96,11 +96,21 @@ class Resumed:
         elif protocol._transport is not None:
             reader = protocol.stdout if stream == 1 else protocol.stderr
             if exc is None and reader is not None:
-                reader._eof = True
-                _wake(reader)
-            protocol.pipe_connection_lost(stream, exc)
+                self._output_ended(protocol, stream, reader)
+            else:
+                protocol.pipe_connection_lost(stream, exc)
         if self.communication is not None and ((stream and exc is not None) or self.is_read_out()):
             self._conclude_communication()
+
+    def _output_ended(self, protocol: Any, stream: int, reader: Any) -> None:
+        """As the protocol's `pipe_connection_lost`."""
+        reader._eof = True
+        if reader._waiter is not None:
+            _wake(reader)
+        if stream in protocol._pipe_fds:
+            protocol._pipe_fds.remove(stream)
+        if protocol._process_exited and not protocol._pipe_fds:
+            self._close_transport(protocol)
 
     def process_exited(self) -> None:
         """As the protocol's own."""
@@ -113,13 +123,26 @@ class Resumed:
         if self.communication is not None and not protocol._pipe_fds:
             self._conclude_communication()
 
+    def ended(self) -> None:
+        """`process_exited` and `connection_lost`, where no pipe is open: the transport has nothing to close."""
+        protocol = self._protocol
+        protocol._process_exited = True
+        if protocol._transport is not None:
+            protocol._transport._closed = True
+            protocol._transport = None
+        if type(protocol) is StreamProtocol and protocol.exit_waiters:
+            protocol.wake_exit_waiters()
+        if self.communication is not None:
+            self._conclude_communication()
+        if protocol._paused:
+            protocol.connection_lost(None)  # there may be writers that wait
+        else:
+            protocol._connection_lost = True
+
     def _close_transport(self, protocol: Any) -> None:
         transport = protocol._transport
         if transport is not None:
-            if transport._open_pipes:  # its stdin
-                transport.close()
-            else:
-                transport._closed = True
+            transport.close()
             protocol._transport = None
 
     def is_read_out(self) -> bool:
@@ -131,11 +154,7 @@ class Resumed:
             self.communication.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        protocol = self._protocol
-        if protocol._paused:  # there may be writers that wait
-            protocol.connection_lost(exc)
-        else:
-            protocol._connection_lost = True
+        self._protocol.connection_lost(exc)
 
     def pause_writing(self) -> None:
         if not self._protocol._paused:
