@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import functools
-import operator
 from typing import TYPE_CHECKING, Any
 
 from aiospawn import _errors
@@ -15,14 +13,15 @@ from aiospawn._options.options import DEFAULTS
 from aiospawn._termination.handles import CgroupHandle
 from aiospawn._termination.tree import NativeTree, native_tree
 
-from . import lifecycle
-from .lifecycle import SETTLED, Call, Happening, State
+from .lifecycle import SETTLED, Happening, State
 from .read_pipe import ReadPipe
+from .standing import Standing, logger
 from .stream_protocol import NOTING, Resumed
 from .terminal_input import TerminalInput
 from .write_pipe import WritePipe
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from aiospawn._binding.native import Native
@@ -33,9 +32,8 @@ if TYPE_CHECKING:
     from .popen_view import ProcessView
     from .reactor import Reactor
 
-__all__ = ["ENDED", "Child", "logger"]
+__all__ = ["ENDED", "Child"]
 
-logger = asyncio.log.logger  # type: ignore[attr-defined]
 ENDED = (State.EXITED, State.FINISHED, State.FAILED)
 _LAUNCHING, _RUNNING, _UNPIPED = SETTLED[State.LAUNCHING], SETTLED[State.RUNNING], SETTLED[State.UNPIPED]
 _EXITED, _FINISHED, _FAILED = SETTLED[State.EXITED], SETTLED[State.FINISHED], SETTLED[State.FAILED]
@@ -43,31 +41,22 @@ _OF_A_PIPE = (Event.DATA, Event.EOF, Event.WRITABLE, Event.READER_GONE)
 _START, _EXIT, _FAILURE = Event.STARTED, Event.EXITED, Event.FAILED
 _LOST = 255
 _NO_PIPES = (NO_PIPE, NO_PIPE, NO_PIPE)
-_CALLERS: dict[Call, Callable[[Any], object]] = {
-    Call.PROCESS_EXITED: operator.methodcaller("process_exited"),
-    Call.CONNECTION_LOST: operator.methodcaller("connection_lost", None),
-}
 
 
-class Child(asyncio.SubprocessTransport):
+class Child(Standing):
     """One child: its launch, its events, its end. The target of its events, and the owner of its pipes.
 
     `SubprocessTransport` is what the protocol and programs have of it.
     """
 
-    # No __slots__: programs read and write _proc, _returncode, _closed, _pipes, and hang attributes on transports.
     # What is here is a child's own once it is another.
     _closed = True  # until there is something to close
     token = 0
-    resumed: Any = None
-    immediate = False
     limit: str | None = None  # of its sandbox, that ended it
     launch: asyncio.Future[None] | None = None  # of the coroutine that waits until the program runs; None behind that
     request: Request | None = None  # likewise
     _sandbox: Confinement | None = None
     _number = -1  # of the last event
-    _standing: tuple[State, tuple[Call, ...]] = _LAUNCHING  # and the calls that are due
-    _pid: int | None = None
     _pidfd: int | None = None
     _returncode: int | None = None
     _usage: bytes | None = None
@@ -83,20 +72,16 @@ class Child(asyncio.SubprocessTransport):
     ) -> None:
         self._extra: dict[str, Any] = {}  # as asyncio.BaseTransport has it
         self.loop = loop
+        self._protocol = protocol
         self.native = reactor.native
         self.context = contextvars.copy_context()
         self._reactor = reactor
-        self._protocol = protocol  # None at the end, as in asyncio
         if type(protocol) in NOTING:
             # Other protocols may do anything, in callbacks of their own, and so may the handlers of a log in debug mode.
             self.resumed = Resumed(protocol)
             self.immediate = not debug
         self._pipes: dict[int, ReadPipe | WritePipe] = {}
-        self._arguments = arguments  # as Popen.args: a list, or a shell's command
-
-    @property
-    def _state(self) -> State:
-        return self._standing[0]
+        self._arguments = arguments
 
     # ---- the launch ---------------------------------------------------------------------------------------------------
 
@@ -267,45 +252,6 @@ class Child(asyncio.SubprocessTransport):
         """For its pipes: makes a resumable callback soon, again until it returns."""
         self._reactor.soon(callback, self.context)
 
-    def _happened(self, happening: Happening) -> None:
-        if self._standing[1]:
-            self._make_due_calls()  # of what happened before
-        transition = lifecycle.TRANSITIONS.get((self._standing[0], happening))
-        if transition is None:  # reported twice: after an interruption, or by a program that calls _process_exited itself
-            return
-        state, calls = transition
-        self._standing = transition if calls else SETTLED[state]
-        if calls:
-            self._make_due_calls()
-
-    def _make_due_calls(self) -> None:
-        """The protocol's calls, each in turn even if one raises, and once."""
-        state, (call, *rest) = self._standing
-        made, resumed = (state, (*rest,)) if rest else SETTLED[state], self.resumed
-        try:
-            if resumed is None:
-                in_one(mark(self, "_standing", made), functools.partial(self._caller(call), self._protocol))
-            elif call is Call.CONNECTION_MADE:
-                self._log_start()
-                resumed.connection_made(self)
-                self._standing = made
-            else:
-                _CALLERS[call](resumed)
-                self._standing = made
-        finally:
-            if self._standing[1]:
-                self._make_due_calls()
-
-    def _caller(self, call: Call) -> Callable[[Any], object]:
-        if call is not Call.CONNECTION_MADE:
-            return _CALLERS[call]
-        self._log_start()
-        return operator.methodcaller("connection_made", self)
-
-    def _log_start(self) -> None:
-        if self.loop.get_debug():
-            logger.debug("process %r created: pid %s", self._program, self._pid)
-
     def _wake_waiters(self, returncode: int) -> None:
         for waiter in self._exit_waiters or ():
             if not waiter.done():
@@ -330,11 +276,6 @@ class Child(asyncio.SubprocessTransport):
         else:
             self._exit_waiters.append(waiter)
         return waiter
-
-    @property
-    def _program(self) -> Any:
-        """What may be logged: the arguments may be secret."""
-        return self._arguments if isinstance(self._arguments, (str, bytes)) else self._arguments[0]
 
 
 @functools.cache

@@ -11,9 +11,10 @@ from aiospawn._binding import library
 from aiospawn._binding.indivisible import made_again
 from aiospawn._termination.tree import NativeTree
 
-from .child import Child, logger
+from .child import Child
 from .lifecycle import State
 from .popen_view import ProcessView
+from .standing import logger
 
 if TYPE_CHECKING:
     import asyncio
