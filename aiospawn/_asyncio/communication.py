@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from .stream_protocol import Resumed
+    from .transport import SubprocessTransport
 
 __all__ = ["is_possible", "outputs"]
 
@@ -23,12 +24,21 @@ async def _refuse(function: str) -> None:
     raise RuntimeError(f"{function}() called while another coroutine is already waiting for incoming data")
 
 
-def is_possible(resumed: Resumed | None, readers: list[Any]) -> bool:
-    """Is what it waits for still to come, or here, and does nobody else wait for data?"""
+def is_possible(transport: SubprocessTransport, protocol: Any, stdout: Any, stderr: Any) -> bool:
+    """Are the streams the protocol's, is what is waited for still to come, or here, and does nobody else wait for data?
+
+    Not in debug mode, where asyncio logs what it does in between.
+    """
+    if stdout is not protocol.stdout or stderr is not protocol.stderr or transport.loop.get_debug():
+        return False
+    has_ended = transport.resumed is None
+    if has_ended and transport.get_returncode() is None:
+        return False
     return not [
         reader
-        for reader in readers
-        if reader._waiter is not None or _KEEPER in reader.__dict__ or not (resumed is not None or reader._eof)
+        for reader in (stdout, stderr)
+        if reader is not None
+        and (reader._waiter is not None or _KEEPER in reader.__dict__ or (has_ended and not reader._eof))
     ]
 
 
@@ -57,7 +67,7 @@ async def outputs(
                 reader._maybe_resume_transport()
         if feed is not None:
             await feed()
-        while not (resumed is None or resumed.is_read_out() or _failed(readers)):
+        while not (resumed is None or resumed.is_read_out() or [each for each in readers if each._exception is not None]):
             if resumed.communication is not None:  # of another coroutine, where only an input is written
                 await asyncio.wait([resumed.communication])
                 continue
@@ -66,8 +76,10 @@ async def outputs(
                 await resumed.communication
             finally:
                 resumed.communication = None
-        for reader in _failed(readers):
-            raise reader._exception
+            break
+        for reader in readers:
+            if reader._exception is not None:
+                raise reader._exception
         return [_taken(reader._buffer) for reader in readers]
     finally:
         for reader, limit in zip(readers, limits, strict=True):
@@ -76,10 +88,6 @@ async def outputs(
             if len(reader._buffer) > 2 * limit and not reader._eof:
                 reader._paused = True
                 reader._transport.pause_reading()
-
-
-def _failed(readers: list[Any]) -> list[Any]:
-    return [reader for reader in readers if reader._exception is not None]
 
 
 def _taken(buffer: bytearray) -> bytes:

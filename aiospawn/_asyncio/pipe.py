@@ -98,6 +98,7 @@ class Pipe(asyncio.BaseTransport):
     _ended = False  # the descriptor is closed, and what follows is posted or made
     _loss: Exception | None = None
     _lost = False  # the protocol was called
+    _is_passed_on = True  # what is called, to the process's protocol: until somebody sets another
     _over = False  # and the process
 
     def __init__(self, owner: Owner, stream: int) -> None:
@@ -135,6 +136,7 @@ class Pipe(asyncio.BaseTransport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         if not self._lost:
             self._owner.immediate = False
+        self._is_passed_on = type(protocol) is _StreamProtocol
         self._protocol = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:
@@ -179,18 +181,14 @@ class Pipe(asyncio.BaseTransport):
 
     def _tell(self, done: Callable[[], object], what: str, *args: Any) -> None:
         """A call of the protocol, once: `done` marks that it was made. Not for asyncio's own streams (`_resumed`)."""
-        if self._is_passed_on():
+        if self._is_passed_on:
             in_one(done, self._protocol.call(what, *args))
         else:
             in_one(done, functools.partial(operator.methodcaller(what, *args), self._protocol))
 
     def _resumed(self) -> Resumed | None:
         """asyncio's own streams, where they are called for this pipe."""
-        return self._owner.resumed if type(self._protocol) is _StreamProtocol else None
-
-    def _is_passed_on(self) -> bool:
-        """To the process's protocol, unless somebody has set another."""
-        return type(self._protocol) is _StreamProtocol
+        return self._owner.resumed if self._is_passed_on else None
 
     def _lose(self) -> None:
         if self._over:
@@ -212,6 +210,7 @@ class Pipe(asyncio.BaseTransport):
             return
         # The process holds its pipes: if they held it for ever, only the garbage collector would free both.
         self._protocol = None
+        self._is_passed_on = False
         self._owner.pipe_lost(self._stream)
         self._over = True
         del self._owner

@@ -115,25 +115,13 @@ class Process(asyncio.subprocess.Process):
             Stdout and stderr as bytes; None in place of one that is not a pipe.
         """
         transport, stdout, stderr = self._transport, self.stdout, self.stderr
-        readers = [reader for reader in (stdout, stderr) if reader is not None]
-        if not self._reads_by_itself(readers):
+        if not isinstance(transport, SubprocessTransport) or not is_possible(transport, self._protocol, stdout, stderr):
             return await super().communicate(input)
+        readers = [reader for reader in (stdout, stderr) if reader is not None]
         is_fed = self.stdin is not None if _LOOKS_AT_STDIN else input is not None
         feed = functools.partial(self._feed_stdin, input) if is_fed else None  # type: ignore[attr-defined]
         read: Any = await outputs(transport.resumed, readers, self._loop, feed)
         return None if stdout is None else read[0], None if stderr is None else read[-1]  # type: ignore[return-value]
-
-    def _reads_by_itself(self, readers: list[Any]) -> bool:
-        """Are the streams those of a child of ours, and nothing is to be logged in between?"""
-        transport, protocol = self._transport, self._protocol
-        return (
-            isinstance(transport, SubprocessTransport)
-            and self.stdout is protocol.stdout
-            and self.stderr is protocol.stderr
-            and (transport.resumed is not None or transport.get_returncode() is not None)
-            and is_possible(transport.resumed, readers)
-            and not self._loop.get_debug()
-        )
 
     def resize(self, rows: int, columns: int) -> None:
         """Sets the size of the terminal of a child launched with `pty` (TIOCSWINSZ); its foreground group gets SIGWINCH.

@@ -68,7 +68,7 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
         if self._file is not None:  # else the native part has closed it
             self._file.close()
         try:
-            if not self._eof_told and not self._is_passed_on() and hasattr(self._protocol, "eof_received"):
+            if not self._eof_told and not self._is_passed_on and hasattr(self._protocol, "eof_received"):
                 self._tell(mark(self, "_eof_told", value=True), "eof_received")
         finally:
             self._lose()
