@@ -24,24 +24,21 @@ _NOBODYS: Final = contextvars.Context()
 class Callbacks:
     """Those of one reactor's loop: the mailboxes of targets, and what somebody wants to be called soon."""
 
-    __slots__ = ("_loop", "_mailboxes", "_native", "_soon")
+    __slots__ = ("_loop", "_native", "_soon", "mailboxes")
 
     def __init__(self, loop: weakref.ref[asyncio.AbstractEventLoop], native: Native) -> None:
         self._loop = loop
         self._native = native
-        self._mailboxes: dict[int, Mailbox] = {}
+        self.mailboxes: dict[int, Mailbox] = {}
+        """Of the children of these tokens, which are not called at once; who has no more events is taken out."""
         self._soon: dict[Callable[[], None], contextvars.Context] = {}
 
     def mailbox(self, token: int, target: Target) -> Mailbox:
         """Of the child of that token. Behind what is put there, `look_after` is to be called."""
-        mailbox = self._mailboxes.get(token)
+        mailbox = self.mailboxes.get(token)
         if mailbox is None:
-            mailbox = self._mailboxes[token] = Mailbox(target, self.post)
+            mailbox = self.mailboxes[token] = Mailbox(target, self.post)
         return mailbox
-
-    def forget(self, token: int) -> None:
-        """Nothing happens where there is no mailbox."""
-        self._mailboxes.pop(token, None)
 
     def soon(self, callback: Callable[[], None], context: contextvars.Context) -> None:
         """Makes a resumable callback soon, in a copy of the context, again until it returns."""
@@ -71,7 +68,7 @@ class Callbacks:
         self.post(_NOBODYS, self._post_again)
 
     def _post_again(self) -> None:
-        left = [mailbox.post_again() for mailbox in [*self._mailboxes.values()]]
+        left = [mailbox.post_again() for mailbox in [*self.mailboxes.values()]]
         for callback, context in [*self._soon.items()]:
             self.post(context, self._made, callback)
             left.append(True)
@@ -79,5 +76,5 @@ class Callbacks:
             self.look_after()
 
     def clear(self) -> None:
-        self._mailboxes.clear()
+        self.mailboxes.clear()
         self._soon.clear()

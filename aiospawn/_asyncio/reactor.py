@@ -189,7 +189,7 @@ class Reactor:
         self.native.release(token)
         if not self._permanent:
             self.close_if_unused(token)
-        self._callbacks.forget(token)
+        self._callbacks.mailboxes.pop(token, None)
         self.targets.pop(token, None)
 
     def _forget_ended(self) -> None:
