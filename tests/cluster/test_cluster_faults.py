@@ -211,7 +211,7 @@ async def test_worker_that_joins(machines: Machines, tmp_path: pathlib.Path) -> 
 
 
 def _is_of(pid: int, workers: dict[int, int]) -> bool:
-    with contextlib.suppress(FileNotFoundError):  # the end of all ancestors
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the end of all ancestors, or of the process
         return bool(worker_of(pid, workers))
     return False
 

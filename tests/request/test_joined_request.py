@@ -32,7 +32,7 @@ def test_same_bytes(streams: tuple[Any, Any, Any]) -> None:
     path = pathlib.Path("a/b")
     for arguments in (["true"], ["/bin/true", "h\u00e4"], [b"sh", "-c", ""], [path], ["\udcff"], [""], ["true"]):
         wanted = compiled(arguments, program(streams, GROUPED, collected=True), GROUPED)
-        data = joined.data(arguments)
+        data = joined.request_now(arguments).data
         assert data == wanted.data
         again = joined.request(arguments, data)
         assert (again.data, again.executable, again.options, again.program) == (
@@ -46,7 +46,7 @@ def test_environment_of_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = set()
 
     def check() -> None:
-        data = joined.data(["true"])
+        data = joined.request_now(["true"]).data
         assert data == compiled(["true"], program(_STREAMS[0], GROUPED, collected=True), GROUPED).data
         seen.add(data)
 
@@ -65,7 +65,7 @@ def test_environment_of_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_many_arguments() -> None:
     arguments = ["/bin/true", *(f"argument {number}" for number in range(1000))]
     assert (
-        _joined(_STREAMS[0]).data(arguments)
+        _joined(_STREAMS[0]).request_now(arguments).data
         == compiled(arguments, program(_STREAMS[0], GROUPED, collected=True), GROUPED).data
     )
 
@@ -75,7 +75,7 @@ def test_same_errors(arguments: list[Any]) -> None:
     """Of the same type, with the same text."""
     raised = []
     for call in (
-        lambda: _joined(_STREAMS[0]).data(arguments),
+        lambda: _joined(_STREAMS[0]).request_now(arguments).data,
         lambda: compiled(arguments, program(_STREAMS[0], GROUPED, collected=True), GROUPED),
     ):
         with pytest.raises((TypeError, ValueError)) as error:
@@ -97,10 +97,10 @@ async def test_audit_event() -> None:
 
     sys.addaudithook(hook)
     try:
-        _joined(_STREAMS[0]).data(["true", b"x"])
+        _joined(_STREAMS[0]).request_now(["true", b"x"]).data
         assert events == [("subprocess.Popen", ("true", ["true", b"x"], None, None))]
         with pytest.raises(RuntimeError, match="refused"):
-            _joined(_STREAMS[0]).data(["refused"])
+            _joined(_STREAMS[0]).request_now(["refused"]).data
         events.clear()
         for arguments in ([b"true", "x"], [pathlib.Path("true")], ["true", pathlib.Path("x")]):
             await aiospawn.run(arguments)
