@@ -1,9 +1,12 @@
 #include "deliver.h"
 
+#include "asyncio_child.h"
 #include "event.h"
+#include "names.h"
 #include "plain_child.h"
 
 struct round {
+  struct aiospawn_reactor *reactor;
   struct aiospawn_batch *batch;
   PyObject *targets, *ended, *post;
   long long first;                 /* the number of the batch's first event */
@@ -21,19 +24,15 @@ static int post(const struct round *round, PyObject *target, const struct delive
   return done ? 0 : -1;
 }
 
-static int is_immediate(const struct state *state, PyObject *target) {
-  PyObject *immediate = PyObject_GetAttr(target, state->names[NAME_IMMEDIATE]);
-  int result = immediate ? PyObject_IsTrue(immediate) : -1;
-  Py_XDECREF(immediate);
-  return result;
-}
-
 static int pass_on(const struct state *state, const struct round *round, PyObject *target, const struct delivery *delivery) {
   if (PyObject_TypeCheck(target, state->child_type))
     return plain_child_handle(state, (struct plain_child *)target, delivery, round->ended);
-  int immediate = is_immediate(state, target);
+  int immediate = is_true(state, target, NAME_IMMEDIATE);
   if (immediate == -1) return -1;
-  return immediate ? event_pass_on(state, target, delivery) : post(round, target, delivery);
+  if (!immediate) return post(round, target, delivery);
+  if (state->asyncio_child_type && PyObject_TypeCheck(target, state->asyncio_child_type))
+    return asyncio_child_handle(state, target, delivery, round->reactor, round->ended);
+  return event_pass_on(state, target, delivery);
 }
 
 static int handle(const struct state *state, const struct round *round, uint32_t place) {
@@ -52,10 +51,12 @@ static int handle(const struct state *state, const struct round *round, uint32_t
 PyObject *deliver(PyObject *module, PyObject *args) {
   const struct state *state = PyModule_GetState(module);
   struct round round;
-  PyObject *address;
-  if (!PyArg_ParseTuple(args, "OO!LO!O:deliver", &address, &PyDict_Type, &round.targets, &round.first, &PyList_Type, &round.ended, &round.post))
+  PyObject *reactor, *batch;
+  if (!PyArg_ParseTuple(args, "OOO!LO!O:deliver", &reactor, &batch, &PyDict_Type, &round.targets, &round.first, &PyList_Type, &round.ended,
+                        &round.post))
     return NULL;
-  round.batch = PyLong_AsVoidPtr(address);
+  round.reactor = PyLong_AsVoidPtr(reactor);
+  round.batch = PyErr_Occurred() ? NULL : PyLong_AsVoidPtr(batch);
   if (PyErr_Occurred()) return NULL;
   for (uint32_t place = round.batch->head; place < round.batch->count; place++) {
     if (handle(state, &round, place) == -1) return NULL;

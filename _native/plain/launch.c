@@ -5,12 +5,27 @@
 
 /* ---- one child ------------------------------------------------------------------------------------------------------- */
 
+static int set_number(PyObject *target, PyObject *name, long number) {
+  PyObject *object = PyLong_FromLong(number);
+  int result = object ? PyObject_SetAttr(target, name, object) : -1;
+  Py_XDECREF(object);
+  return result;
+}
+
 /* -1 with an exception where there is no memory: who has the child can kill it by its token. */
-static int enter(const struct aiospawn_launched *launched, PyObject *targets, struct plain_child *child) {
-  child->token = launched->token;
-  child->pid = launched->pid;
+static int enter(const struct state *state, const struct aiospawn_launched *launched, PyObject *targets, PyObject *target) {
   PyObject *token = PyLong_FromUnsignedLongLong(launched->token);
-  int result = token ? PyDict_SetItem(targets, token, (PyObject *)child) : -1;
+  int result = -1;
+  if (PyObject_TypeCheck(target, state->child_type)) {
+    struct plain_child *child = (struct plain_child *)target;
+    child->token = launched->token;
+    child->pid = launched->pid;
+    result = token ? 0 : -1;
+  } else if (token && PyObject_SetAttr(target, state->names[NAME_TOKEN], token) == 0 &&
+             set_number(target, state->names[NAME_OWN_PID], launched->pid) == 0) {
+    result = set_number(target, state->names[NAME_OWN_PIDFD], launched->pidfd);
+  }
+  if (result == 0) result = PyDict_SetItem(targets, token, target);
   Py_XDECREF(token);
   return result;
 }
@@ -27,8 +42,8 @@ static int audit(const struct state *state, PyObject *arguments) {
 }
 
 /* 0, or a negated errno, and nothing was made; 1 with an exception. */
-static int launch(struct state *state, struct aiospawn_reactor *reactor, PyObject *targets, PyObject *request,
-                  struct plain_child *child) {
+static int launch(const struct state *state, struct aiospawn_reactor *reactor, PyObject *targets, PyObject *request,
+                  PyObject *target) {
   struct aiospawn_launched launched;
   const unsigned char *bytes = (const unsigned char *)PyBytes_AsString(request);
   size_t size = (size_t)PyBytes_Size(request);
@@ -36,15 +51,15 @@ static int launch(struct state *state, struct aiospawn_reactor *reactor, PyObjec
   Py_BEGIN_ALLOW_THREADS
   result = state->launch(reactor, bytes, size, &launched);
   Py_END_ALLOW_THREADS
-  return result == 0 && enter(&launched, targets, child) == -1 ? 1 : result;
+  return result == 0 && enter(state, &launched, targets, target) == -1 ? 1 : result;
 }
 
 PyObject *launch_one(PyObject *module, PyObject *args) {
   struct state *state = PyModule_GetState(module);
   struct parts parts;
   struct arguments arguments;
-  PyObject *address, *list, *targets, *child;
-  if (!PyArg_ParseTuple(args, "OOO!SSIIOO:launch_one", &address, &targets, state->child_type, &child, &parts.head, &parts.steps,
+  PyObject *address, *list, *targets, *target;
+  if (!PyArg_ParseTuple(args, "OO!OSSIIOO:launch_one", &address, &PyDict_Type, &targets, &target, &parts.head, &parts.steps,
                         &parts.counts[3], &parts.counts[0], &parts.paths, &list))
     return NULL;
   struct aiospawn_reactor *reactor = PyLong_AsVoidPtr(address);
@@ -55,8 +70,18 @@ PyObject *launch_one(PyObject *module, PyObject *args) {
   PyObject *request = audit(state, list) == 0 ? request_join(state, &parts, &arguments) : NULL;
   arguments_release(&arguments);
   if (!request) return NULL;
-  int result = launch(state, reactor, targets, request, (struct plain_child *)child);
+  int result = launch(state, reactor, targets, request, target);
   Py_DecRef(request);
+  return result == 1 ? NULL : PyLong_FromLong(result);
+}
+
+PyObject *launch_request(PyObject *module, PyObject *args) {
+  const struct state *state = PyModule_GetState(module);
+  PyObject *address, *targets, *target, *request;
+  if (!PyArg_ParseTuple(args, "OO!OS:launch_request", &address, &PyDict_Type, &targets, &target, &request)) return NULL;
+  struct aiospawn_reactor *reactor = PyLong_AsVoidPtr(address);
+  if (PyErr_Occurred()) return NULL;
+  int result = launch(state, reactor, targets, request, target);
   return result == 1 ? NULL : PyLong_FromLong(result);
 }
 
@@ -166,7 +191,7 @@ static PyObject *launch_next(struct state *state, struct launches *launches, PyO
   struct plain_child *child = plain_child_new(&launches->siblings, number, command);
   PyObject *key = child ? PyLong_FromSsize_t(number) : NULL, *result = NULL;
   if (key && PyDict_SetItem(launches->jobs, key, (PyObject *)child) == 0) {
-    int launched = launch(state, launches->reactor, launches->targets, request, child);
+    int launched = launch(state, launches->reactor, launches->targets, request, (PyObject *)child);
     if (launched == 0) result = Py_NewRef(Py_None);
     else if (launched < 0 && PyDict_DelItem(launches->jobs, key) == 0) result = Py_BuildValue("(nOi)", number, (PyObject *)child, -launched);
   }

@@ -5,6 +5,7 @@
 #include "state.h"
 
 PyObject *launch_one(PyObject *module, PyObject *args);
+PyObject *launch_request(PyObject *module, PyObject *args);
 PyObject *launch_all(PyObject *module, PyObject *args);
 
 #endif

@@ -1,6 +1,7 @@
 /* The module: plain children and their strings. */
 #include <string.h>
 
+#include "asyncio_child.h"
 #include "deliver.h"
 #include "environment.h"
 #include "launch.h"
@@ -38,11 +39,14 @@ static PyObject *new_child(PyObject *module, PyObject *args) {
   return (PyObject *)plain_child_new(&siblings, place, arguments);
 }
 
-static PyObject *use(PyObject *module, PyObject *address) {
+static PyObject *use(PyObject *module, PyObject *args) {
   struct state *state = PyModule_GetState(module);
-  void *launch = PyLong_AsVoidPtr(address);
+  PyObject *launch, *release;
+  if (!PyArg_ParseTuple(args, "OO:use", &launch, &release)) return NULL;
+  void *functions[] = {PyLong_AsVoidPtr(launch), PyLong_AsVoidPtr(release)};
   if (PyErr_Occurred()) return NULL;
-  memcpy(&state->launch, &launch, sizeof launch); /* ISO C has no conversion */
+  memcpy(&state->launch, &functions[0], sizeof functions[0]); /* ISO C has no conversion */
+  memcpy(&state->release, &functions[1], sizeof functions[1]);
   return Py_NewRef(Py_None);
 }
 
@@ -79,16 +83,20 @@ static PyMethodDef functions[] = {
     {"launch_one", launch_one, METH_VARARGS,
      "Launches such a request on a reactor of that address: 0, or a negated errno, or None as above. A table has the child by its "
      "token from then on."},
+    {"launch_request", launch_request, METH_VARARGS, "As `launch_one`, of a whole request: 0, or a negated errno."},
     {"launch_all", launch_all, METH_VARARGS,
      "Launches what a source gives, up to a number of commands. None, or a command that was not launched: its number and itself, or "
      "its child and an errno."},
     {"deliver", deliver, METH_VARARGS,
-     "The events of a batch of that address, from its head on, to the targets in a table; what they raise, with the head at that event."},
+     "The events of a batch of a reactor, both by their addresses, from its head on, to the targets in a table; what they raise, with "
+     "the head at that event."},
     {"completed", completed, METH_VARARGS, "A CompletedProcess of a child that has ended, with its output as bytes."},
     {"settle", settle, METH_VARARGS,
      "Empties a list of children that have ended: results, which are not among the jobs any more, other children, and how many "
      "succeeded."},
-    {"use", use, METH_O, "The address of aiospawn_launch()."},
+    {"know_children", know_children, METH_VARARGS,
+     "The class of asyncio's children, and where they stand when they are launched, run with pipes and without, and are over."},
+    {"use", use, METH_VARARGS, "The addresses of aiospawn_launch() and aiospawn_release()."},
     {NULL, NULL, 0, NULL},
 };
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, begin}, {0, NULL}};

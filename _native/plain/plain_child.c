@@ -4,6 +4,8 @@
 #include <structmember.h>
 #include <time.h>
 
+#include "names.h"
+
 /* ---- the object ------------------------------------------------------------------------------------------------------ */
 
 static double seconds_of(clockid_t clock) {
@@ -129,12 +131,6 @@ static int take_over(const struct state *state, struct plain_child *child) {
   PyObject *capture = PyObject_CallMethodObjArgs((PyObject *)child, state->names[NAME_TAKEN_OVER], NULL);
   Py_XDECREF(capture); /* the child has it */
   return capture ? 0 : -1;
-}
-
-static void replace(PyObject **place, PyObject *object) {
-  PyObject *before = *place;
-  *place = object;
-  Py_XDECREF(before);
 }
 
 static int end(const struct state *state, struct plain_child *child, const struct delivery *delivery) {

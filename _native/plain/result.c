@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "names.h"
 #include "plain_child.h"
 
 /* ---- of one child ---------------------------------------------------------------------------------------------------- */
@@ -37,26 +38,19 @@ static PyObject *output(const struct plain_child *child, unsigned long stream, i
   return joined_output(child, stream);
 }
 
-/* The value's reference is taken; NULL: an exception. */
-static int set(const struct state *state, PyObject *object, enum name name, PyObject *value) {
-  int result = value ? PyObject_SetAttr(object, state->names[name], value) : -1;
-  Py_XDECREF(value);
-  return result;
-}
-
 static PyObject *or_none(PyObject *object) { return Py_NewRef(object ? object : Py_None); }
 
 /* As `CompletedProcess(...)`, in the order of its attributes, without its function in Python. */
 static PyObject *completed_of(const struct state *state, const struct plain_child *child, PyTypeObject *type, int keeps_stdout, int keeps_stderr) {
   PyObject *result = PyType_GenericAlloc(type, 0);
-  if (result && set(state, result, NAME_ARGS, Py_NewRef(child->args)) == 0 &&
-      set(state, result, NAME_RETURNCODE, or_none(child->returncode)) == 0 &&
-      set(state, result, NAME_STDOUT, output(child, 1, keeps_stdout)) == 0 &&
-      set(state, result, NAME_STDERR, output(child, 2, keeps_stderr)) == 0 &&
-      set(state, result, NAME_PID, PyLong_FromLong(child->pid)) == 0 &&
-      set(state, result, NAME_ELAPSED, PyFloat_FromDouble(child->elapsed)) == 0 &&
-      set(state, result, NAME_COMPLETE, Py_NewRef(Py_True)) == 0 && set(state, result, NAME_LIMIT, Py_NewRef(Py_None)) == 0 &&
-      set(state, result, NAME_USAGE, or_none(child->usage)) == 0 && set(state, result, NAME_CGROUP_PEAK, Py_NewRef(Py_None)) == 0)
+  if (result && set_owned(state, result, NAME_ARGS, Py_NewRef(child->args)) == 0 &&
+      set_owned(state, result, NAME_RETURNCODE, or_none(child->returncode)) == 0 &&
+      set_owned(state, result, NAME_STDOUT, output(child, 1, keeps_stdout)) == 0 &&
+      set_owned(state, result, NAME_STDERR, output(child, 2, keeps_stderr)) == 0 &&
+      set_owned(state, result, NAME_PID, PyLong_FromLong(child->pid)) == 0 &&
+      set_owned(state, result, NAME_ELAPSED, PyFloat_FromDouble(child->elapsed)) == 0 &&
+      set_owned(state, result, NAME_COMPLETE, Py_NewRef(Py_True)) == 0 && set_owned(state, result, NAME_LIMIT, Py_NewRef(Py_None)) == 0 &&
+      set_owned(state, result, NAME_USAGE, or_none(child->usage)) == 0 && set_owned(state, result, NAME_CGROUP_PEAK, Py_NewRef(Py_None)) == 0)
     return result;
   Py_XDECREF(result);
   return NULL;

@@ -14,20 +14,29 @@
 #include "aiospawn.h"
 
 typedef int launch_function(struct aiospawn_reactor *, const unsigned char *, size_t, struct aiospawn_launched *);
+typedef int release_function(struct aiospawn_reactor *, uint64_t);
 
-/* The attributes of others, in the order of their names in state.c. */
+/* The attributes of others; state.c has their names. */
 enum name {
-  NAME_ARGS, NAME_CGROUP_PEAK, NAME_COMPLETE, NAME_ELAPSED, NAME_ENDED, NAME_FAILED, NAME_IMMEDIATE, NAME_IS_OVER, NAME_IS_WOKEN,
-  NAME_JOINED, NAME_LIMIT, NAME_ON_EVENT, NAME_PID, NAME_PIPES, NAME_RETURNCODE, NAME_STDERR, NAME_STDOUT, NAME_STOPPED, NAME_TAKEN,
-  NAME_TAKEN_OVER, NAME_TOKEN, NAME_USAGE, NAME_WAKE, NAMES
+  NAME_ARGS, NAME_CGROUP_PEAK, NAME_COMPLETE, NAME_CONNECTION_MADE, NAME_DONE, NAME_ELAPSED, NAME_ENDED, NAME_EXIT_WAITERS,
+  NAME_FAILED, NAME_IMMEDIATE, NAME_IS_DONE, NAME_IS_OVER, NAME_IS_PLAIN, NAME_IS_WOKEN, NAME_JOINED, NAME_LAUNCH, NAME_LIMIT,
+  NAME_NUMBER, NAME_ON_EVENT, NAME_OPEN_PIPES, NAME_OWN_PID, NAME_OWN_PIDFD, NAME_OWN_RETURNCODE, NAME_PID, NAME_PIPES,
+  NAME_PROTOCOL, NAME_REQUEST, NAME_RESUMED, NAME_RETURNCODE, NAME_SET_RESULT, NAME_STANDING, NAME_STDERR, NAME_STDOUT,
+  NAME_STOPPED, NAME_TAKEN, NAME_TAKEN_OVER, NAME_TOKEN, NAME_USAGE, NAME_WAKE, NAMES
 };
+
+/* Where a child of asyncio's stands, as `lifecycle` has it, no call of its protocol being due. */
+enum standing { LAUNCHING, RUNNING, UNPIPED, FINISHED, STANDINGS };
 
 struct state {
   PyObject *block;         /* bytes: the environment's strings as they were last read; NULL before the first time */
   uint32_t variables;      /* how many they are */
-  launch_function *launch; /* aiospawn_launch(), which is in another library */
+  launch_function *launch; /* aiospawn_launch() and aiospawn_release(), which are in another library */
+  release_function *release;
   PyObject *audit;         /* sys.audit */
   PyTypeObject *child_type;
+  PyTypeObject *asyncio_child_type; /* with its standings: NULL before know_children() */
+  PyObject *standings[STANDINGS];
   PyObject *names[NAMES];
 };
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiospawn import _errors
 from aiospawn._binding.indivisible import in_one, mark
-from aiospawn._binding.library import CHILD_READS, NO_PIPE, PTY, Event
+from aiospawn._binding.library import CHILD_READS, NO_PIPE, PTY, Event, know_children
 from aiospawn._options.options import DEFAULTS
 from aiospawn._termination.handles import CgroupHandle
 from aiospawn._termination.tree import NativeTree, native_tree
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aiospawn._binding.native import Native
     from aiospawn._options.confinement import Confinement
     from aiospawn._request.belongings import Belongings
+    from aiospawn._request.joined_request import JoinedRequest
     from aiospawn._request.request import Request
 
     from .popen_view import ProcessView
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["ENDED", "Child"]
 
 ENDED = (State.EXITED, State.FINISHED, State.FAILED)
-_LAUNCHING, _RUNNING, _UNPIPED = SETTLED[State.LAUNCHING], SETTLED[State.RUNNING], SETTLED[State.UNPIPED]
-_EXITED, _FINISHED, _FAILED = SETTLED[State.EXITED], SETTLED[State.FINISHED], SETTLED[State.FAILED]
+_FINISHED = SETTLED[State.FINISHED]
 _OF_A_PIPE = (Event.DATA, Event.EOF, Event.WRITABLE, Event.READER_GONE)
 _START, _EXIT, _FAILURE = Event.STARTED, Event.EXITED, Event.FAILED
 _LOST = 255
@@ -54,7 +54,9 @@ class Child(Standing):
     token = 0
     limit: str | None = None  # of its sandbox, that ended it
     launch: asyncio.Future[None] | None = None  # of the coroutine that waits until the program runs; None behind that
-    request: Request | None = None  # likewise
+    request: Callable[[], Request] | None = None  # by which a failure is told; likewise
+    is_plain = True
+    """Is its end that of the child alone? Not with a tree, a sandbox or a cgroup."""
     _sandbox: Confinement | None = None
     _number = -1  # of the last event
     _pidfd: int | None = None
@@ -91,14 +93,8 @@ class Child(Standing):
         It may be interrupted anywhere, by a signal's handler that raises: then the child is to be `abandoned`, as where
         nobody waits for the future any more.
         """
-        pipes = request.program.plan.pipes
-        if pipes != _NO_PIPES:
-            ends, open_pipes = _ends(pipes)
-            for stream, end in ends:
-                self._pipes[stream] = end(self, stream)
-            self._open_pipes = open_pipes
-        self.request = request
-        self.launch = launch = self.loop.create_future()
+        launch = self._begin(request.program.plan.pipes)
+        self.request = lambda: request
         if request.belongings is not None:
             self._belongings = request.belongings
         _, self._pid, self._pidfd = self._reactor.launch(request, self)
@@ -108,6 +104,24 @@ class Child(Standing):
             self._sandbox = options.sandbox
             if request.program.leads_group or options.cgroup is not None or options.init is not None:
                 self._tree = _tree(self.native, self.token, self._pid, request)
+            self.is_plain = False
+        return launch
+
+    def start_joined(self, joined: JoinedRequest, arguments: list[Any]) -> asyncio.Future[None]:
+        """As `start`, of a request without options."""
+        launch = self._begin(joined.program.plan.pipes)
+        self.request = functools.partial(joined.request, arguments)
+        self._reactor.launch_plain(joined, arguments, self)
+        self._closed = False
+        return launch
+
+    def _begin(self, pipes: tuple[int, int, int]) -> asyncio.Future[None]:
+        if pipes != _NO_PIPES:
+            ends, open_pipes = _ends(pipes)
+            for stream, end in ends:
+                self._pipes[stream] = end(self, stream)
+            self._open_pipes = open_pipes
+        self.launch = launch = self.loop.create_future()
         return launch
 
     def is_made(self) -> bool:
@@ -127,8 +141,8 @@ class Child(Standing):
 
     # ---- events -------------------------------------------------------------------------------------------------------
 
-    # Resumable, each of these: interrupted anywhere it is run again with the same event (`_indivisible`). What the table of
-    # `lifecycle` says is written out where the calls run nobody else's code: these need no mark of their own.
+    # Resumable, each of these: interrupted anywhere it is run again with the same event (`_indivisible`). Of a protocol that
+    # runs nobody else's code the native part handles the usual ones, in the same way (`plain/asyncio_child.c`).
 
     def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
         """One event of the reactor, as a callback of the loop, in this process's context."""
@@ -147,22 +161,12 @@ class Child(Standing):
             self._pipes[stream].on_event(number, kind, value, payload)
         elif kind == _FAILURE:
             request = self.request  # None once the failure was reported
-            self._failed(None if request is None else request.failure(value, extra, payload))
+            self._failed(None if request is None else request().failure(value, extra, payload))
         else:
             self._failed(_errors.child_died(value))
         self._number = number
 
     def _started(self) -> None:
-        if self.immediate:
-            if self._standing is _LAUNCHING:
-                self.resumed.connection_made(self)
-                self._standing = _RUNNING if self._open_pipes else _UNPIPED
-            launch = self.launch
-            if launch is not None:
-                if not launch.done():
-                    launch.set_result(None)
-                self.launch = self.request = None
-            return
         try:
             self._happened(Happening.STARTED)
         finally:
@@ -207,46 +211,30 @@ class Child(Standing):
             in_one(mark(self, "_loss_noted", value=True), functools.partial(self.context.run, warn))
 
     def _process_exited(self, returncode: int) -> None:
-        standing = self._standing
-        if standing is _FAILED:
+        state = self._state
+        if state is State.FAILED:
             return
         if self._returncode is None:
             self._returncode = returncode
+        if state not in ENDED and not self.immediate and self.loop.get_debug():
+            logger.info("%r exited with return code %r", self, returncode)
         self._pidfd = None
         try:
-            if not self.immediate:
-                if standing[0] not in ENDED and self.loop.get_debug():
-                    logger.info("%r exited with return code %r", self, returncode)
-                self._happened(Happening.EXITED)
-            elif standing is _UNPIPED:
-                self.resumed.ended()
-                self._standing = _FINISHED
-            elif standing is _RUNNING:
-                self.resumed.process_exited()
-                self._standing = _EXITED
+            self._happened(Happening.EXITED)
         finally:
             # The waiting tasks continue after this callback: after connection_lost, where that was due.
             if self._exit_waiters is not None:
                 self._wake_waiters(self._returncode)
-            if self._standing is _FINISHED:
-                self._finish()
+            self._finish_if_over()
 
     def pipe_lost(self, stream: int) -> None:
         """A pipe has reported its end. The second time nothing happens."""
         self._open_pipes &= ~(1 << stream)
-        if self._open_pipes:
-            return
-        try:
-            if not self.immediate:
+        if not self._open_pipes:
+            try:
                 self._happened(Happening.UNPIPED)
-            elif self._standing is _RUNNING:
-                self._standing = _UNPIPED
-            elif self._standing is _EXITED:
-                self.resumed.connection_lost(None)
-                self._standing = _FINISHED
-        finally:
-            if self._standing is _FINISHED:
-                self._finish()
+            finally:
+                self._finish_if_over()
 
     def soon(self, callback: Callable[[], None]) -> None:
         """For its pipes: makes a resumable callback soon, again until it returns."""
@@ -258,9 +246,9 @@ class Child(Standing):
                 waiter.set_result(returncode)
         self._exit_waiters = None
 
-    def _finish(self) -> None:
+    def _finish_if_over(self) -> None:
         """Releases everything, once no call of the protocol is left to make."""
-        if self._is_done:
+        if self._standing is not _FINISHED or self._is_done:
             return
         self._protocol = self.resumed = None
         if self._tree is not None:
@@ -297,3 +285,7 @@ def _tree(native: Native, token: int, pid: int, request: Request) -> NativeTree:
         has_init=options.init is not None,
         cgroup=None if options.cgroup is None else CgroupHandle(options.cgroup),
     )
+
+
+if know_children is not None:
+    know_children(Child, *(SETTLED[state] for state in (State.LAUNCHING, State.RUNNING, State.UNPIPED, State.FINISHED)))

@@ -12,7 +12,7 @@ from aiospawn import _errors
 from aiospawn._binding.support import support
 from aiospawn._options.options import DEFAULTS
 from aiospawn._options.validation import only_native, refuse_text, validated, with_added_environment
-from aiospawn._request.requested import requested
+from aiospawn._request.requested import joined_request, requested
 
 from .pending_launch import abandoned
 from .reactor import close_unused, reactor_of
@@ -113,7 +113,10 @@ def launching(asked: Callable[..., _Asked], hand_over: HandOver, *, caller: int)
             own = arguments if shown is arguments else (shown,)
             stdin, stdout, stderr = streams
             return await hand_over(loop, protocol_factory, *own, stdin=stdin, stdout=stdout, stderr=stderr, **options)
-        request = requested(arguments, streams, validated(options) if options else DEFAULTS, caller=caller)
+        joined = None if options else joined_request(streams, DEFAULTS, collected=False)
+        request: Any = None
+        if joined is None:
+            request = requested(arguments, streams, validated(options) if options else DEFAULTS, caller=caller)
         protocol = protocol_factory()
         debug = loop.get_debug()
         if debug:
@@ -124,7 +127,7 @@ def launching(asked: Callable[..., _Asked], hand_over: HandOver, *, caller: int)
         transport: SubprocessTransport | None = None
         try:
             transport = SubprocessTransport(reactor_of(loop), loop, protocol, shown, debug=debug)
-            await transport.start(request)
+            await (transport.start(request) if joined is None else transport.start_joined(joined, [*arguments]))
             return transport, protocol
         except BaseException as error:  # a signal's handler raised, or the launch
             if transport is not None:

@@ -8,6 +8,7 @@ from aiospawn._termination.terminate import outlasted
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from aiospawn._request.request import Request
 
@@ -18,7 +19,7 @@ class _Child(Protocol):
     """The transport of the child, as its launch knows it."""
 
     launch: asyncio.Future[None] | None
-    request: Request | None
+    request: Callable[[], Request] | None
 
     def is_made(self) -> bool: ...
     def has_ended(self) -> bool: ...

@@ -128,16 +128,15 @@ class Reactor:
         return launched
 
     def launch_plain(self, joined: JoinedRequest, arguments: list[Any], target: Any) -> None:
-        """As `launch`, of a request without fork and cgroup; the target is a plain child, and gets its token and pid.
+        """As `launch`, of a request without fork and cgroup. The target is a plain child, or one of asyncio's.
 
-        The child is dropped at its end, unless another target has taken over: the token is then added to `ended`.
+        It gets the token, the pid, and asyncio's the pidfd. At its usual end the child is dropped: the token is then added
+        to `ended`.
         """
         try:
             self._launching = True
-            data = joined.launched(self.native.address, self.targets, target, arguments)
-            if data is not None:
-                _, target.pid, _ = self.launch(joined.request(arguments, data), target)
-            elif joined.options.init_lease is not None:
+            joined.launched(self.native.address, self.targets, target, arguments)
+            if joined.options.init_lease is not None:
                 self.keep_lease(target.token, joined.options.init_lease)
             self._launching = False
         except BaseException as exc:
@@ -271,7 +270,9 @@ class Reactor:
             return
         self._is_posted = False
         try:
-            deliver(self.native.batch, self.targets, self._batches * _MOST_EVENTS, self.ended, self._post)
+            deliver(
+                self.native.address, self.native.batch, self.targets, self._batches * _MOST_EVENTS, self.ended, self._post
+            )
         finally:  # interrupted, it stays where it was: the numbers say what was handled
             if self._is_posted:
                 self._callbacks.look_after()

@@ -25,7 +25,7 @@ except ImportError as error:  # not Linux: installed without its native part; or
     IMPORT_ERROR: ImportError | None = error
 else:
     ffi, lib = _ffi.ffi, _ffi.lib
-    _plain.use(int(ffi.cast("uintptr_t", ffi.addressof(lib, "aiospawn_launch"))))
+    _plain.use(*(int(ffi.cast("uintptr_t", ffi.addressof(lib, name))) for name in ("aiospawn_launch", "aiospawn_release")))
     IMPORT_ERROR = None
 
 __all__ = [
@@ -44,8 +44,10 @@ __all__ = [
     "dropped_at_end",
     "ffi",
     "joined",
+    "know_children",
     "launch_all",
     "launch_one",
+    "launch_request",
     "lib",
     "new_child",
     "pack_counts",
@@ -63,7 +65,9 @@ read_environment: Any = getattr(_plain, "environment", None)
 joined: Any = getattr(_plain, "joined", None)
 new_child: Any = getattr(_plain, "new_child", None)
 launch_one: Any = getattr(_plain, "launch_one", None)
+launch_request: Any = getattr(_plain, "launch_request", None)
 launch_all: Any = getattr(_plain, "launch_all", None)
+know_children: Any = getattr(_plain, "know_children", None)
 deliver: Any = getattr(_plain, "deliver", None)
 completed: Any = getattr(_plain, "completed", None)
 settle: Any = getattr(_plain, "settle", None)

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from aiospawn._binding import environ
-from aiospawn._binding.library import dropped_at_end, joined, launch_one
+from aiospawn._binding.library import dropped_at_end, joined, launch_one, launch_request
 from aiospawn._options.values import encoded
 
 from .request import Request, candidates, compiled, lease_in_ms
@@ -28,11 +28,11 @@ _ITSELF: tuple[int, None] = (1, None)
 class JoinedRequest:
     """The requests of commands that have nothing of their own but their arguments."""
 
-    __slots__ = ("_head", "_paths", "_program", "fixed", "options", "pipes")
+    __slots__ = ("_head", "_paths", "fixed", "options", "pipes", "program")
 
     def __init__(self, program: Program, options: Options, *, dropped: bool = False) -> None:
         """The options have no executable, environment or cgroup; the program is theirs. `dropped`: for `launch_plain`."""
-        self._program = program
+        self.program = program
         self._head = dropped_at_end(program.head) if dropped else program.head
         self.options = options
         self.fixed = self._head, program.packed, lease_in_ms(options)
@@ -54,13 +54,10 @@ class JoinedRequest:
         if data is None:
             data = self._compiled(given)
         sys.audit("subprocess.Popen", name, given, None, None)
-        return Request(data, name, self.options, self._program)
+        return Request(data, name, self.options, self.program)
 
-    def launched(self, reactor: int, targets: dict[int, Any], child: Any, arguments: list[Any]) -> bytes | None:
+    def launched(self, reactor: int, targets: dict[int, Any], target: Any, arguments: list[Any]) -> None:
         """Launches it on the reactor of this address. No signal's handler runs before it is entered in the table.
-
-        Returns:
-            None. For arguments of other types than str and bytes nothing is done, and this is the request.
 
         Raises:
             TypeError, ValueError: As `compiled`.
@@ -70,16 +67,15 @@ class JoinedRequest:
         result: int | None = None
         if type(name) is str:
             count, paths = self.paths_of(name)
-            result = launch_one(reactor, targets, child, *self.fixed, count, paths, arguments)
-        if result is None:
+            result = launch_one(reactor, targets, target, *self.fixed, count, paths, arguments)
+        if result is None:  # of other types than str and bytes
             sys.audit("subprocess.Popen", name, [*arguments], None, None)
-            return self._compiled(arguments)
+            result = launch_request(reactor, targets, target, self._compiled(arguments))
         if result:
             raise OSError(-result, os.strerror(-result))
-        return None
 
     def _compiled(self, arguments: list[Any]) -> bytes:
-        return self._head + compiled(arguments, self._program, self.options).data[len(self._head) :]
+        return self._head + compiled(arguments, self.program, self.options).data[len(self._head) :]
 
     def paths_of(self, name: str) -> tuple[int, bytes | None]:
         """How many paths a program of this name may have, and these, each with its NUL; None: the name itself is it."""
@@ -98,6 +94,6 @@ class JoinedRequest:
         found = self._paths[name, search] = len(tried), paths
         return found
 
-    def request(self, arguments: list[Any], data: bytes = b"") -> Request:
-        """Of such bytes, for what has to know more of the launch; without them, of one that was made."""
-        return Request(data, arguments[0], self.options, self._program)
+    def request(self, arguments: list[Any]) -> Request:
+        """Of a launch that was made, for what has to know more of it; without its bytes."""
+        return Request(b"", arguments[0], self.options, self.program)

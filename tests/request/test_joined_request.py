@@ -32,12 +32,14 @@ def test_same_bytes(streams: tuple[Any, Any, Any]) -> None:
     path = pathlib.Path("a/b")
     for arguments in (["true"], ["/bin/true", "h\u00e4"], [b"sh", "-c", ""], [path], ["\udcff"], [""], ["true"]):
         wanted = compiled(arguments, program(streams, GROUPED, collected=True), GROUPED)
-        data = joined.request_now(arguments).data
-        assert data == wanted.data
-        again = joined.request(arguments, data)
-        assert (again.data, again.executable, again.options, again.program) == (
-            *(wanted.data, wanted.executable, wanted.options, wanted.program),
-        )
+        now, later = joined.request_now(arguments), joined.request(arguments)
+        assert now.data == wanted.data
+        for request in (now, later):
+            assert (request.executable, request.options, request.program) == (
+                wanted.executable,
+                wanted.options,
+                wanted.program,
+            )
 
 
 def test_environment_of_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
