@@ -99,10 +99,10 @@ async def test_audit_event() -> None:
 
     sys.addaudithook(hook)
     try:
-        _joined(_STREAMS[0]).request_now(["true", b"x"]).data
+        _joined(_STREAMS[0]).request_now(["true", b"x"])
         assert events == [("subprocess.Popen", ("true", ["true", b"x"], None, None))]
         with pytest.raises(RuntimeError, match="refused"):
-            _joined(_STREAMS[0]).request_now(["refused"]).data
+            _joined(_STREAMS[0]).request_now(["refused"])
         events.clear()
         for arguments in ([b"true", "x"], [pathlib.Path("true")], ["true", pathlib.Path("x")]):
             await aiospawn.run(arguments)

@@ -1,0 +1,152 @@
+#include "asyncio_child.h"
+
+#include "names.h"
+
+/* ---- what is known of the class -------------------------------------------------------------------------------------- */
+
+PyObject *know_children(PyObject *module, PyObject *args) {
+  struct state *state = PyModule_GetState(module);
+  PyObject *type, *standings[STANDINGS];
+  if (!PyArg_ParseTuple(args, "O!OOOO:know_children", &PyType_Type, &type, &standings[LAUNCHING], &standings[RUNNING], &standings[UNPIPED],
+                        &standings[FINISHED]))
+    return NULL;
+  replace((PyObject **)&state->asyncio_child_type, Py_NewRef(type));
+  for (int i = 0; i < STANDINGS; i++) replace(&state->standings[i], Py_NewRef(standings[i]));
+  return Py_NewRef(Py_None);
+}
+
+/* Identity is enough: each standing without a call that is due is one tuple. -1 with an exception, or that of another one. */
+static int standing_of(const struct state *state, PyObject *child) {
+  PyObject *standing = get(state, child, NAME_STANDING);
+  int found = -1;
+  for (int i = 0; standing && i < STANDINGS; i++)
+    if (standing == state->standings[i]) found = i;
+  Py_XDECREF(standing);
+  return found;
+}
+
+static int was_handled(const struct state *state, PyObject *child, const struct delivery *delivery) {
+  PyObject *last = get(state, child, NAME_NUMBER);
+  long long number = last ? PyLong_AsLongLong(last) : -1;
+  Py_XDECREF(last);
+  return PyErr_Occurred() ? -1 : delivery->number <= number;
+}
+
+static int mark_handled(const struct state *state, PyObject *child, const struct delivery *delivery) {
+  return set_owned(state, child, NAME_NUMBER, PyLong_FromLongLong(delivery->number));
+}
+
+/* ---- futures --------------------------------------------------------------------------------------------------------- */
+
+static int conclude(const struct state *state, PyObject *future, PyObject *result) {
+  PyObject *done = call(state, future, NAME_DONE, NULL);
+  int is_done = done ? PyObject_IsTrue(done) : -1;
+  Py_XDECREF(done);
+  if (is_done) return is_done == 1 ? 0 : -1;
+  PyObject *none = call(state, future, NAME_SET_RESULT, result);
+  Py_XDECREF(none);
+  return none ? 0 : -1;
+}
+
+/* ---- the start ------------------------------------------------------------------------------------------------------- */
+
+static int make_connection(const struct state *state, PyObject *child) {
+  PyObject *resumed = get(state, child, NAME_RESUMED), *none = NULL;
+  if (resumed) none = call(state, resumed, NAME_CONNECTION_MADE, child);
+  Py_XDECREF(resumed);
+  Py_XDECREF(none);
+  int has_pipes = none ? is_true(state, child, NAME_OPEN_PIPES) : -1;
+  return has_pipes == -1 ? -1 : set(state, child, NAME_STANDING, state->standings[has_pipes ? RUNNING : UNPIPED]);
+}
+
+static int start(const struct state *state, PyObject *child) {
+  int standing = standing_of(state, child);
+  if (standing == -1 && PyErr_Occurred()) return -1;
+  if (standing == LAUNCHING && make_connection(state, child) == -1) return -1;
+  PyObject *launch = get(state, child, NAME_LAUNCH);
+  if (!launch) return -1;
+  int result = Py_IsNone(launch) ? 0 : conclude(state, launch, Py_None);
+  Py_DecRef(launch);
+  if (result == 0) result = set(state, child, NAME_LAUNCH, Py_None);
+  return result == 0 ? set(state, child, NAME_REQUEST, Py_None) : -1;
+}
+
+/* ---- the end --------------------------------------------------------------------------------------------------------- */
+
+static int record(const struct state *state, PyObject *child, const struct delivery *delivery) {
+  PyObject *returncode = get(state, child, NAME_OWN_RETURNCODE);
+  if (!returncode) return -1;
+  int is_new = Py_IsNone(returncode); /* a program may have set it */
+  Py_DecRef(returncode);
+  if (is_new && set_owned(state, child, NAME_OWN_RETURNCODE, PyLong_FromLong(delivery->event.value)) == -1) return -1;
+  if (set_owned(state, child, NAME_USAGE, event_payload(delivery)) == -1) return -1;
+  return set(state, child, NAME_OWN_PIDFD, Py_None);
+}
+
+static int make_last_calls(const struct state *state, PyObject *child) {
+  PyObject *resumed = get(state, child, NAME_RESUMED), *none = resumed ? call(state, resumed, NAME_ENDED, NULL) : NULL;
+  Py_XDECREF(resumed);
+  Py_XDECREF(none);
+  return none ? set(state, child, NAME_STANDING, state->standings[FINISHED]) : -1;
+}
+
+/* The waiting tasks continue after this callback: after connection_lost. */
+static int wake_waiters(const struct state *state, PyObject *child) {
+  PyObject *waiters = get(state, child, NAME_EXIT_WAITERS);
+  if (!waiters) return -1;
+  PyObject *returncode = Py_IsNone(waiters) ? NULL : get(state, child, NAME_OWN_RETURNCODE);
+  int result = returncode || Py_IsNone(waiters) ? 0 : -1;
+  for (Py_ssize_t i = 0; result == 0 && returncode && i < PyList_Size(waiters); i++) {
+    PyObject *waiter = Py_NewRef(PyList_GetItem(waiters, i));
+    result = conclude(state, waiter, returncode);
+    Py_DecRef(waiter);
+  }
+  if (result == 0 && returncode) result = set(state, child, NAME_EXIT_WAITERS, Py_None);
+  Py_XDECREF(returncode);
+  Py_DecRef(waiters);
+  return result;
+}
+
+/* No signal's handler runs in here. */
+static int finish(const struct state *state, PyObject *child, const struct delivery *delivery, struct aiospawn_reactor *reactor,
+                  PyObject *ended) {
+  int is_done = is_true(state, child, NAME_IS_DONE);
+  if (is_done) return is_done == 1 ? 0 : -1;
+  PyObject *token = PyLong_FromUnsignedLongLong(delivery->event.token);
+  int result = token ? PyList_Append(ended, token) : -1;
+  Py_XDECREF(token);
+  if (result == -1 || set(state, child, NAME_IS_DONE, Py_True) == -1) return -1;
+  state->release(reactor, delivery->event.token);
+  if (set(state, child, NAME_PROTOCOL, Py_None) == -1) return -1;
+  return set(state, child, NAME_RESUMED, Py_None);
+}
+
+static int end(const struct state *state, PyObject *child, const struct delivery *delivery, struct aiospawn_reactor *reactor,
+               PyObject *ended) {
+  int standing = standing_of(state, child); /* FINISHED: interrupted, this is done again */
+  if (standing == UNPIPED && (record(state, child, delivery) == -1 || make_last_calls(state, child) == -1)) return -1;
+  if (wake_waiters(state, child) == -1) return -1;
+  return finish(state, child, delivery, reactor, ended);
+}
+
+/* ---- events ---------------------------------------------------------------------------------------------------------- */
+
+/* Has it a tree, a sandbox or a cgroup of its own, or is its status lost, or a pipe open? */
+static int ends_unusually(const struct state *state, PyObject *child, const struct delivery *delivery) {
+  int standing = standing_of(state, child);
+  if (standing == -1 && PyErr_Occurred()) return -1;
+  if ((standing != UNPIPED && standing != FINISHED) || (delivery->event.extra & 2)) return 1;
+  int is_plain = is_true(state, child, NAME_IS_PLAIN);
+  return is_plain == -1 ? -1 : !is_plain;
+}
+
+int asyncio_child_handle(const struct state *state, PyObject *child, const struct delivery *delivery, struct aiospawn_reactor *reactor,
+                         PyObject *ended) {
+  uint32_t kind = delivery->event.kind;
+  int is_unusual = kind == AIOSPAWN_EXITED ? ends_unusually(state, child, delivery) : kind != AIOSPAWN_STARTED;
+  if (is_unusual) return is_unusual == -1 ? -1 : event_pass_on(state, child, delivery);
+  int handled = was_handled(state, child, delivery);
+  if (handled) return handled == 1 ? 0 : -1;
+  int result = kind == AIOSPAWN_STARTED ? start(state, child) : end(state, child, delivery, reactor, ended);
+  return result == -1 ? -1 : mark_handled(state, child, delivery);
+}
