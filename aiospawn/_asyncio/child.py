@@ -54,7 +54,7 @@ class Child(Standing):
     token = 0
     limit: str | None = None  # of its sandbox, that ended it
     launch: asyncio.Future[None] | None = None  # of the coroutine that waits until the program runs; None behind that
-    request: Callable[[], Request] | None = None  # by which a failure is told; likewise
+    request: Callable[[], Request] | None = None  # which names what fails; likewise
     is_plain = True
     """Is its end that of the child alone? Not with a tree, a sandbox or a cgroup."""
     _sandbox: Confinement | None = None

@@ -11,20 +11,29 @@ import fresh
 import pytest
 
 import aiospawn
+from aiospawn._binding.native import Native
 from aiospawn._map import sole_worker
+from aiospawn._request.joined_request import JoinedRequest
 
 
 def _as_a_handler(frame: FrameType, event: str, _argument: Any) -> Any:
     """Raises where Python looks for signals first when the native part has returned."""
-    if frame.f_code is not aiospawn._binding.native.Native.launch.__code__:
+    if frame.f_code not in (Native.launch.__code__, JoinedRequest.launched.__code__):
         return None
-    if event == "line" and "result" in frame.f_locals:
+    if event == "line" and frame.f_locals.get("result") is not None:
         raise ZeroDivisionError
     return _as_a_handler
 
 
 @pytest.mark.parametrize(
-    "launch", [aiospawn.create_subprocess_exec, lambda *command: aiospawn.run(command)], ids=["process", "run"]
+    "launch",
+    [
+        aiospawn.create_subprocess_exec,
+        lambda *command: aiospawn.create_subprocess_exec(*command, start_new_session=True),
+        lambda *command: aiospawn.run(command),
+        lambda *command: aiospawn.run([*command]),
+    ],
+    ids=["process", "process with an option", "run", "plain run"],
 )
 async def test_behind_the_clone(launch: Callable[..., Awaitable[Any]]) -> None:
     """The child is killed and reaped, and the next launch has nothing of it."""

@@ -468,7 +468,8 @@ async def test_shortage(code: int, command: Any, monkeypatch: pytest.MonkeyPatch
     """It is waited out; one that lasts while nothing else runs is a failure at last."""
     pauses: list[float] = []
     launches = 0
-    launch, at = Native.launch, library.address(library.ffi.addressof(library.lib, "aiospawn_launch"))
+    launch = Native.launch
+    at, release = (library.address(library.ffi.addressof(library.lib, f"aiospawn_{name}")) for name in ("launch", "release"))
     native_function = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 
     async def note(_: _runner.Runner, seconds: float) -> None:
@@ -490,8 +491,8 @@ async def test_shortage(code: int, command: Any, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(_runner.Runner, "_pause", note)
     monkeypatch.setattr(Native, "launch", short)
-    request.addfinalizer(lambda: library._plain.use(at))
-    library._plain.use(ctypes.cast(short_of_extension, ctypes.c_void_p).value)
+    request.addfinalizer(lambda: library._plain.use(at, release))
+    library._plain.use(ctypes.cast(short_of_extension, ctypes.c_void_p).value, release)
     lasts = 3
     (result,) = await collected([command])
     assert result.ok
