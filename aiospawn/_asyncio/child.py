@@ -16,7 +16,7 @@ from aiospawn._termination.tree import NativeTree, native_tree
 from .lifecycle import SETTLED, Happening, State
 from .read_pipe import ReadPipe
 from .standing import Standing, logger
-from .stream_protocol import NOTING, Resumed
+from .stream_protocol import Resumed, only_notes
 from .terminal_input import TerminalInput
 from .write_pipe import WritePipe
 
@@ -78,7 +78,7 @@ class Child(Standing):
         self.native = reactor.native
         self.context = contextvars.copy_context()
         self._reactor = reactor
-        if type(protocol) in NOTING:
+        if only_notes(protocol):
             # Other protocols may do anything, in callbacks of their own, and so may the handlers of a log in debug mode.
             self.resumed = Resumed(protocol)
             self.immediate = not debug
@@ -123,6 +123,13 @@ class Child(Standing):
             self._open_pipes = open_pipes
         self.launch = launch = self.loop.create_future()
         return launch
+
+    def forget_pipes(self) -> None:
+        """There is no child that has them. They refer to this, and would wait for the garbage collector."""
+        for pipe in self._pipes.values():
+            pipe.forget()
+        self._pipes.clear()
+        self._open_pipes = 0
 
     def is_made(self) -> bool:
         """For its launch: is there a child, as far as the native part knows, which has not failed?"""
@@ -184,14 +191,12 @@ class Child(Standing):
                     launch.set_result(None)
                 else:
                     launch.set_exception(error)
-                    launch.exception()  # retrieved, also where the caller is cancelled in this moment
+            if error is not None and not launch.cancelled():
+                launch.exception()  # retrieved, also where the caller is cancelled in this moment
             self.launch = self.request = None
 
     def _failed(self, error: Exception | None) -> None:
-        for pipe in self._pipes.values():
-            pipe.forget()
-        self._pipes.clear()
-        self._open_pipes = 0
+        self.forget_pipes()
         self._closed = True
         self._tree = None
         if self._belongings is not None:

@@ -36,7 +36,6 @@ _PIPE = asyncio.subprocess.PIPE
 
 def subprocess_exec(
     program: Any,
-    /,
     *args: Any,
     stdin: Any = _PIPE,
     stdout: Any = _PIPE,
@@ -60,7 +59,6 @@ def subprocess_exec(
 
 def subprocess_shell(
     cmd: Any,
-    /,
     *,
     stdin: Any = _PIPE,
     stdout: Any = _PIPE,
@@ -103,8 +101,8 @@ def launching(asked: Callable[..., _Asked], hand_over: HandOver, *, caller: int)
         caller: How many frames up from the method warnings belong.
     """
 
-    async def method(
-        loop: asyncio.AbstractEventLoop, protocol_factory: ProtocolFactory, /, *args: Any, **keywords: Any
+    async def method(  # as keywords, too
+        loop: asyncio.AbstractEventLoop, protocol_factory: ProtocolFactory, *args: Any, **keywords: Any
     ) -> tuple[Any, Any]:
         arguments, shown, streams, options = asked(*args, **keywords)
         if "env_add" in options:
@@ -135,4 +133,5 @@ def launching(asked: Callable[..., _Asked], hand_over: HandOver, *, caller: int)
             close_unused(loop)
             raise
 
+    method.__qualname__ = asked.__qualname__
     return method

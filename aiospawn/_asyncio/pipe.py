@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .stream_protocol import Resumed
 
-__all__ = ["Owner", "Pipe"]
+__all__ = ["Owner", "Pipe", "StreamPassedOn"]
 
 
 class Owner(Protocol):
@@ -59,7 +59,7 @@ class _PipeFile(io.FileIO):
         super().close()
 
 
-class _StreamProtocol(asyncio.Protocol):
+class StreamPassedOn(asyncio.Protocol):
     """The calls of a pipe's own protocol, passed on to the process's protocol with the stream's number."""
 
     __slots__ = ("_owner", "_stream")
@@ -98,14 +98,13 @@ class Pipe(asyncio.BaseTransport):
     _ended = False  # the descriptor is closed, and what follows is posted or made
     _loss: Exception | None = None
     _lost = False  # the protocol was called
-    _is_passed_on = True  # what is called, to the process's protocol: until somebody sets another
     _over = False  # and the process
 
     def __init__(self, owner: Owner, stream: int) -> None:
         self._extra: dict[str, Any] = {}  # as asyncio.BaseTransport has it
         self._owner = owner
         self._stream = stream
-        self._protocol: Any = _StreamProtocol(owner, stream)  # None at the end, as in asyncio
+        self._protocol: Any = StreamPassedOn(owner, stream)  # None at the end, as in asyncio
 
     def __repr__(self) -> str:
         state = "closed" if self._lost else "closing" if self._closing else "open"
@@ -136,7 +135,6 @@ class Pipe(asyncio.BaseTransport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         if not self._lost:
             self._owner.immediate = False
-        self._is_passed_on = type(protocol) is _StreamProtocol
         self._protocol = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:
@@ -181,14 +179,14 @@ class Pipe(asyncio.BaseTransport):
 
     def _tell(self, done: Callable[[], object], what: str, *args: Any) -> None:
         """A call of the protocol, once: `done` marks that it was made. Not for asyncio's own streams (`_resumed`)."""
-        if self._is_passed_on:
+        if type(self._protocol) is StreamPassedOn:
             in_one(done, self._protocol.call(what, *args))
         else:
             in_one(done, functools.partial(operator.methodcaller(what, *args), self._protocol))
 
     def _resumed(self) -> Resumed | None:
         """asyncio's own streams, where they are called for this pipe."""
-        return self._owner.resumed if self._is_passed_on else None
+        return self._owner.resumed if type(self._protocol) is StreamPassedOn else None
 
     def _lose(self) -> None:
         if self._over:
@@ -210,7 +208,6 @@ class Pipe(asyncio.BaseTransport):
             return
         # The process holds its pipes: if they held it for ever, only the garbage collector would free both.
         self._protocol = None
-        self._is_passed_on = False
         self._owner.pipe_lost(self._stream)
         self._over = True
         del self._owner

@@ -20,7 +20,7 @@ from aiospawn._termination.tree import LoopTree
 from . import launch
 from .communication import is_possible, outputs
 from .running_loop import running_loop
-from .stream_protocol import StreamProtocol
+from .stream_protocol import DEFAULT_LIMIT, StreamProtocol, check_limit
 from .terminal import Terminal
 from .terminal_input import TerminalInput
 from .transport import SubprocessTransport
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Process", "create_subprocess_exec", "create_subprocess_shell"]
 
-_LIMIT = 64 * 1024  # asyncio.streams' default
+_LIMIT = DEFAULT_LIMIT
 _GRACE = 5.0  # seconds
 _LOOKS_AT_STDIN = sys.version_info >= (3, 12)  # asyncio's, when it decides what to write and close; before, at the input
 
@@ -176,15 +176,18 @@ class Process(asyncio.subprocess.Process):
     def _tree(self) -> Tree:
         return self._transport.tree if isinstance(self._transport, SubprocessTransport) else LoopTree(self._transport)
 
-    def _exit(self) -> asyncio.Future[None]:
+    def _exit(self) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
-        exited = loop.create_future()
         if self.returncode is not None:
+            exited = loop.create_future()
             exited.set_result(None)
-        elif loop is self._loop:
-            self._protocol.exit_waiters += (exited,)
-        else:
+        elif loop is not self._loop:
             raise RuntimeError(f"{self!r} is a child of another event loop")
+        elif isinstance(self._transport, SubprocessTransport):
+            exited = self._transport.exit_waiter()
+        else:
+            exited = loop.create_future()
+            self._protocol.exit_waiters += (exited,)
         return exited
 
     async def __aenter__(self) -> Self:
@@ -288,6 +291,8 @@ async def create_subprocess_exec(
     """
     if grace is not _GRACE:
         seconds("grace", grace)
+    if limit is not _LIMIT:
+        check_limit(limit)
     loop = running_loop()
     protocol = StreamProtocol(limit, loop)
     try:
@@ -338,6 +343,8 @@ async def create_subprocess_shell(
     """
     if grace is not _GRACE:
         seconds("grace", grace)
+    if limit is not _LIMIT:
+        check_limit(limit)
     loop = running_loop()
     protocol = StreamProtocol(limit, loop)
     try:

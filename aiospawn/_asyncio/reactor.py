@@ -63,6 +63,7 @@ class Reactor:
             "_callbacks",
             "_holders",
             "_is_delivered",
+            "_is_due_again",
             "_is_posted",
             "_launching",
             "_lease",
@@ -88,6 +89,7 @@ class Reactor:
         self._batches = 0
         self._is_delivered = True  # the last of them
         self._is_posted = False  # something of it, to a mailbox
+        self._is_due_again = False
         self._lease: Lease | None = None
         self._holders: weakref.WeakSet[Any] = weakref.WeakSet()
         try:
@@ -251,6 +253,7 @@ class Reactor:
     # ---- wake-ups -----------------------------------------------------------------------------------------------------
 
     def _on_ready(self) -> None:
+        self._is_due_again = False
         try:
             if self._lease is not None:
                 self._lease.look()
@@ -262,7 +265,9 @@ class Reactor:
                 return
             self._deliver()
         except BaseException:
-            self._callbacks.post_twice(self._on_ready)
+            if not self._is_due_again:  # else each of the two would post two more
+                self._is_due_again = True
+                self._callbacks.post_twice(self._on_ready)
             raise
 
     def _deliver(self) -> None:

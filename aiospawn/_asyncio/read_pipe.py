@@ -10,7 +10,7 @@ import os
 from aiospawn._binding.indivisible import in_one, made_again, mark
 from aiospawn._binding.library import Event, Watch
 
-from .pipe import Pipe
+from .pipe import Pipe, StreamPassedOn
 
 __all__ = ["ReadPipe"]
 
@@ -68,7 +68,7 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
         if self._file is not None:  # else the native part has closed it
             self._file.close()
         try:
-            if not self._eof_told and not self._is_passed_on and hasattr(self._protocol, "eof_received"):
+            if not self._eof_told and type(self._protocol) is not StreamPassedOn and hasattr(self._protocol, "eof_received"):
                 self._tell(mark(self, "_eof_told", value=True), "eof_received")
         finally:
             self._lose()

@@ -31,7 +31,7 @@ class Standing(asyncio.SubprocessTransport):
     # No __slots__: programs read and write _proc, _returncode, _closed, _pipes, and hang attributes on transports.
     loop: asyncio.AbstractEventLoop
     resumed: Any = None
-    """The calls of a protocol of `NOTING`; None of others, and at the end."""
+    """The calls of a protocol that `only_notes`; None of others, and at the end."""
     immediate = False
     _protocol: Any  # None at the end, as in asyncio
     _standing: tuple[State, tuple[Call, ...]] = SETTLED[State.LAUNCHING]  # and the calls that are due

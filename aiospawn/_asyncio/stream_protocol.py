@@ -13,29 +13,53 @@ from aiospawn._binding.indivisible import in_one
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["NOTING", "Resumed", "StreamProtocol"]
+__all__ = ["DEFAULT_LIMIT", "Resumed", "StreamProtocol", "check_limit", "only_notes"]
+
+DEFAULT_LIMIT: int = asyncio.streams._DEFAULT_LIMIT  # type: ignore[attr-defined]
 
 
 class StreamProtocol(asyncio.subprocess.SubprocessStreamProtocol):
     """asyncio's, whose `wait` waits for the exit alone: up to some 3.13 its `wait` waits for a grandchild's pipe as well."""
 
     exit_waiters: tuple[asyncio.Future[None], ...] = ()
+    """Of a child of the loop's own implementation."""
 
     def process_exited(self) -> None:
         """Resumable: the transport calls it again when it was interrupted."""
         if self._transport is not None:  # type: ignore[attr-defined]
             super().process_exited()
-        self.wake_exit_waiters()
-
-    def wake_exit_waiters(self) -> None:
         for waiter in self.exit_waiters:
             if not waiter.done():
                 waiter.set_result(None)
         self.exit_waiters = ()
 
 
-NOTING = (StreamProtocol, asyncio.subprocess.SubprocessStreamProtocol)
-"""The classes that run nobody else's code. A subclass of these may do anything."""
+def check_limit(limit: Any) -> None:
+    """Of a stream's buffer, in bytes. asyncio looks at it where it makes the stream, when the program runs already."""
+    if not isinstance(limit, (int, float)):
+        raise TypeError(f"limit must be a number of bytes, not {limit!r}")
+    if not limit > 0:
+        raise ValueError(f"limit must be more than 0 bytes, got {limit!r}")
+
+
+def only_notes(protocol: Any) -> bool:
+    """Does it run nobody else's code, and raise nothing? A subclass of these may do anything.
+
+    A method of asyncio's that a program replaces, in the class or in one protocol, is not looked for: some of them are not
+    called.
+    """
+    if type(protocol) not in _NOTING:
+        return False
+    if protocol._limit is DEFAULT_LIMIT:
+        return True
+    try:
+        check_limit(protocol._limit)
+    except (TypeError, ValueError):  # it is raised where the streams are made, as on asyncio
+        return False
+    return True
+
+
+_NOTING = (StreamProtocol, asyncio.subprocess.SubprocessStreamProtocol)
 
 
 def _wake(reader: asyncio.StreamReader) -> None:
@@ -48,7 +72,7 @@ def _wake(reader: asyncio.StreamReader) -> None:
 
 
 class Resumed:
-    """The calls of a protocol of `NOTING`, each resumable: done again after an interruption, in asyncio's code too.
+    """The calls of a protocol that `only_notes`, each resumable: done again after an interruption, in asyncio's code too.
 
     Only asyncio's private attributes say what each has done before.
     """
@@ -118,8 +142,6 @@ class Resumed:
         protocol._process_exited = True
         if not protocol._pipe_fds:
             self._close_transport(protocol)
-        if type(protocol) is StreamProtocol and protocol.exit_waiters:
-            protocol.wake_exit_waiters()
         if self.communication is not None and not protocol._pipe_fds:
             self._conclude_communication()
 
@@ -130,8 +152,6 @@ class Resumed:
         if protocol._transport is not None:
             protocol._transport._closed = True
             protocol._transport = None
-        if type(protocol) is StreamProtocol and protocol.exit_waiters:
-            protocol.wake_exit_waiters()
         if self.communication is not None:
             self._conclude_communication()
         if protocol._paused:
