@@ -22,12 +22,13 @@ from aiospawn._termination.terminate import outlasted
 
 from .arrivals import NONE_YET
 from .map_result import MapResult
+from .puller import Puller
 from .runner import Begun, is_shortage
 from .time_limit import TimeLimit
 from .waiting import wake
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
     from aiospawn._commands.repeated_run import RepeatedRun
 
@@ -83,6 +84,10 @@ class SoleWorker:
         self.stopping: set[asyncio.Task[None]] = set()  # likewise: they stop a child, and have its grace
         self._waiter: asyncio.Future[None] | None = None  # the task's
         self._time = TimeLimit(self.loop, self._plain.timeout, self._jobs)
+        self.puller: Puller | None = None
+        """Of an asynchronous source."""
+        if source.iterator is None:
+            self.puller = Puller(source, self._room, lambda command: self._launch(iter((command,)), 1), self._wake_up)
 
     # ---- the task -----------------------------------------------------------------------------------------------------
 
@@ -115,8 +120,6 @@ class SoleWorker:
     async def _work(self) -> None:
         source = self._source
         while True:
-            if self._reactor is not None and self._reactor.native.dead:  # another may have been opened
-                self._reactor = None
             self._fill()
             while self.ended:
                 self._settle()
@@ -126,27 +129,43 @@ class SoleWorker:
                 return
             self._waiter = waiter = self.loop.create_future()
             self.is_woken = False
-            if not is_full and not source.is_over:
+            if not is_full and not source.is_over and self.puller is None:
                 source.wake_for_room(waiter)
             await waiter
 
+    def _room(self) -> int:
+        return min(self._size - len(self._jobs) - len(self._aside), self._source.room)
+
     def _fill(self) -> None:
         """Takes commands and launches them, as many as there is room for."""
-        source, jobs, aside = self._source, self._jobs, self._aside
-        is_at_terminal = self._plain.is_at_terminal()
-        while not source.is_over and (room := min(self._size - len(jobs) - len(aside), source.room)) > 0:
-            reactor, first = None if is_at_terminal else self._opened(), source.taken
-            try:
-                left = launch_all(source, source.iterator, NONE_YET, room, first, reactor is not None, *self._fixed(reactor))
-            except Exception as error:  # noqa: BLE001 - it is raised to the caller
-                self._fail(error)
-                source.is_over = True
+        source = self._source
+        if source.iterator is None:
+            if self.puller is not None and self._room() > 0:
+                self.puller.wake()
+            return
+        while not source.is_over and (room := self._room()) > 0:
+            if not self._launch(source.iterator, room):
                 return
-            finally:
-                self._begun(range(first, source.taken))
-            if left is None:
-                return
-            self._not_launched(*left)
+
+    def _launch(self, commands: Iterator[Any], most: int) -> bool:
+        """Takes and launches so many of these. False: there are no more now; True: one was left to a task of its own."""
+        source = self._source
+        reactor, first = None if self._plain.is_at_terminal() else self._opened(), source.taken
+        try:
+            left = launch_all(source, commands, NONE_YET, most, first, reactor is not None, *self._fixed(reactor))
+        except Exception as error:  # noqa: BLE001 - it is raised to the caller
+            self._fail(error)
+            source.is_over = True
+            return False
+        finally:
+            self._begun(range(first, source.taken))
+        if left is None:
+            return False
+        self._not_launched(*left)
+        return True
+
+    def _wake_up(self) -> None:
+        wake(self._waiter)
 
     def wake(self) -> None:
         """As `Owner` has it."""
@@ -157,7 +176,7 @@ class SoleWorker:
 
     def _opened(self) -> Reactor | None:
         """The loop's reactor. None where it cannot be opened: `run` says why for each command, and it may be a shortage."""
-        if self._reactor is None:
+        if self._reactor is None or self._reactor.native.dead:  # another may have been opened
             try:
                 self._reactor = reactor_of(self.loop)
                 self._reactor.hold(self)

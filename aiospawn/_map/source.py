@@ -57,8 +57,8 @@ class Source:
         else:
             async with self._turn:
                 await self._let_through()
-                command = _END if self.stopped else await self._pulled()
-            if self.stopped:
+                found, command = (False, None) if self.stopped else await self.pulled()
+            if self.stopped or not found:
                 return None
         if command is _END:
             return None
@@ -84,17 +84,19 @@ class Source:
         self.held_up.append(waiter)
         await waiter
 
-    async def _pulled(self) -> Any:
+    async def pulled(self) -> tuple[bool, Any]:
+        """Whether an asynchronous iterator has a next command, and that. One task at a time may ask."""
         assert isinstance(self._commands, AsyncIterator)
         self._puller = asyncio.current_task()
         try:
-            return await anext(self._commands, _END)
+            command = await anext(self._commands, _END)
         except asyncio.CancelledError:
             if not self.stopped:
                 raise
-            return _END  # `stop` did it
+            return False, None  # `stop` did it
         finally:
             self._puller = None
+        return command is not _END, command
 
     def go_on(self) -> None:
         """There is room for one more: a worker that is held up takes it."""

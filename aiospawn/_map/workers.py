@@ -1,8 +1,8 @@
 """What works on a map: tasks that take commands from its source and put their results into its queue.
 
-Where nothing but the commands' results is wanted, one task has all of them run, the `SoleWorker`. Otherwise, and where
-commands have to be waited for, there is a fixed number of workers, and each takes the next command when it is free. There is
-no task for a command, and the source is read no faster than commands end. What was taken and not yet handed to the caller is
+Where nothing but the commands' results is wanted, one task has all of them run, the `SoleWorker`; a second one waits for the
+commands of an asynchronous source. Otherwise there is a fixed number of workers, and each takes the next command when it is
+free. There is no task for a command, and the source is read no faster than commands end. What was taken and not yet handed to the caller is
 at most twice the number of workers, four times where results come in the order of the commands and a slow one holds up those
 behind it.
 """
@@ -75,11 +75,13 @@ class Workers:
     def _start(self) -> None:
         self._loop = asyncio.get_running_loop()
         plain = self._runner.repeated
-        if self._source.iterator is not None and plain is not None and plain.is_plain():
+        if plain is not None and plain.is_plain():
             self._sole = SoleWorker(
                 self._source, self._runner, self._size, self._put, self._put_all, self.results.fail, self._begin
             )
             self._begin(self._sole.work())
+            if self._sole.puller is not None:
+                self._begin(self._sole.puller.pull())
         else:
             for _ in range(self._size):
                 self._begin(self._work())

@@ -202,10 +202,15 @@ class Session:
                 timeout=timeout, grace=options.grace, retries=options.retries - 1, backoff=options.backoff,
                 shell=options.shell, stdin=self._stdin(), capture_output=self._captures(),
                 on_line=None if self._lines is None else self._told, cluster=options.cluster, **self._shell(),
-                **_child.of_run(options),
+                **self._with_workers(), **_child.of_run(options),
             )  # fmt: skip
         except (LookupError, NotImplementedError, ValueError) as error:  # an unknown user, an option that cannot be had here
             raise UsageError(str(error.args[0])) from None
+
+    def _with_workers(self) -> dict[str, Any]:
+        """With a function for its events, each job is run by one of a fixed number of tasks, which ask for jobs: slots."""
+        may_have_slot = self._options.cluster is None and (self._options.header or self._has_slot())
+        return {"on_event": _ignore} if may_have_slot else {}
 
     def _stdin(self) -> int | None:
         """Of all jobs, where each has no block of its own."""
@@ -293,6 +298,10 @@ class Session:
         if halted is not None and halt.amount == 1:
             return _exit_status(halted)
         return min(progress.failed, _MOST_FAILED)
+
+
+def _ignore(event: aiospawn.ProcessEvent) -> None:
+    """For jobs that have a task."""
 
 
 def _is_percentage(halt: aiospawn.Halt | None) -> bool:
