@@ -18,7 +18,9 @@ __all__ = ["Puller"]
 class Puller:
     """Waits for the next command when one can be launched: one task for all of them, so that no two wait at a time."""
 
-    def __init__(self, source: Source, room: Callable[[], int], launch: Callable[[Any], object], end: Callable[[], object]) -> None:
+    def __init__(
+        self, source: Source, room: Callable[[], int], launch: Callable[[Any], object], end: Callable[[], object]
+    ) -> None:
         """`launch` is called with each command, while there is `room`; `end` when there are no more."""
         self._source = source
         self._room = room

@@ -1,6 +1,7 @@
 """The commands of a map whose children are `PlainChild`s: one task takes commands, launches, and hands results on.
 
-All that a wake-up of the loop brought is one step of this task: results are put, and as many commands are launched. What
+All that a wake-up of the loop brought is one step of this task: results are put, and as many commands are launched. Those of
+an asynchronous source are launched by the task that waits for them (`Puller`). What
 has to be waited for in another way has a task of its own, which has the command's place meanwhile: a command that `run` is
 for, a child that is stopped, a pipe that is held behind its child's exit, a pause before the next attempt.
 """
@@ -13,14 +14,13 @@ import functools
 import time
 from typing import TYPE_CHECKING, Any
 
-from aiospawn._asyncio.reactor import Reactor, launch_error, let_go, reactor_of
+from aiospawn._asyncio.reactor import launch_error, let_go
 from aiospawn._binding.indivisible import in_one
-from aiospawn._binding.library import launch_all, settle
-from aiospawn._commands.plain_child import PlainChild
+from aiospawn._binding.library import settle
 from aiospawn._commands.results import CompletedProcess
 from aiospawn._termination.terminate import outlasted
 
-from .arrivals import NONE_YET
+from .launches import Launches
 from .map_result import MapResult
 from .puller import Puller
 from .runner import Begun, is_shortage
@@ -30,6 +30,7 @@ from .waiting import wake
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
+    from aiospawn._commands.plain_child import PlainChild
     from aiospawn._commands.repeated_run import RepeatedRun
 
     from .runner import Runner
@@ -65,9 +66,7 @@ class SoleWorker:
         self._plain: RepeatedRun = runner.repeated
         self.pipe_grace = self._plain.pipe_grace
         self.limit = self._plain.limit
-        self.joined = self._plain.joined()
         self._keeps, self._mode = self._plain.keeps, self._plain.mode
-        self._reactor: Reactor | None = None
         self._source = source
         self._runner = runner
         self._size = size
@@ -77,6 +76,8 @@ class SoleWorker:
         self._begin_task = begin
         self._jobs: dict[int, PlainChild] = {}  # by the command's number, the oldest first
         runner.beside = self._jobs
+        self._launches = Launches(source, self._plain, self, self._jobs, self.loop)
+        self.joined = self._launches.joined
         self.ended: list[PlainChild] = []
         self.is_woken = False
         self._aside: dict[int, asyncio.Task[None] | None] = {}  # by the command's number: what has a task of its own
@@ -149,10 +150,9 @@ class SoleWorker:
 
     def _launch(self, commands: Iterator[Any], most: int) -> bool:
         """Takes and launches so many of these. False: there are no more now; True: one was left to a task of its own."""
-        source = self._source
-        reactor, first = None if self._plain.is_at_terminal() else self._opened(), source.taken
+        source, first = self._source, self._source.taken
         try:
-            left = launch_all(source, commands, NONE_YET, most, first, reactor is not None, *self._fixed(reactor))
+            left = self._launches.take(commands, most)
         except Exception as error:  # noqa: BLE001 - it is raised to the caller
             self._fail(error)
             source.is_over = True
@@ -173,21 +173,6 @@ class SoleWorker:
         self.is_woken = True
 
     # ---- one command --------------------------------------------------------------------------------------------------
-
-    def _opened(self) -> Reactor | None:
-        """The loop's reactor. None where it cannot be opened: `run` says why for each command, and it may be a shortage."""
-        if self._reactor is None or self._reactor.native.dead:  # another may have been opened
-            try:
-                self._reactor = reactor_of(self.loop)
-                self._reactor.hold(self)
-            except Exception:  # noqa: BLE001
-                self._reactor = None
-        return self._reactor
-
-    def _fixed(self, reactor: Reactor | None) -> tuple[Any, Any]:
-        """What is the same for all of them, in the order of `launch_all`."""
-        where = (0, {}) if reactor is None else (reactor.native.address, reactor.targets)
-        return (PlainChild, self, reactor, *where, self._jobs), (*self.joined.fixed, self.joined.paths_of)
 
     def _begun(self, numbers: range) -> None:
         """These commands were taken, and most of them launched."""
@@ -253,7 +238,6 @@ class SoleWorker:
     ) -> asyncio.Task[None]:
         self._aside[number] = None
         self._not_begun[number] = job
-        self._reactor = None  # an eager task may close it
         task = self._begin_task(self._worked(number, work, job))
         if number in self._aside:  # else it was an eager one, and is at its end
             self._aside[number] = task

@@ -2,9 +2,9 @@
 
 Where nothing but the commands' results is wanted, one task has all of them run, the `SoleWorker`; a second one waits for the
 commands of an asynchronous source. Otherwise there is a fixed number of workers, and each takes the next command when it is
-free. There is no task for a command, and the source is read no faster than commands end. What was taken and not yet handed to the caller is
-at most twice the number of workers, four times where results come in the order of the commands and a slow one holds up those
-behind it.
+free. There is no task for a command, and the source is read no faster than commands end. What was taken and not yet handed
+to the caller is at most twice the number of workers, four times where results come in the order of the commands and a slow
+one holds up those behind it.
 """
 
 from __future__ import annotations

@@ -186,12 +186,16 @@ class Template:
             self._words = _shell_words(split)
             if self._words and self._words[0] and isinstance(first := self._words[0][0], Field):
                 self._words[0][0] = first._replace(is_quoted=False)
+        self._around = None if shell else _around_all(self._words)
 
     def command(self, arguments: tuple[str, ...], number: int, slot: int = 1) -> list[str] | str:
         """Of one job, whose number begins with 1: what `aiospawn.run` takes.
 
         Raises ValueError for arguments that are themselves a command and cannot be split into words.
         """
+        if self._around is not None:
+            before, after = self._around
+            return [*before, *arguments, *after]
         if not self._words:
             line = " ".join(arguments)
             return line if self._shell else _split(line)
@@ -222,6 +226,22 @@ class Template:
 
     def _joined(self, field: Field, values: list[str]) -> str:
         return " ".join(map(shlex.quote, values) if self._shell and field.is_quoted else values)
+
+
+def _around_all(words: Sequence[Sequence[str | Field]]) -> tuple[list[str], list[str]] | None:
+    """The words before and behind all arguments as they are; None of another template."""
+    texts: list[str] = []
+    place = None
+    for parts in words:
+        if all(isinstance(part, str) for part in parts):
+            texts.append("".join(map(str, parts)))
+        elif (
+            place is None and len(parts) == 1 and isinstance(field := parts[0], Field) and field.takes_all and not field.kind
+        ):
+            place = len(texts)
+        else:
+            return None
+    return None if place is None else (texts[:place], texts[place:])
 
 
 def _texts(parts: list[str | Field], change: Callable[[str], str]) -> list[str | Field]:

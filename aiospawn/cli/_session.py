@@ -138,7 +138,7 @@ class Session:
     def _task(self, number: int, arguments: Record) -> _Task | None:
         """None where it is done already. Raises ValueError and UsageError."""
         template, tag = self._templates.command, self._templates.tag
-        slot = self._slot() if self._has_slot() else 1
+        slot = self._slot() if template.has_slot or (tag is not None and tag.has_slot) else 1
         command = template.command(arguments, number, slot)
         if self._log is not None:
             if self._log.is_done(number, None if template.has_slot else shown(command)):
@@ -171,6 +171,8 @@ class Session:
 
     def _with_its_own(self, task: _Task) -> list[str] | str | aiospawn.Command:
         """The command, with the options that are not those of all."""
+        if task.block is None and not isinstance(self._options.timeout, Share):
+            return task.command
         options: dict[str, Any] = {}
         again = self._options.retries > 1  # a second attempt would find the file at its end
         if task.block is not None and (again or self._options.cluster is not None):
@@ -254,8 +256,7 @@ class Session:
         if self._lines is not None:
             received, errors = self._lines.ended(result.number)
         else:
-            self._write(1, task.tag, stdout)
-            self._write(2, task.tag, stderr)
+            self._print(task, stdout, stderr)
             received, errors = len(stdout), stderr
         if result.error is not None:
             self._complain(task, result.error)
@@ -268,6 +269,12 @@ class Session:
             command = shown(task.command)
             host = result.host or ":"
             self._log.add(Job(task.number, command, result.started, result.elapsed, received, value, number, sent, host))
+
+    def _print(self, task: _Task, stdout: bytes, stderr: bytes) -> None:
+        if stdout:
+            self._write(1, task.tag, stdout)
+        if stderr:
+            self._write(2, task.tag, stderr)
 
     def _complain(self, task: _Task, error: Exception) -> None:
         if isinstance(error, subprocess.TimeoutExpired):

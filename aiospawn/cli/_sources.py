@@ -107,10 +107,16 @@ async def _read(descriptor: int, separator: bytes) -> Records:
     rest = b""
     while more := await chunk(descriptor):
         *whole, rest = (rest + more).split(separator)
-        for argument in whole:
-            yield (os.fsdecode(argument),)
+        for argument in _decoded(whole, separator):
+            yield (argument,)
     if rest:
         yield (os.fsdecode(rest),)
+
+
+def _decoded(arguments: list[bytes], separator: bytes) -> list[str]:
+    if arguments and separator.isascii():  # which no character has within
+        return os.fsdecode(separator.join(arguments)).split(os.fsdecode(separator))
+    return [os.fsdecode(argument) for argument in arguments]
 
 
 async def chunk(descriptor: int, size: int = _CHUNK) -> bytes:

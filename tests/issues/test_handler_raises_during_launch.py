@@ -12,7 +12,7 @@ import pytest
 
 import aiospawn
 from aiospawn._binding.native import Native
-from aiospawn._map import sole_worker
+from aiospawn._map import launches
 from aiospawn._request.joined_request import JoinedRequest
 
 
@@ -54,7 +54,7 @@ async def test_behind_a_launch_of_many(
     error: type[Exception], monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> None:
     """It is raised to who iterates. No command is run twice, and the children that were made are stopped."""
-    original, count = sole_worker.launch_all, 0
+    original, count = launches.launch_all, 0
 
     def interrupted(*arguments: Any) -> Any:
         nonlocal count
@@ -64,7 +64,7 @@ async def test_behind_a_launch_of_many(
             raise error
         return result
 
-    monkeypatch.setattr(sole_worker, "launch_all", interrupted)
+    monkeypatch.setattr(launches, "launch_all", interrupted)
     begun = tmp_path / "begun"
     commands = [["sh", "-c", 'echo >>"$0"; [ $1 = 0 ] || exec sleep 1000', str(begun), str(number)] for number in range(8)]
 

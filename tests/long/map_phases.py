@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiospawn
 from aiospawn._binding.native import Native
-from aiospawn._map import sole_worker
+from aiospawn._map import launches
 from aiospawn._map.sole_worker import SoleWorker
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _PARTS: dict[str, tuple[Any, str]] = {
     "dropped by the native part": (Native, "drop_ended"),
     "results handed on": (SoleWorker, "_settle"),
     "commands taken and launched": (SoleWorker, "_fill"),
-    "launched, without the step of the task": (sole_worker, "launch_all"),
+    "launched, without the step of the task": (launches, "launch_all"),
 }
 _clock = time.thread_time
 
