@@ -6,7 +6,6 @@ import asyncio
 import math
 import os
 import signal
-import statistics
 import subprocess
 import sys
 from contextlib import aclosing, nullcontext
@@ -180,6 +179,8 @@ class Session:
         elif task.block is not None:
             options["stdin"] = task.block
         if isinstance(self._options.timeout, Share) and len(self._times) >= _ENOUGH:
+            import statistics  # which imports much, for this alone
+
             options["timeout"] = self._options.timeout * statistics.median(self._times)
         if not options:
             return task.command

@@ -1,0 +1,114 @@
+"""One task waits for the commands of an asynchronous source; what it launches has none."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import fresh
+import pytest
+
+import aiospawn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.skipif(not aiospawn.supported(), reason="no native part")
+
+_SLEEP = ["sleep", "1000"]
+
+
+async def test_tasks() -> None:
+    """However many commands run: that of the source, and one for all of the rest."""
+    asked, most = set(), 0
+    before = asyncio.all_tasks()
+
+    async def commands() -> AsyncIterator[list[str]]:
+        nonlocal most
+        for _ in range(60):
+            asked.add(asyncio.current_task())
+            most = max(most, len(asyncio.all_tasks() - before))
+            await asyncio.sleep(0)
+            yield ["true"]
+
+    results = [result async for result in aiospawn.map(commands(), concurrency=16)]
+    assert [result.number for result in results if result.ok] == [*range(60)]
+    assert len(asked) == 1
+    assert most == 2
+
+
+async def test_launched_as_it_is_taken() -> None:
+    """Nothing is read ahead: where the source goes on, what it has given runs; where nothing more may run, it waits."""
+    seen: list[int] = []
+
+    async def commands() -> AsyncIterator[list[str]]:
+        while True:
+            yield _SLEEP
+            seen.append(len(fresh.children()))
+
+    async with aiospawn.map(commands(), concurrency=3) as results:
+        waiting = asyncio.ensure_future(anext(results))
+        while len(seen) < 2:  # noqa: ASYNC110 - nothing reports it
+            await asyncio.sleep(0.001)
+        assert len(fresh.children()) == 3
+        assert seen == [1, 2]
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert not fresh.children()
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("wrong", [True, False])
+async def test_that_raises(ordered: bool, wrong: bool) -> None:
+    """It comes out of the loop, behind the results that are there; what runs is stopped."""
+
+    async def commands() -> AsyncIterator[Any]:
+        yield ["true"]
+        yield _SLEEP
+        if wrong:
+            yield 5
+        raise KeyError("source")
+
+    async def collect() -> None:
+        async with aiospawn.map(commands(), concurrency=2, ordered=ordered) as results:
+            async for result in results:
+                found.append(result.number)  # noqa: PERF401 - it raises
+
+    found: list[int] = []
+    with pytest.raises(TypeError if wrong else KeyError):
+        await collect()
+    assert found == [0]
+    assert not fresh.children()
+
+
+async def test_stopped_while_it_waits() -> None:
+    """The results of what runs are still to come. A generator is closed with the map."""
+    closed = False
+
+    async def commands() -> AsyncIterator[list[str]]:
+        nonlocal closed
+        try:
+            yield ["sh", "-c", "read x", "sh"]
+            yield ["true"]
+            await asyncio.Event().wait()
+        finally:
+            closed = True
+
+    async with aiospawn.map(commands(), concurrency=2, ordered=False, stdin=-3) as results:
+        assert (await anext(results)).command[0] in ("true", "sh")
+        results.stop()
+        assert len([result async for result in results]) == 1
+    assert closed
+
+
+async def test_timeout_in_the_source() -> None:
+    """It asks for its task more than once."""
+
+    async def commands() -> AsyncIterator[list[str]]:
+        async with asyncio.timeout(1000):
+            for _ in range(5):
+                await asyncio.sleep(0.001)
+                yield ["true"]
+
+    assert len([result async for result in aiospawn.map(commands(), concurrency=2)]) == 5
