@@ -277,7 +277,8 @@ async def create_subprocess_exec(
         stdin: None (the default: this process's own), PIPE, DEVNULL, a descriptor, or an object with `fileno()`.
         stdout: As `stdin`.
         stderr: As `stdin`, or STDOUT: where `stdout` goes.
-        limit: Bytes that a stream keeps before the pipe is read no further, and the longest line of `readline`; 64 KiB.
+        limit: Bytes that a stream keeps before the pipe is read no further, and the longest line of `readline`; more than 0,
+            64 KiB.
         grace: Seconds between SIGTERM and SIGKILL where the block of `async with` is left: 5.
         **options: `subprocess.Popen`'s keywords, and those of docs/options.md, each with the kernel version that it needs.
 
