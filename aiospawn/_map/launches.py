@@ -64,3 +64,7 @@ class Launches:
             except Exception:  # noqa: BLE001
                 self._reactor = None
         return self._reactor
+
+    def close(self) -> None:
+        """Nothing more is launched."""
+        self._owner = None  # which has this

@@ -19,32 +19,57 @@ class Puller:
     """Waits for the next command when one can be launched: one task for all of them, so that no two wait at a time."""
 
     def __init__(
-        self, source: Source, room: Callable[[], int], launch: Callable[[Any], object], end: Callable[[], object]
+        self,
+        source: Source,
+        room: Callable[[], int],
+        launch: Callable[[Any], object],
+        fail: Callable[[BaseException], object],
+        end: Callable[[], object],
     ) -> None:
-        """`launch` is called with each command, while there is `room`; `end` when there are no more."""
+        """`launch` is called with each command, while there is `room`; `end` when there are no more.
+
+        `fail` is called with a cancellation that is the source's: it is no failure of a task.
+        """
         self._source = source
         self._room = room
         self._launch = launch
+        self._fail = fail
         self._end = end
         self._waiter: asyncio.Future[None] | None = None  # for room
 
     async def pull(self) -> None:
-        """Until the source has no more, fails or is stopped."""
-        source = self._source
-        loop = asyncio.get_running_loop()
+        """Until the source has no more, fails or is stopped. Raises what the source raises."""
         try:
-            while True:
-                while self._room() <= 0 and not source.stopped:
-                    self._waiter = waiter = loop.create_future()
-                    source.wake_for_room(waiter)
-                    await waiter
-                found, command = (False, None) if source.stopped else await source.pulled()
-                if not found or source.stopped:
-                    return
-                self._launch(command)
+            await self._pull()
+        except asyncio.CancelledError as error:
+            if not self._source.stopped:
+                self._fail(error)
+            raise
         finally:
-            source.is_over = True
+            self._source.is_over = True
             self._end()
+
+    async def _pull(self) -> None:
+        source = self._source
+        while True:
+            try:
+                await self._until_room()
+            except asyncio.CancelledError as error:
+                if source.stopped:
+                    raise
+                found, command = await source.thrown(error)  # it has this task, for a timeout or a task group of its own
+                await self._until_room()
+            else:
+                found, command = (False, None) if source.stopped else await source.pulled()
+            if not found or source.stopped:
+                return
+            self._launch(command)
+
+    async def _until_room(self) -> None:
+        while self._room() <= 0 and not self._source.stopped:
+            self._waiter = waiter = asyncio.get_running_loop().create_future()
+            self._source.wake_for_room(waiter)
+            await waiter
 
     def wake(self) -> None:
         """There may be room."""

@@ -88,7 +88,8 @@ class SoleWorker:
         self.puller: Puller | None = None
         """Of an asynchronous source."""
         if source.iterator is None:
-            self.puller = Puller(source, self._room, lambda command: self._launch(iter((command,)), 1), self._wake_up)
+            launch, end = (lambda command: self._launch(iter((command,)), 1)), (lambda: wake(self._waiter))
+            self.puller = Puller(source, self._room, launch, fail, end)
 
     # ---- the task -----------------------------------------------------------------------------------------------------
 
@@ -104,6 +105,8 @@ class SoleWorker:
             self._time.cancel()
             self._jobs.clear()  # which refer to this
             self.ended.clear()
+            self._launches.close()
+            self.puller = None
 
     def let_go(self) -> None:
         """Called when the task is gone, again where it is interrupted."""
@@ -163,9 +166,6 @@ class SoleWorker:
             return False
         self._not_launched(*left)
         return True
-
-    def _wake_up(self) -> None:
-        wake(self._waiter)
 
     def wake(self) -> None:
         """As `Owner` has it."""

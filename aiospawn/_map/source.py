@@ -98,6 +98,15 @@ class Source:
             self._puller = None
         return command is not _END, command
 
+    async def thrown(self, error: BaseException) -> tuple[bool, Any]:
+        """As `pulled`, with an exception at the place where the iterator waits to be asked. Only a generator has one."""
+        if not isinstance(self._commands, AsyncGenerator):
+            raise error
+        try:
+            return True, await self._commands.athrow(error)
+        except StopAsyncIteration:
+            return False, None
+
     def go_on(self) -> None:
         """There is room for one more: a worker that is held up takes it."""
         while self.held_up:

@@ -136,6 +136,16 @@ async def mapped() -> None:
 
 
 @way
+async def mapped_as_they_come() -> None:
+    async def commands() -> AsyncIterator[list[str]]:
+        yield ["true"]
+        yield ["false"]
+
+    async with aiospawn.map(commands(), concurrency=2) as results:
+        assert len([each async for each in results]) == 2
+
+
+@way
 async def is_cancelled() -> None:
     task = asyncio.create_task(aiospawn.run(["sleep", "1000"], capture_output=True, grace=0))
     await asyncio.sleep(0)

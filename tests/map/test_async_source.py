@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import fresh
@@ -12,6 +13,7 @@ import aiospawn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from typing import Self
 
 pytestmark = pytest.mark.skipif(not aiospawn.supported(), reason="no native part")
 
@@ -112,3 +114,56 @@ async def test_timeout_in_the_source() -> None:
                 yield ["true"]
 
     assert len([result async for result in aiospawn.map(commands(), concurrency=2)]) == 5
+
+
+async def _results(source: Any) -> int:
+    async with aiospawn.map(source, concurrency=2) as results:
+        return len([result async for result in results])
+
+
+async def test_timeout_while_it_waits_for_room() -> None:
+    """A scope of the source's cancels the task that asks it: the source is told of that where it waits to be asked."""
+
+    async def commands() -> AsyncIterator[list[str]]:
+        async with asyncio.timeout(0.05):
+            while True:
+                yield _SLEEP
+
+    async def with_a_group() -> AsyncIterator[list[str]]:
+        async def failing() -> None:
+            await asyncio.sleep(0.05)
+            raise ZeroDivisionError
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(failing())
+            while True:
+                yield _SLEEP
+
+    async def that_goes_on() -> AsyncIterator[list[str]]:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                while True:
+                    yield ["sleep", "0.2"]
+        yield ["true"]
+
+    with pytest.raises(TimeoutError):
+        await _results(commands())
+    with pytest.raises(ExceptionGroup) as raised:
+        await _results(with_a_group())
+    assert [type(error) for error in raised.value.exceptions] == [ZeroDivisionError]
+    assert await _results(that_goes_on()) >= 3
+    assert not fresh.children()
+
+
+async def test_that_is_cancelled() -> None:
+    """It is no end of the source, which would be silent."""
+
+    class Commands:
+        def __aiter__(self) -> Self:
+            return self
+
+        async def __anext__(self) -> list[str]:
+            raise asyncio.CancelledError("by itself")
+
+    with pytest.raises(asyncio.CancelledError, match="by itself"):
+        await _results(Commands())
