@@ -10,6 +10,7 @@ from aiospawn import _errors
 from aiospawn._binding.indivisible import in_one, mark
 from aiospawn._binding.library import CHILD_READS, NO_PIPE, PTY, Event, know_children
 from aiospawn._options.options import DEFAULTS
+from aiospawn._request.joined_request import JoinedRequest
 from aiospawn._termination.handles import CgroupHandle
 from aiospawn._termination.tree import NativeTree, native_tree
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from aiospawn._binding.native import Native
     from aiospawn._options.confinement import Confinement
     from aiospawn._request.belongings import Belongings
-    from aiospawn._request.joined_request import JoinedRequest
     from aiospawn._request.request import Request
 
     from .popen_view import ProcessView
@@ -54,7 +54,7 @@ class Child(Standing):
     token = 0
     limit: str | None = None  # of its sandbox, that ended it
     launch: asyncio.Future[None] | None = None  # of the coroutine that waits until the program runs; None behind that
-    request: Callable[[], Request] | None = None  # which names what fails; likewise
+    request: Request | JoinedRequest | None = None  # which names what fails; likewise
     is_plain = True
     """Is its end that of the child alone? Not with a tree, a sandbox or a cgroup."""
     _sandbox: Confinement | None = None
@@ -93,8 +93,10 @@ class Child(Standing):
         It may be interrupted anywhere, by a signal's handler that raises: then the child is to be `abandoned`, as where
         nobody waits for the future any more.
         """
-        launch = self._begin(request.program.plan.pipes)
-        self.request = lambda: request
+        if request.program.plan.pipes != _NO_PIPES:
+            self._make_pipes(request.program.plan.pipes)
+        self.request = request
+        self.launch = launch = self.loop.create_future()
         if request.belongings is not None:
             self._belongings = request.belongings
         _, self._pid, self._pidfd = self._reactor.launch(request, self)
@@ -109,20 +111,18 @@ class Child(Standing):
 
     def start_joined(self, joined: JoinedRequest, arguments: list[Any]) -> asyncio.Future[None]:
         """As `start`, of a request without options."""
-        launch = self._begin(joined.program.plan.pipes)
-        self.request = functools.partial(joined.request, arguments)
+        if joined.pipes:
+            self._make_pipes(joined.program.plan.pipes)
+        self.request = joined
+        self.launch = launch = self.loop.create_future()
         self._reactor.launch_plain(joined, arguments, self)
         self._closed = False
         return launch
 
-    def _begin(self, pipes: tuple[int, int, int]) -> asyncio.Future[None]:
-        if pipes != _NO_PIPES:
-            ends, open_pipes = _ends(pipes)
-            for stream, end in ends:
-                self._pipes[stream] = end(self, stream)
-            self._open_pipes = open_pipes
-        self.launch = launch = self.loop.create_future()
-        return launch
+    def _make_pipes(self, pipes: tuple[int, int, int]) -> None:
+        ends, self._open_pipes = _ends(pipes)
+        for stream, end in ends:
+            self._pipes[stream] = end(self, stream)
 
     def forget_pipes(self) -> None:
         """There is no child that has them. They refer to this, and would wait for the garbage collector."""
@@ -168,7 +168,9 @@ class Child(Standing):
             self._pipes[stream].on_event(number, kind, value, payload)
         elif kind == _FAILURE:
             request = self.request  # None once the failure was reported
-            self._failed(None if request is None else request().failure(value, extra, payload))
+            if isinstance(request, JoinedRequest):
+                request = request.request([self._executable])
+            self._failed(None if request is None else request.failure(value, extra, payload))
         else:
             self._failed(_errors.child_died(value))
         self._number = number

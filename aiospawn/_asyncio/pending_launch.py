@@ -8,8 +8,8 @@ from aiospawn._termination.terminate import outlasted
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
 
+    from aiospawn._request.joined_request import JoinedRequest
     from aiospawn._request.request import Request
 
 __all__ = ["abandoned"]
@@ -19,7 +19,7 @@ class _Child(Protocol):
     """The transport of the child, as its launch knows it."""
 
     launch: asyncio.Future[None] | None
-    request: Callable[[], Request] | None
+    request: Request | JoinedRequest | None
 
     def is_made(self) -> bool: ...
     def has_ended(self) -> bool: ...

@@ -85,3 +85,8 @@ class Standing(asyncio.SubprocessTransport):
     def _program(self) -> Any:
         """What may be logged: the arguments may be secret."""
         return self._arguments if isinstance(self._arguments, (str, bytes)) else self._arguments[0]
+
+    @property
+    def _executable(self) -> Any:
+        """Of a launch without options."""
+        return "/bin/sh" if isinstance(self._arguments, (str, bytes)) else self._arguments[0]
