@@ -239,9 +239,9 @@ void fd_block_collect(void) {
 void fd_block_filled(uint64_t filled[FD_BLOCK_WORDS]) {
   fd_block_lock();
   if (in_use) sweep();
-  for (int number = 0; in_use && number < SEGMENTS * FD_BLOCK_WIDTH; number++) {
-    uint64_t bit = segments[number / FD_BLOCK_WIDTH].filled >> number % FD_BLOCK_WIDTH & 1;
-    filled[number / 64] |= bit << number % 64;
+  for (int segment = 0; in_use && segment < SEGMENTS; segment++) {
+    uint64_t bits = segments[segment].filled; /* most often none */
+    for (int number = segment * FD_BLOCK_WIDTH; bits; number++, bits >>= 1) filled[number / 64] |= (bits & 1) << number % 64;
   }
   fd_block_unlock();
 }

@@ -90,19 +90,23 @@ static int make_last_calls(const struct state *state, PyObject *child) {
   return none ? set(state, child, NAME_STANDING, state->standings[FINISHED]) : -1;
 }
 
-/* The waiting tasks continue after this callback: after connection_lost. */
-static int wake_waiters(const struct state *state, PyObject *child) {
-  PyObject *waiters = get(state, child, NAME_EXIT_WAITERS);
-  if (!waiters) return -1;
-  PyObject *returncode = Py_IsNone(waiters) ? NULL : get(state, child, NAME_OWN_RETURNCODE);
-  int result = returncode || Py_IsNone(waiters) ? 0 : -1;
-  for (Py_ssize_t i = 0; result == 0 && returncode && i < PyList_Size(waiters); i++) {
+static int conclude_all(const struct state *state, PyObject *child, PyObject *waiters) {
+  PyObject *returncode = get(state, child, NAME_OWN_RETURNCODE);
+  int result = returncode ? 0 : -1;
+  for (Py_ssize_t i = 0; result == 0 && i < PyList_Size(waiters); i++) {
     PyObject *waiter = Py_NewRef(PyList_GetItem(waiters, i));
     result = conclude(state, waiter, returncode);
     Py_DecRef(waiter);
   }
-  if (result == 0 && returncode) result = set(state, child, NAME_EXIT_WAITERS, Py_None);
   Py_XDECREF(returncode);
+  return result == 0 ? set(state, child, NAME_EXIT_WAITERS, Py_None) : -1;
+}
+
+/* The waiting tasks continue after this callback: after connection_lost. */
+static int wake_waiters(const struct state *state, PyObject *child) {
+  PyObject *waiters = get(state, child, NAME_EXIT_WAITERS);
+  if (!waiters) return -1;
+  int result = Py_IS_TYPE(waiters, &PyList_Type) ? conclude_all(state, child, waiters) : 0;
   Py_DecRef(waiters);
   return result;
 }
@@ -124,6 +128,7 @@ static int finish(const struct state *state, PyObject *child, const struct deliv
 static int end(const struct state *state, PyObject *child, const struct delivery *delivery, struct aiospawn_reactor *reactor,
                PyObject *ended) {
   int standing = standing_of(state, child); /* FINISHED: interrupted, this is done again */
+  if (standing == -1) return -1;
   if (standing == UNPIPED && (record(state, child, delivery) == -1 || make_last_calls(state, child) == -1)) return -1;
   if (wake_waiters(state, child) == -1) return -1;
   return finish(state, child, delivery, reactor, ended);
@@ -131,13 +136,22 @@ static int end(const struct state *state, PyObject *child, const struct delivery
 
 /* ---- events ---------------------------------------------------------------------------------------------------------- */
 
+/* A program may have put something else in the place of the list. */
+static int has_usual_waiters(const struct state *state, PyObject *child) {
+  PyObject *waiters = get(state, child, NAME_EXIT_WAITERS);
+  int result = waiters ? Py_IsNone(waiters) || Py_IS_TYPE(waiters, &PyList_Type) : -1;
+  Py_XDECREF(waiters);
+  return result;
+}
+
 /* Has it a tree, a sandbox or a cgroup of its own, or is its status lost, or a pipe open? */
 static int ends_unusually(const struct state *state, PyObject *child, const struct delivery *delivery) {
   int standing = standing_of(state, child);
   if (standing == -1 && PyErr_Occurred()) return -1;
   if ((standing != UNPIPED && standing != FINISHED) || (delivery->event.extra & 2)) return 1;
   int is_plain = is_true(state, child, NAME_IS_PLAIN);
-  return is_plain == -1 ? -1 : !is_plain;
+  int is_usual = is_plain == 1 ? has_usual_waiters(state, child) : is_plain;
+  return is_usual == -1 ? -1 : !is_usual;
 }
 
 int asyncio_child_handle(const struct state *state, PyObject *child, const struct delivery *delivery, struct aiospawn_reactor *reactor,

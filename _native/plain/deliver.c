@@ -56,8 +56,9 @@ PyObject *deliver(PyObject *module, PyObject *args) {
                         &round.post))
     return NULL;
   round.reactor = PyLong_AsVoidPtr(reactor);
-  round.batch = PyErr_Occurred() ? NULL : PyLong_AsVoidPtr(batch);
-  if (PyErr_Occurred()) return NULL;
+  if (!round.reactor) return NULL;
+  round.batch = PyLong_AsVoidPtr(batch);
+  if (!round.batch) return NULL;
   for (uint32_t place = round.batch->head; place < round.batch->count; place++) {
     if (handle(state, &round, place) == -1) return NULL;
     if (round.batch->head != place) break; /* a loop within has delivered it, and more */

@@ -92,6 +92,14 @@ def must_hand_over(options: dict[str, Any]) -> bool:
     return True
 
 
+def _named(keywords: dict[str, Any], function: Callable[..., Any]) -> ProtocolFactory:
+    """The protocol's factory by name, as asyncio's loops take it. It is no parameter: an option may have any name."""
+    if "protocol_factory" not in keywords:
+        raise TypeError(f"{function.__name__}() missing 1 required positional argument: 'protocol_factory'")
+    factory: ProtocolFactory = keywords.pop("protocol_factory")
+    return factory
+
+
 def launching(asked: Callable[..., _Asked], hand_over: HandOver, *, caller: int) -> Launching:
     """A loop's method that launches through us.
 
@@ -101,9 +109,11 @@ def launching(asked: Callable[..., _Asked], hand_over: HandOver, *, caller: int)
         caller: How many frames up from the method warnings belong.
     """
 
-    async def method(  # as keywords, too
-        loop: asyncio.AbstractEventLoop, protocol_factory: ProtocolFactory, *args: Any, **keywords: Any
+    async def method(
+        loop: asyncio.AbstractEventLoop, protocol_factory: ProtocolFactory | None = None, /, *args: Any, **keywords: Any
     ) -> tuple[Any, Any]:
+        if protocol_factory is None:
+            protocol_factory = _named(keywords, asked)
         arguments, shown, streams, options = asked(*args, **keywords)
         if "env_add" in options:
             options = with_added_environment(options)

@@ -36,9 +36,11 @@ class StreamProtocol(asyncio.subprocess.SubprocessStreamProtocol):
 
 def check_limit(limit: Any) -> None:
     """Of a stream's buffer, in bytes. asyncio looks at it where it makes the stream, when the program runs already."""
-    if not isinstance(limit, (int, float)):
-        raise TypeError(f"limit must be a number of bytes, not {limit!r}")
-    if not limit > 0:
+    try:
+        is_possible = limit > 0
+    except TypeError:
+        raise TypeError(f"limit must be a number of bytes, not {limit!r}") from None
+    if not is_possible:
         raise ValueError(f"limit must be more than 0 bytes, got {limit!r}")
 
 

@@ -1,6 +1,7 @@
 """A limit that no stream can have was found when the program ran; the reactor then tried for ever to make the streams."""
 
 import asyncio
+import fractions
 from asyncio.subprocess import PIPE
 from typing import Any
 
@@ -35,5 +36,6 @@ async def test_by_asyncio() -> None:
 
 async def test_a_large_one() -> None:
     """Any number will do, as on asyncio."""
-    process = await aiospawn.create_subprocess_exec("echo", "x", stdout=PIPE, limit=float("inf"))
-    assert (await process.communicate())[0] == b"x\n"
+    for limit in (float("inf"), fractions.Fraction(70000)):
+        process = await aiospawn.create_subprocess_exec("echo", "x", stdout=PIPE, limit=limit)  # type: ignore[arg-type]
+        assert (await process.communicate())[0] == b"x\n"

@@ -1,6 +1,7 @@
 """A program may set another protocol, on a transport or on a pipe, in the middle of a child's life."""
 
 import asyncio
+import collections
 from asyncio.subprocess import PIPE
 from typing import Any
 
@@ -73,3 +74,13 @@ async def test_of_a_pipe_of_asyncios_streams() -> None:
         await asyncio.sleep(0.001)
     assert protocol.calls == ["a\n", "connection_lost"]
     process._transport.close()
+
+
+async def test_waiters_that_a_program_has_exchanged() -> None:
+    """asyncio's transport has a list of them by this name, and takes anything that can be iterated over."""
+    process = await aiospawn.create_subprocess_exec("sleep", "1000")
+    waiting = asyncio.ensure_future(process.wait())
+    await asyncio.sleep(0)
+    process._transport._exit_waiters = collections.deque(process._transport._exit_waiters)
+    process.kill()
+    assert await waiting == -9

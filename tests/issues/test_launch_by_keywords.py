@@ -29,3 +29,13 @@ async def test_both_methods() -> None:
             assert await protocol.over is None
             assert transport.get_returncode() == 0
             transport.close()
+
+
+async def test_no_options() -> None:
+    """Nor are the names options of ours."""
+    create: Any = aiospawn.create_subprocess_exec
+    for name in ("loop", "protocol_factory", "self"):
+        with pytest.raises(TypeError, match=rf"create_subprocess_exec\(\) got an unexpected keyword argument '{name}'"):
+            await create("true", **{name: None})
+    with aiospawn.install(), pytest.raises(TypeError, match="protocol_factory"):
+        await asyncio.SelectorEventLoop.subprocess_exec(asyncio.get_running_loop())  # type: ignore[call-arg, arg-type]
