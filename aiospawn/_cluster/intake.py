@@ -114,12 +114,12 @@ class Intake:
         """Each command goes on its way at once: the next may be long in coming."""
         try:
             while self._wants(time.monotonic()):
-                command = await anext(commands, _END)
-                if command is _END:
-                    self._has_ended = True
-                elif not self.stopped:
+                command = await anext(commands)
+                if not self.stopped:
                     self._add(command)
                     self._dispatcher.dispatch(time.monotonic(), is_dry=False)
+        except StopAsyncIteration:
+            self._has_ended = True
         except asyncio.CancelledError:
             if not self.stopped:
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 from typing import TYPE_CHECKING, Any
 
 from .waiting import wake
@@ -51,19 +52,33 @@ class Puller:
 
     async def _pull(self) -> None:
         source = self._source
-        while True:
-            try:
-                await self._until_room()
-            except asyncio.CancelledError as error:
-                if source.stopped:
-                    raise
-                found, command = await source.thrown(error)  # it has this task, for a timeout or a task group of its own
-                await self._until_room()
-            else:
-                found, command = (False, None) if source.stopped else await source.pulled()
-            if not found or source.stopped:
+        held: collections.deque[Any] = collections.deque()  # taken where there was no room
+        is_over = False
+        while held or not is_over:
+            cancelled = await self._cancelled_before_room()
+            if source.stopped:
                 return
-            self._launch(command)
+            if cancelled is not None or not held:
+                try:
+                    found, command = await source.pulled(cancelled)
+                finally:
+                    has_room, cancelled = cancelled is None, None  # whose traceback refers to this
+                is_over = not found
+                held.extend([command] if found else [])
+            else:
+                has_room = True
+            if has_room and held and not source.stopped:
+                self._launch(held.popleft())
+
+    async def _cancelled_before_room(self) -> asyncio.CancelledError | None:
+        """Waits for room. Returns a cancellation by a timeout or a task group of the source's, which has this task."""
+        try:
+            await self._until_room()
+        except asyncio.CancelledError as error:
+            if self._source.stopped:
+                raise
+            return error
+        return None
 
     async def _until_room(self) -> None:
         while self._room() <= 0 and not self._source.stopped:

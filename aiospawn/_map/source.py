@@ -84,28 +84,27 @@ class Source:
         self.held_up.append(waiter)
         await waiter
 
-    async def pulled(self) -> tuple[bool, Any]:
-        """Whether an asynchronous iterator has a next command, and that. One task at a time may ask."""
-        assert isinstance(self._commands, AsyncIterator)
+    async def pulled(self, thrown: BaseException | None = None) -> tuple[bool, Any]:
+        """Whether an asynchronous iterator has a next command, and that. One task at a time may ask.
+
+        `thrown` is raised where the iterator waits to be asked; only a generator has such a place.
+        """
+        commands: Any = self._commands
         self._puller = asyncio.current_task()
         try:
-            command = await anext(self._commands, _END)
+            if thrown is None:
+                return True, await anext(commands)
+            if not isinstance(commands, AsyncGenerator):
+                raise thrown
+            return True, await commands.athrow(thrown)
+        except StopAsyncIteration:
+            return False, None
         except asyncio.CancelledError:
             if not self.stopped:
                 raise
             return False, None  # `stop` did it
         finally:
-            self._puller = None
-        return command is not _END, command
-
-    async def thrown(self, error: BaseException) -> tuple[bool, Any]:
-        """As `pulled`, with an exception at the place where the iterator waits to be asked. Only a generator has one."""
-        if not isinstance(self._commands, AsyncGenerator):
-            raise error
-        try:
-            return True, await self._commands.athrow(error)
-        except StopAsyncIteration:
-            return False, None
+            self._puller = thrown = None
 
     def go_on(self) -> None:
         """There is room for one more: a worker that is held up takes it."""

@@ -167,3 +167,61 @@ async def test_that_is_cancelled() -> None:
 
     with pytest.raises(asyncio.CancelledError, match="by itself"):
         await _results(Commands())
+
+
+async def test_each_with_a_timeout() -> None:
+    """However often it is cancelled, no command is lost, and no more run at a time."""
+    most = 0
+
+    async def commands() -> AsyncIterator[list[str]]:
+        nonlocal most
+        for _ in range(5):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    yield ["sleep", "0.1"]
+            most = max(most, len(fresh.children()))
+
+    async with aiospawn.map(commands(), concurrency=1) as results:
+        assert [result.number async for result in results if result.ok] == [*range(5)]
+    assert most == 1
+
+
+@pytest.mark.parametrize("halt", ["soon,fail=1", "now,fail=1"])
+async def test_halted_behind_a_timeout(halt: str) -> None:
+    """A source that goes on to wait, having had its timeout, is not waited for."""
+    closed = False
+
+    async def commands() -> AsyncIterator[list[str]]:
+        nonlocal closed
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                while True:
+                    yield ["sh", "-c", "sleep 0.3; exit 1"]
+        try:
+            await asyncio.Event().wait()
+        finally:
+            closed = True
+
+    async with aiospawn.map(commands(), concurrency=1, halt=halt) as results:
+        assert [result.returncode async for result in results] == [1]
+    assert closed
+
+
+async def test_that_answers_at_once() -> None:
+    """Its method is no coroutine: the second argument of anext() makes a crash of that (python/cpython#128078)."""
+
+    class Commands:
+        left = 3
+
+        def __aiter__(self) -> Self:
+            return self
+
+        def __anext__(self) -> asyncio.Future[list[str]]:
+            if not self.left:
+                raise StopAsyncIteration
+            self.left -= 1
+            answer: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+            answer.set_result(["true"])
+            return answer
+
+    assert await _results(Commands()) == 3
