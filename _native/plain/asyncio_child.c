@@ -134,6 +134,24 @@ static int end(const struct state *state, PyObject *child, const struct delivery
   return finish(state, child, delivery, reactor, ended);
 }
 
+/* ---- output ---------------------------------------------------------------------------------------------------------- */
+
+/* As `Child.on_event`, of a pipe: that does the rest. */
+static int pass_to_pipe(const struct state *state, PyObject *child, const struct delivery *delivery) {
+  const struct aiospawn_event *event = &delivery->event;
+  PyObject *pipes = get(state, child, NAME_OWN_PIPES), *stream = pipes ? PyLong_FromUnsignedLong(event->stream) : NULL;
+  PyObject *pipe = stream ? PyObject_GetItem(pipes, stream) : NULL, *payload = pipe ? event_payload(delivery) : NULL;
+  PyObject *on_event = payload ? get(state, pipe, NAME_ON_EVENT) : NULL, *done = NULL;
+  if (on_event) done = PyObject_CallFunction(on_event, "LIiO", delivery->number, event->kind, event->value, payload);
+  Py_XDECREF(on_event);
+  Py_XDECREF(payload);
+  Py_XDECREF(pipe);
+  Py_XDECREF(stream);
+  Py_XDECREF(pipes);
+  Py_XDECREF(done);
+  return done ? 0 : -1;
+}
+
 /* ---- events ---------------------------------------------------------------------------------------------------------- */
 
 /* A program may have put something else in the place of the list. */
@@ -154,13 +172,30 @@ static int ends_unusually(const struct state *state, PyObject *child, const stru
   return is_usual == -1 ? -1 : !is_usual;
 }
 
+/* Not what ends unusually, fails, or dies: that is for Python. */
+static int handle(const struct state *state, PyObject *child, const struct delivery *delivery, struct aiospawn_reactor *reactor,
+                  PyObject *ended) {
+  switch (delivery->event.kind) {
+    case AIOSPAWN_STARTED:
+      return start(state, child);
+    case AIOSPAWN_EXITED:
+      return end(state, child, delivery, reactor, ended);
+    default:
+      return pass_to_pipe(state, child, delivery);
+  }
+}
+
+static int is_unusual(const struct state *state, PyObject *child, const struct delivery *delivery) {
+  uint32_t kind = delivery->event.kind;
+  if (kind == AIOSPAWN_EXITED) return ends_unusually(state, child, delivery);
+  return kind == AIOSPAWN_FAILED || kind == AIOSPAWN_DIED;
+}
+
 int asyncio_child_handle(const struct state *state, PyObject *child, const struct delivery *delivery, struct aiospawn_reactor *reactor,
                          PyObject *ended) {
-  uint32_t kind = delivery->event.kind;
-  int is_unusual = kind == AIOSPAWN_EXITED ? ends_unusually(state, child, delivery) : kind != AIOSPAWN_STARTED;
-  if (is_unusual) return is_unusual == -1 ? -1 : event_pass_on(state, child, delivery);
+  int unusual = is_unusual(state, child, delivery);
+  if (unusual) return unusual == -1 ? -1 : event_pass_on(state, child, delivery);
   int handled = was_handled(state, child, delivery);
   if (handled) return handled == 1 ? 0 : -1;
-  int result = kind == AIOSPAWN_STARTED ? start(state, child) : end(state, child, delivery, reactor, ended);
-  return result == -1 ? -1 : mark_handled(state, child, delivery);
+  return handle(state, child, delivery, reactor, ended) == -1 ? -1 : mark_handled(state, child, delivery);
 }

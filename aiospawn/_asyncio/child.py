@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["ENDED", "Child"]
 
 ENDED = (State.EXITED, State.FINISHED, State.FAILED)
-_FINISHED = SETTLED[State.FINISHED]
+_RUNNING, _UNPIPED, _FINISHED = SETTLED[State.RUNNING], SETTLED[State.UNPIPED], SETTLED[State.FINISHED]
 _OF_A_PIPE = (Event.DATA, Event.EOF, Event.WRITABLE, Event.READER_GONE)
 _START, _EXIT, _FAILURE = Event.STARTED, Event.EXITED, Event.FAILED
 _LOST = 255
@@ -99,14 +99,14 @@ class Child(Standing):
         self.launch = launch = self.loop.create_future()
         if request.belongings is not None:
             self._belongings = request.belongings
+        options = request.options
+        self.is_plain = options is DEFAULTS
         _, self._pid, self._pidfd = self._reactor.launch(request, self)
         self._closed = False
-        options = request.options
-        if options is not DEFAULTS:
+        if not self.is_plain:
             self._sandbox = options.sandbox
             if request.program.leads_group or options.cgroup is not None or options.init is not None:
                 self._tree = _tree(self.native, self.token, self._pid, request)
-            self.is_plain = False
         return launch
 
     def start_joined(self, joined: JoinedRequest, arguments: list[Any]) -> asyncio.Future[None]:
@@ -155,7 +155,9 @@ class Child(Standing):
         """One event of the reactor, as a callback of the loop, in this process's context."""
         if number <= self._number:
             return
-        if kind == _START:
+        if kind in _OF_A_PIPE:
+            self._pipes[stream].on_event(number, kind, value, payload)
+        elif kind == _START:
             self._started()
         elif kind == _EXIT:
             if extra & 2 or self._sandbox is not None:
@@ -164,8 +166,6 @@ class Child(Standing):
             if self._belongings is not None:
                 self._belongings.end()
             self._process_exited(value)
-        elif kind in _OF_A_PIPE:
-            self._pipes[stream].on_event(number, kind, value, payload)
         elif kind == _FAILURE:
             request = self.request  # None once the failure was reported
             if isinstance(request, JoinedRequest):
@@ -237,11 +237,15 @@ class Child(Standing):
     def pipe_lost(self, stream: int) -> None:
         """A pipe has reported its end. The second time nothing happens."""
         self._open_pipes &= ~(1 << stream)
-        if not self._open_pipes:
-            try:
-                self._happened(Happening.UNPIPED)
-            finally:
-                self._finish_if_over()
+        if self._open_pipes:
+            return
+        if self._standing is _RUNNING:  # as below: no call is due
+            self._standing = _UNPIPED
+            return
+        try:
+            self._happened(Happening.UNPIPED)
+        finally:
+            self._finish_if_over()
 
     def soon(self, callback: Callable[[], None]) -> None:
         """For its pipes: makes a resumable callback soon, again until it returns."""

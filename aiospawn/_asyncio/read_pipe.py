@@ -63,10 +63,18 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
             resumed.data_taken(self._stream)
 
     def _tell_end(self) -> None:
-        self._eof = True
-        self._closing = self._ended = True
+        self._eof = self._closing = self._ended = True
         if self._file is not None:  # else the native part has closed it
             self._file.close()
+        if self._over:
+            return
+        resumed = self._resumed()
+        if resumed is not None:
+            if not self._lost:
+                resumed.pipe_connection_lost(self._stream, None)
+                self._lost = True
+            self._let_go()
+            return
         try:
             if not self._eof_told and type(self._protocol) is not StreamPassedOn and hasattr(self._protocol, "eof_received"):
                 self._tell(mark(self, "_eof_told", value=True), "eof_received")
