@@ -167,10 +167,14 @@ class Workers:
         self.results.drop()
         if self._loop is not None and self._loop.is_closed():
             return  # and the workers were with it
-        self._cancel_all()
+        caller = asyncio.current_task()
+        self._cancel_all(caller)
         self.results.end()
-        cancelled = await outlasted([*self._tasks], self._hurry_all)
-        await self._source.aclose()
+        cancelled = await outlasted([task for task in self._tasks if task is not caller], self._hurry_all)
+        if caller in self._tasks:  # called by the source, whose next await is its end
+            caller.cancel()
+        else:
+            await self._source.aclose()
         if cancelled is not None:
             raise cancelled
 
@@ -184,12 +188,12 @@ class Workers:
         """Is the caller's block left so that nothing can be awaited?"""
         return is_thrown_away(error, self._loop)
 
-    def _cancel_all(self) -> None:
+    def _cancel_all(self, caller: asyncio.Task[Any] | None = None) -> None:
         """What runs is stopped; what is being stopped already, by `halt`, keeps its time to end."""
         self._source.stopped = True
         stopping = () if self._sole is None else self._sole.stopping
         for task in self._tasks:
-            if not task.cancelling() and task not in stopping:
+            if task is not caller and not task.cancelling() and task not in stopping:
                 task.cancel()
 
     def _hurry_all(self) -> None:

@@ -225,3 +225,20 @@ async def test_that_answers_at_once() -> None:
             return answer
 
     assert await _results(Commands()) == 3
+
+
+async def test_closed_from_within() -> None:
+    """It waited for the task that had called it."""
+
+    async def commands() -> AsyncIterator[list[str]]:
+        yield _SLEEP
+        await results.aclose()
+        closed.append(len(fresh.children()))
+        await asyncio.sleep(1000)
+
+    closed: list[int] = []
+    results = aiospawn.map(commands(), concurrency=2, grace=0.1)
+    assert [result async for result in results] == []
+    while not closed or len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110 - nothing reports it
+        await asyncio.sleep(0.001)
+    assert closed == [0]
