@@ -105,7 +105,7 @@ def _end(native: Native, token: int) -> int:
         assert poller.poll(20_000), "neither started nor failed"
         native.poll()
         target = _Target()
-        library.deliver(native.batch, {token: target}, 0, [], None)
+        library.deliver(native.address, native.batch, {token: target}, 0, [], None)
         for kind in target.kinds:
             if kind == Event.STARTED:
                 with contextlib.suppress(ProcessLookupError):  # reaped in the same poll
