@@ -1,4 +1,4 @@
-/* The module: plain children and their strings. */
+/* The module: what is usual in the life of children. */
 #include <string.h>
 
 #include "asyncio_child.h"

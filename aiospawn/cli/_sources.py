@@ -114,7 +114,7 @@ async def _read(descriptor: int, separator: bytes) -> Records:
 
 
 def _decoded(arguments: list[bytes], separator: bytes) -> list[str]:
-    if arguments and separator.isascii():  # which no character has within
+    if arguments and separator in (b"\n", b"\0"):  # which no character of any encoding has within
         return os.fsdecode(separator.join(arguments)).split(os.fsdecode(separator))
     return [os.fsdecode(argument) for argument in arguments]
 

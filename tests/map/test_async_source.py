@@ -12,6 +12,7 @@ import pytest
 import aiospawn
 
 if TYPE_CHECKING:
+    import pathlib
     from collections.abc import AsyncIterator
     from typing import Self
 
@@ -183,11 +184,11 @@ async def test_each_with_a_timeout() -> None:
 
     async with aiospawn.map(commands(), concurrency=1) as results:
         assert [result.number async for result in results if result.ok] == [*range(5)]
-    assert most == 1
+    assert most <= 1
 
 
 @pytest.mark.parametrize("halt", ["soon,fail=1", "now,fail=1"])
-async def test_halted_behind_a_timeout(halt: str) -> None:
+async def test_halted_behind_a_timeout(halt: str, tmp_path: pathlib.Path) -> None:
     """A source that goes on to wait, having had its timeout, is not waited for."""
     closed = False
 
@@ -196,8 +197,9 @@ async def test_halted_behind_a_timeout(halt: str) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.05):
                 while True:
-                    yield ["sh", "-c", "sleep 0.3; exit 1"]
+                    yield ["sh", "-c", 'while [ ! -e "$0" ]; do sleep 0.01; done; exit 1', str(tmp_path / "flag")]
         try:
+            (tmp_path / "flag").touch()
             await asyncio.Event().wait()
         finally:
             closed = True
