@@ -1,5 +1,7 @@
 #include "asyncio_child.h"
 
+#include <string.h>
+
 #include "names.h"
 
 /* ---- what is known of the class -------------------------------------------------------------------------------------- */
@@ -136,6 +138,44 @@ static int end(const struct state *state, PyObject *child, const struct delivery
 
 /* ---- output ---------------------------------------------------------------------------------------------------------- */
 
+/* Of an output that nobody has asked for. The handling is marked with it: what follows may be interrupted. */
+static int keep(const struct state *state, PyObject *child, PyObject *buffer, const struct delivery *delivery) {
+  const struct aiospawn_event *event = &delivery->event;
+  Py_ssize_t before = PyByteArray_Size(buffer), after = before + (Py_ssize_t)event->length;
+  if (PyByteArray_Resize(buffer, after) == -1) return -1;
+  memcpy(PyByteArray_AsString(buffer) + before, delivery->data, event->length);
+  if (mark_handled(state, child, delivery) == -1) return -1;
+  PyObject *most = get(state, child, NAME_UNREAD_MOST), *stream = NULL, *none = NULL;
+  int is_more = most ? PyLong_AsSsize_t(most) < after : -1;
+  Py_XDECREF(most);
+  if (is_more != 1 || PyErr_Occurred()) return PyErr_Occurred() ? -1 : 0;
+  stream = PyLong_FromUnsignedLong(event->stream);
+  if (stream) none = call(state, child, NAME_OUTGROWN, stream);
+  Py_XDECREF(stream);
+  Py_XDECREF(none);
+  return none ? 0 : -1;
+}
+
+static int close_unread(const struct state *state, PyObject *child, const struct delivery *delivery) {
+  PyObject *open = get(state, child, NAME_OPEN_PIPES);
+  long rest = open ? PyLong_AsLong(open) & ~(1L << delivery->event.stream) : -1;
+  Py_XDECREF(open);
+  if (rest == -1 && PyErr_Occurred()) return -1;
+  if (set_owned(state, child, NAME_OPEN_PIPES, PyLong_FromLong(rest)) == -1) return -1;
+  return rest ? 0 : set(state, child, NAME_STANDING, state->standings[UNPIPED]);
+}
+
+/* The buffer of an output that nobody has asked for, borrowed; NULL, with or without an exception, where this is none. */
+static PyObject *unread_buffer(const struct state *state, PyObject *child, const struct delivery *delivery) {
+  const struct aiospawn_event *event = &delivery->event;
+  int is_usual = event->kind == AIOSPAWN_DATA || (event->kind == AIOSPAWN_EOF && !event->value);
+  if (!is_usual || standing_of(state, child) != RUNNING) return NULL;
+  PyObject *unread = get(state, child, NAME_UNREAD), *buffer = NULL;
+  if (unread && Py_IS_TYPE(unread, &PyTuple_Type)) buffer = PyTuple_GetItem(unread, event->stream);
+  Py_XDECREF(unread); /* the child has it */
+  return buffer && Py_IS_TYPE(buffer, &PyByteArray_Type) ? buffer : NULL;
+}
+
 /* As `Child.on_event`, of a pipe: that does the rest. */
 static int pass_to_pipe(const struct state *state, PyObject *child, const struct delivery *delivery) {
   const struct aiospawn_event *event = &delivery->event;
@@ -172,6 +212,12 @@ static int ends_unusually(const struct state *state, PyObject *child, const stru
   return is_usual == -1 ? -1 : !is_usual;
 }
 
+static int handle_output(const struct state *state, PyObject *child, const struct delivery *delivery) {
+  PyObject *buffer = unread_buffer(state, child, delivery);
+  if (!buffer) return PyErr_Occurred() ? -1 : pass_to_pipe(state, child, delivery);
+  return delivery->event.kind == AIOSPAWN_DATA ? keep(state, child, buffer, delivery) : close_unread(state, child, delivery);
+}
+
 /* Not what ends unusually, fails, or dies: that is for Python. */
 static int handle(const struct state *state, PyObject *child, const struct delivery *delivery, struct aiospawn_reactor *reactor,
                   PyObject *ended) {
@@ -181,7 +227,7 @@ static int handle(const struct state *state, PyObject *child, const struct deliv
     case AIOSPAWN_EXITED:
       return end(state, child, delivery, reactor, ended);
     default:
-      return pass_to_pipe(state, child, delivery);
+      return handle_output(state, child, delivery);
   }
 }
 

@@ -19,6 +19,7 @@ from .read_pipe import ReadPipe
 from .standing import Standing, logger
 from .stream_protocol import Resumed, only_notes
 from .terminal_input import TerminalInput
+from .unread_output import UNREAD_MOST, make_streams, unread_outputs
 from .write_pipe import WritePipe
 
 if TYPE_CHECKING:
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     from aiospawn._binding.native import Native
     from aiospawn._options.confinement import Confinement
     from aiospawn._request.belongings import Belongings
+    from aiospawn._request.descriptor_plan import Plan
     from aiospawn._request.request import Request
 
     from .popen_view import ProcessView
     from .reactor import Reactor
+    from .unread_output import Unread
 
 __all__ = ["ENDED", "Child"]
 
@@ -64,6 +67,9 @@ class Child(Standing):
     _usage: bytes | None = None
     _view: ProcessView | None = None
     _open_pipes = 0  # bit n: stream n
+    unread: Unread | None = None
+    """Outputs that nobody has asked for; None once their streams are made."""
+    unread_most = UNREAD_MOST
     _loss_noted = _is_done = False
     _exit_waiters: list[asyncio.Future[int]] | None = None
     _tree: NativeTree | None = None  # where it is more than the child
@@ -82,7 +88,6 @@ class Child(Standing):
             # Other protocols may do anything, in callbacks of their own, and so may the handlers of a log in debug mode.
             self.resumed = Resumed(protocol)
             self.immediate = not debug
-        self._pipes: dict[int, ReadPipe | WritePipe] = {}
         self._arguments = arguments
 
     # ---- the launch ---------------------------------------------------------------------------------------------------
@@ -94,7 +99,7 @@ class Child(Standing):
         nobody waits for the future any more.
         """
         if request.program.plan.pipes != _NO_PIPES:
-            self._make_pipes(request.program.plan.pipes)
+            self._make_pipes(request.program.plan.open_pipes(), request.program.plan)
         self.request = request
         self.launch = launch = self.loop.create_future()
         if request.belongings is not None:
@@ -112,20 +117,39 @@ class Child(Standing):
     def start_joined(self, joined: JoinedRequest, arguments: list[Any]) -> asyncio.Future[None]:
         """As `start`, of a request without options."""
         if joined.pipes:
-            self._make_pipes(joined.program.plan.pipes)
+            self._make_pipes(joined.pipes, joined.program.plan)
         self.request = joined
         self.launch = launch = self.loop.create_future()
         self._reactor.launch_plain(joined, arguments, self)
         self._closed = False
         return launch
 
-    def _make_pipes(self, pipes: tuple[int, int, int]) -> None:
-        ends, self._open_pipes = _ends(pipes)
-        for stream, end in ends:
-            self._pipes[stream] = end(self, stream)
+    def _make_pipes(self, open_pipes: int, plan: Plan) -> None:
+        self._open_pipes = open_pipes
+        self.unread = unread_outputs(self, self._protocol, open_pipes)
+        if self.unread is None:
+            for stream, end in _ends(plan.pipes):
+                self._pipes[stream] = end(self, stream)
+
+    @functools.cached_property
+    def _pipes(self) -> dict[int, ReadPipe | WritePipe]:
+        """Of those that are asked for their pipes: programs too, as of asyncio's."""
+        make_streams(self)
+        return self.__dict__.setdefault("_pipes", {})  # type: ignore[no-any-return]
+
+    def make_streams(self) -> None:
+        """Of outputs that nobody has asked for: somebody does."""
+        make_streams(self)
+
+    def outgrown(self, stream: int) -> None:
+        """More than `unread_most` of an output is kept."""
+        make_streams(self)
+        if self.resumed is not None:
+            self.resumed.data_taken(stream)
 
     def forget_pipes(self) -> None:
         """There is no child that has them. They refer to this, and would wait for the garbage collector."""
+        self.unread = None
         for pipe in self._pipes.values():
             pipe.forget()
         self._pipes.clear()
@@ -155,6 +179,8 @@ class Child(Standing):
         """One event of the reactor, as a callback of the loop, in this process's context."""
         if number <= self._number:
             return
+        if kind == _EXIT and self.unread is not None and self._open_pipes:
+            make_streams(self)
         if kind in _OF_A_PIPE:
             self._pipes[stream].on_event(number, kind, value, payload)
         elif kind == _START:
@@ -278,12 +304,11 @@ class Child(Standing):
 
 
 @functools.cache
-def _ends(pipes: tuple[int, int, int]) -> tuple[tuple[tuple[int, Callable[[Child, int], ReadPipe | WritePipe]], ...], int]:
-    """What is made for each stream that is a pipe; and bit n for stream n."""
+def _ends(pipes: tuple[int, int, int]) -> tuple[tuple[int, Callable[[Child, int], ReadPipe | WritePipe]], ...]:
+    """What is made for each stream that is a pipe."""
     if pipes[0] == PTY:
-        return ((0, TerminalInput), (1, ReadPipe)), 0b11
-    made = [(stream, WritePipe if kind == CHILD_READS else ReadPipe) for stream, kind in enumerate(pipes) if kind != NO_PIPE]
-    return (*made,), sum(1 << stream for stream, _ in made)
+        return (0, TerminalInput), (1, ReadPipe)
+    return tuple((n, WritePipe if kind == CHILD_READS else ReadPipe) for n, kind in enumerate(pipes) if kind != NO_PIPE)
 
 
 def _tree(native: Native, token: int, pid: int, request: Request) -> NativeTree:

@@ -13,13 +13,12 @@ if TYPE_CHECKING:
     from .stream_protocol import Resumed
     from .transport import SubprocessTransport
 
-__all__ = ["is_possible", "outputs"]
-
+__all__ = ["is_possible", "outputs", "refuse", "release"]
 
 _KEEPER = "_wait_for_data"
 
 
-async def _refuse(function: str) -> None:
+async def refuse(function: str) -> None:
     """As asyncio's streams, where two coroutines wait for the data of one."""
     raise RuntimeError(f"{function}() called while another coroutine is already waiting for incoming data")
 
@@ -62,7 +61,7 @@ async def outputs(
     try:
         for reader in readers:
             reader._limit = sys.maxsize
-            reader._wait_for_data = _refuse
+            reader._wait_for_data = refuse
             if reader._paused:
                 reader._maybe_resume_transport()
         if feed is not None:
@@ -83,11 +82,17 @@ async def outputs(
         return [_taken(reader._buffer) for reader in readers]
     finally:
         for reader, limit in zip(readers, limits, strict=True):
-            reader._limit = limit
-            reader.__dict__.pop(_KEEPER, None)
-            if len(reader._buffer) > 2 * limit and not reader._eof:
-                reader._paused = True
-                reader._transport.pause_reading()
+            release([reader], limit)
+
+
+def release(readers: list[Any], limit: int) -> None:
+    """They have this limit from now on, and may be read by everybody."""
+    for reader in readers:
+        reader._limit = limit
+        reader.__dict__.pop(_KEEPER, None)
+        if len(reader._buffer) > 2 * limit and not reader._eof:
+            reader._paused = True
+            reader._transport.pause_reading()
 
 
 def _taken(buffer: bytearray) -> bytes:

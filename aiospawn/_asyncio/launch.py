@@ -21,6 +21,8 @@ from .transport import SubprocessTransport
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
+    from aiospawn._request.joined_request import JoinedRequest
+
     HandOver = Callable[..., Awaitable[tuple[Any, Any]]]
     Launching = Callable[..., Coroutine[Any, Any, tuple[Any, Any]]]
     ProtocolFactory = Callable[[], asyncio.SubprocessProtocol]
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     _Asked = tuple[Sequence[Any], Any, tuple[Any, Any, Any], dict[str, Any]]
     """The arguments of a launch, the same as `Popen.args` (these, or a shell's command), the streams, and the options."""
 
-__all__ = ["launching", "must_hand_over", "subprocess_exec", "subprocess_shell"]
+__all__ = ["launch_joined", "launching", "must_hand_over", "subprocess_exec", "subprocess_shell"]
 
 _logger = asyncio.log.logger  # type: ignore[attr-defined]
 _PIPE = asyncio.subprocess.PIPE
@@ -100,6 +102,34 @@ def _named(keywords: dict[str, Any], function: Callable[..., Any]) -> ProtocolFa
     return factory
 
 
+async def launch_joined(
+    loop: asyncio.AbstractEventLoop, protocol: Any, joined: JoinedRequest, arguments: Sequence[Any], shown: Any
+) -> SubprocessTransport:
+    """A launch without options, on a loop that is not in debug mode.
+
+    Args:
+        loop: The running one.
+        protocol: The child's.
+        joined: The request for all launches with these streams.
+        arguments: The program's, the first of which is its name.
+        shown: As `Popen.args`.
+    """
+    transport: SubprocessTransport | None = None
+    try:
+        transport = SubprocessTransport(reactor_of(loop), loop, protocol, shown, debug=False)
+        await transport.start_joined(joined, [*arguments])
+        return transport
+    except BaseException as error:  # a signal's handler raised, or the launch
+        await _given_up(loop, transport, error)
+        raise
+
+
+async def _given_up(loop: asyncio.AbstractEventLoop, transport: SubprocessTransport | None, error: BaseException) -> None:
+    if transport is not None:
+        await abandoned(transport, error)
+    close_unused(loop)
+
+
 def launching(asked: Callable[..., _Asked], hand_over: HandOver, *, caller: int) -> Launching:
     """A loop's method that launches through us.
 
@@ -126,6 +156,8 @@ def launching(asked: Callable[..., _Asked], hand_over: HandOver, *, caller: int)
         if joined is None:
             request = requested(arguments, streams, validated(options) if options else DEFAULTS, caller=caller)
         protocol = protocol_factory()
+        if joined is not None and not loop.get_debug():
+            return await launch_joined(loop, protocol, joined, arguments, shown), protocol
         debug = loop.get_debug()
         if debug:
             if shown is arguments:
@@ -138,9 +170,7 @@ def launching(asked: Callable[..., _Asked], hand_over: HandOver, *, caller: int)
             await (transport.start(request) if joined is None else transport.start_joined(joined, [*arguments]))
             return transport, protocol
         except BaseException as error:  # a signal's handler raised, or the launch
-            if transport is not None:
-                await abandoned(transport, error)
-            close_unused(loop)
+            await _given_up(loop, transport, error)
             raise
 
     method.__qualname__ = asked.__qualname__

@@ -9,11 +9,13 @@ import sys
 from signal import SIGTERM
 from typing import TYPE_CHECKING, Any, Unpack
 
+from aiospawn._binding.support import support
 from aiospawn._options.kernel_names import signal_number
 from aiospawn._options.keywords import ExecKeywords, ShellKeywords, Stream, StrOrBytesPath
 from aiospawn._options.names import of_function, renamed
 from aiospawn._options.options import DEFAULTS
 from aiospawn._options.values import number, seconds
+from aiospawn._request.requested import joined_request
 from aiospawn._termination.terminate import ended, is_thrown_away, joined, note, unhurt
 from aiospawn._termination.tree import LoopTree
 
@@ -24,6 +26,7 @@ from .stream_protocol import DEFAULT_LIMIT, StreamProtocol, check_limit
 from .terminal import Terminal
 from .terminal_input import TerminalInput
 from .transport import SubprocessTransport
+from .unread_output import read_out, taken
 
 if TYPE_CHECKING:
     import resource
@@ -59,6 +62,31 @@ class Process(asyncio.subprocess.Process):
     _transport: Any
     _protocol: StreamProtocol
     _loop: asyncio.AbstractEventLoop
+
+    def __init__(
+        self, transport: asyncio.SubprocessTransport, protocol: StreamProtocol, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._transport = transport
+        self._protocol = protocol
+        self._loop = loop
+        self.stdin = protocol.stdin
+        self.pid = transport.get_pid()  # type: ignore[assignment]
+
+    # Not the program's own from the start, as on asyncio: `communicate` needs no stream.
+
+    @functools.cached_property
+    def stdout(self) -> asyncio.StreamReader | None:  # type: ignore[override]
+        """The child's standard output, where that is a pipe; else None."""
+        if isinstance(self._transport, SubprocessTransport):
+            self._transport.make_streams()
+        return self._protocol.stdout
+
+    @functools.cached_property
+    def stderr(self) -> asyncio.StreamReader | None:  # type: ignore[override]
+        """The child's standard error, where that is a pipe; else None."""
+        if isinstance(self._transport, SubprocessTransport):
+            self._transport.make_streams()
+        return self._protocol.stderr
 
     @property
     def pidfd(self) -> int | None:
@@ -114,7 +142,12 @@ class Process(asyncio.subprocess.Process):
         Returns:
             Stdout and stderr as bytes; None in place of one that is not a pipe.
         """
-        transport, stdout, stderr = self._transport, self.stdout, self.stderr
+        transport = self._transport
+        if type(transport) is SubprocessTransport and transport.unread is not None and (input is None or _LOOKS_AT_STDIN):
+            await read_out(transport, self._loop)
+            if transport.unread is not None:
+                return taken(transport, 1), taken(transport, 2)  # type: ignore[return-value]
+        stdout, stderr = self.stdout, self.stderr
         if not isinstance(transport, SubprocessTransport) or not is_possible(transport, self._protocol, stdout, stderr):
             return await super().communicate(input)
         readers = [reader for reader in (stdout, stderr) if reader is not None]
@@ -297,10 +330,17 @@ async def create_subprocess_exec(
     loop = running_loop()
     protocol = StreamProtocol(limit, loop)
     try:
-        transport, _ = await _launched_exec(
-            loop, lambda: protocol, program, *args,
-            stdin=stdin, stdout=stdout, stderr=stderr, **options,
-        )  # fmt: skip
+        joined = None
+        if not (options or loop.get_debug() or support().reasons):
+            joined = joined_request((stdin, stdout, stderr), DEFAULTS, collected=False)
+        if joined is not None:
+            arguments = program, *args
+            transport: Any = await launch.launch_joined(loop, protocol, joined, arguments, arguments)
+        else:
+            transport, _ = await _launched_exec(
+                loop, lambda: protocol, program, *args,
+                stdin=stdin, stdout=stdout, stderr=stderr, **options,
+            )  # fmt: skip
         process = Process(transport, protocol, loop)
         if grace is not _GRACE:
             process.grace = grace
@@ -389,6 +429,6 @@ _launched_shell = launch.launching(launch.subprocess_shell, _shell_by_loop, call
 
 def _give_up(protocol: StreamProtocol, loop: asyncio.AbstractEventLoop) -> None:
     """The launch, or a signal's handler behind it, has raised: the caller is given no Process of a child that runs."""
-    transport = protocol._transport  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio's, None until it runs
+    transport = protocol._transport  # noqa: SLF001 - asyncio's, None until it runs
     if transport is not None and transport.get_returncode() is None:
         Process(transport, protocol, loop).abandon()

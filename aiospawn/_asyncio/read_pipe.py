@@ -56,6 +56,13 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
             resumed.pipe_data_received(self._stream, payload, mark(self, "_taken", number))
             self._fed = number
 
+    def ended_unread(self) -> None:
+        """It has ended before anybody asked for it."""
+        self._eof = True
+        self.forget()
+        self._protocol = None
+        self.__dict__.pop("_owner", None)
+
     def _go_on(self) -> None:
         """Does what follows when asyncio's streams have taken data: an interruption may have kept them from it."""
         resumed = self._resumed()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.subprocess
+import collections
 import functools
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,32 @@ class StreamProtocol(asyncio.subprocess.SubprocessStreamProtocol):
     exit_waiters: tuple[asyncio.Future[None], ...] = ()
     """Of a child of the loop's own implementation."""
 
+    # What asyncio's have of their own from the start is made here where it is asked for: few children need all of it.
+    stdin: asyncio.StreamWriter | None = None
+    stdout: asyncio.StreamReader | None = None
+    stderr: asyncio.StreamReader | None = None
+    _transport: Any = None
+    _process_exited = _paused = _connection_lost = False
+
+    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._limit = limit
+        self._loop = loop
+
+    @functools.cached_property
+    def _pipe_fds(self) -> list[int]:
+        return []
+
+    @functools.cached_property
+    def _drain_waiters(self) -> collections.deque[asyncio.Future[None]]:
+        return collections.deque()
+
+    @functools.cached_property
+    def _stdin_closed(self) -> asyncio.Future[None]:
+        return self._loop.create_future()
+
     def process_exited(self) -> None:
         """Resumable: the transport calls it again when it was interrupted."""
-        if self._transport is not None:  # type: ignore[attr-defined]
+        if self._transport is not None:
             super().process_exited()
         for waiter in self.exit_waiters:
             if not waiter.done():
@@ -88,7 +112,7 @@ class Resumed:
 
     def connection_made(self, transport: Any) -> None:
         """It makes new streams, before anything is fed. Its last is stdin, and another would close the first as garbage."""
-        if not transport._pipes:  # asyncio's asks for each
+        if not transport._open_pipes or transport.unread is not None:  # asyncio's asks for each
             self._protocol._transport = transport
         elif self._protocol.stdin is None:
             self._protocol._pipe_fds.clear()
@@ -150,7 +174,7 @@ class Resumed:
     def ended(self) -> None:
         """`process_exited` and `connection_lost`, where no pipe is open: the transport has nothing to close."""
         protocol = self._protocol
-        protocol._process_exited = True
+        protocol._process_exited = protocol._connection_lost = True
         if protocol._transport is not None:
             protocol._transport._closed = True
             protocol._transport = None
@@ -158,8 +182,6 @@ class Resumed:
             self._conclude_communication()
         if protocol._paused:
             protocol.connection_lost(None)  # there may be writers that wait
-        else:
-            protocol._connection_lost = True
 
     def _close_transport(self, protocol: Any) -> None:
         transport = protocol._transport

@@ -40,7 +40,8 @@ class SubprocessTransport(Child):
             info.append("running")
         else:
             info.append("not started")
-        info += [f"{name}={self._pipes[fd]!r}" for fd, name in enumerate(("stdin", "stdout", "stderr")) if fd in self._pipes]
+        pipes = {fd: "unread" for fd in (1, 2) if self.unread[fd] is not None} if self.unread is not None else self._pipes
+        info += [f"{name}={pipes[fd]}" for fd, name in enumerate(("stdin", "stdout", "stderr")) if fd in pipes]
         return f"<{' '.join(info)}>"
 
     # ---- the process --------------------------------------------------------------------------------------------------
@@ -94,6 +95,7 @@ class SubprocessTransport(Child):
         return self.view if name == "subprocess" else default
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.make_streams()
         self.immediate = False
         self.resumed = None
         self._protocol = protocol
@@ -152,7 +154,7 @@ class SubprocessTransport(Child):
                 self._kill_if_running()
         finally:
             # After the signal: a child that ends when its input does would else be seen to end by itself.
-            for pipe in self._pipes.values():
+            for pipe in self._pipes.values() if self._open_pipes else ():
                 pipe.close()
         self._closed = True
 

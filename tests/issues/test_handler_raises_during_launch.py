@@ -90,7 +90,7 @@ async def test_before_anybody_waits() -> None:
     sys.settrace(in_pipe)
     try:
         with pytest.raises(ZeroDivisionError):
-            await aiospawn.create_subprocess_exec("sleep", "1000", stdout=aiospawn.PIPE)
+            await aiospawn.create_subprocess_exec("sleep", "1000", stdin=aiospawn.PIPE)
     finally:
         sys.settrace(before)
     assert fresh.children() == []

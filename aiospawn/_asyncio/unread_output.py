@@ -1,0 +1,112 @@
+# ruff: noqa: SLF001 - asyncio's, and those of the child whose part this is
+"""Outputs of a child that nobody has asked for yet: what is read of them is kept, and their streams are made on demand.
+
+`communicate` needs no stream, and a program that asks for one (`Process.stdout`) gets it with all that was read before. The
+native part adds to what is kept, and marks an end of file in `_open_pipes` (`plain/asyncio_child.c`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any, TypeAlias
+
+from .communication import refuse, release
+from .read_pipe import ReadPipe
+from .stream_protocol import DEFAULT_LIMIT, StreamProtocol
+
+__all__ = ["UNREAD_MOST", "Unread", "make_streams", "read_out", "taken", "unread_outputs"]
+
+Unread: TypeAlias = tuple[StreamProtocol, bytearray | None, bytearray | None]
+"""The protocol whose streams they will be; and, by its number, what was read of each output that is a pipe."""
+
+UNREAD_MOST = 2 * DEFAULT_LIMIT
+"""Bytes of an output that are kept before its stream is made, which then pauses the pipe."""
+_NAMES = ("stdin", "stdout", "stderr")
+
+
+def unread_outputs(child: Any, protocol: Any, open_pipes: int) -> Unread | None:
+    """For a child that is to be launched; None where its streams are made when its program runs.
+
+    So it is where its input is a pipe or a terminal, and where the protocol is not ours: a program may look there.
+    """
+    if not child.immediate or open_pipes & 1 or type(protocol) is not StreamProtocol:
+        return None
+    limit = protocol._limit
+    if limit is not DEFAULT_LIMIT:
+        child.unread_most = 2 * limit
+    return protocol, bytearray() if open_pipes & 2 else None, bytearray() if open_pipes & 4 else None
+
+
+def make_streams(child: Any) -> None:
+    """The streams of its outputs and their pipes, with what was read. Resumable; a thread that is not the loop's may ask.
+
+    The loop's thread adds to what is kept until `unread` is None, from then on to the streams, which have the same buffers.
+    """
+    unread = child.unread
+    if unread is None:
+        return
+    protocol, pipes = unread[0], child.__dict__.setdefault("_pipes", {})
+    streams = [stream for stream in (1, 2) if unread[stream] is not None]
+    for stream in streams:
+        pipe = pipes.setdefault(stream, ReadPipe(child, stream))
+        if getattr(protocol, _NAMES[stream]) is None:
+            setattr(protocol, _NAMES[stream], _reader(child, protocol, pipe, unread[stream]))
+    protocol._pipe_fds = streams[:]
+    for _ in range(2):  # what ends in between is seen the second time
+        for stream in streams:
+            if not child._open_pipes & 1 << stream:
+                _conclude(protocol, stream, pipes[stream])
+        child.unread = None
+
+
+def _reader(child: Any, protocol: Any, pipe: ReadPipe, read: bytearray | None) -> asyncio.StreamReader:
+    reader: Any = asyncio.StreamReader(limit=protocol._limit, loop=protocol._loop)
+    reader.set_transport(pipe)
+    reader._buffer = read
+    if child.unread_most == sys.maxsize:  # `communicate` is reading
+        reader._limit = sys.maxsize
+        reader._wait_for_data = refuse
+    return reader  # type: ignore[no-any-return]
+
+
+def _conclude(protocol: Any, stream: int, pipe: ReadPipe) -> None:
+    pipe.ended_unread()
+    getattr(protocol, _NAMES[stream])._eof = True
+    if stream in protocol._pipe_fds:
+        protocol._pipe_fds.remove(stream)
+
+
+async def read_out(child: Any, loop: asyncio.AbstractEventLoop) -> None:
+    """Waits until it has exited and its outputs have ended, which have no limit meanwhile; or until their streams are made.
+
+    Cancelled, or where streams are made meanwhile, it leaves in these, or where it was kept, what was read.
+    """
+    resumed, (protocol, *_), most = child.resumed, child.unread, child.unread_most
+    if resumed is None:
+        return
+    if resumed.communication is not None:  # of another coroutine
+        make_streams(child)
+        return
+    future = resumed.communication = loop.create_future()
+    try:
+        child.unread_most = sys.maxsize
+        await future
+    finally:
+        resumed.communication = None
+        child.unread_most = most
+        if child.unread is None:
+            release([each for each in (protocol.stdout, protocol.stderr) if each is not None], protocol._limit)
+        elif [each for each in child.unread[1:] if each is not None and len(each) > most] and child.resumed is not None:
+            make_streams(child)
+            release([each for each in (protocol.stdout, protocol.stderr) if each is not None], protocol._limit)
+
+
+def taken(child: Any, stream: int) -> bytes | None:
+    """What was read of an output, once: it is kept no more. None where it is no pipe."""
+    buffer: bytearray | None = child.unread[stream]
+    if buffer is None:
+        return None
+    data = bytes(buffer)
+    buffer.clear()
+    return data
