@@ -63,26 +63,23 @@ class Process(asyncio.subprocess.Process):
     _protocol: StreamProtocol
     _loop: asyncio.AbstractEventLoop
 
-    def __init__(
-        self, transport: asyncio.SubprocessTransport, protocol: StreamProtocol, loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, transport: Any, protocol: StreamProtocol, loop: asyncio.AbstractEventLoop) -> None:
+        # As asyncio's, which also asks for the streams of the outputs: `communicate` needs none.
         self._transport = transport
         self._protocol = protocol
         self._loop = loop
         self.stdin = protocol.stdin
-        self.pid = transport.get_pid()  # type: ignore[assignment]
-
-    # Not the program's own from the start, as on asyncio: `communicate` needs no stream.
+        self.pid = transport.get_pid()
 
     @functools.cached_property
-    def stdout(self) -> asyncio.StreamReader | None:  # type: ignore[override]
+    def stdout(self) -> asyncio.StreamReader | None:
         """The child's standard output, where that is a pipe; else None."""
         if isinstance(self._transport, SubprocessTransport):
             self._transport.make_streams()
         return self._protocol.stdout
 
     @functools.cached_property
-    def stderr(self) -> asyncio.StreamReader | None:  # type: ignore[override]
+    def stderr(self) -> asyncio.StreamReader | None:
         """The child's standard error, where that is a pipe; else None."""
         if isinstance(self._transport, SubprocessTransport):
             self._transport.make_streams()
