@@ -121,7 +121,14 @@ void child_shut(struct watched_fd *watched) {
   else watched_fd_close(watched);
 }
 
+int child_has_pipes(const struct child *child) {
+  for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++)
+    if (child->watched[stream].fd >= 0) return 1;
+  return 0;
+}
+
 static void child_free(struct child *child, int forked) {
+  if (child->pooled) child->pooled->watched.child = NULL;
   /* In a fork no child runs in this copy of the memory, and the reserved descriptors were given back. */
   if (forked) child->segment = FD_BLOCK_NONE;
   unlink_launching(child);
@@ -151,6 +158,7 @@ void child_drop(struct children *children, struct child *child) {
   children->free_places[children->free_count++] = place;
   state_unlock();
   child_free(child, 0);
+  if (children->pool.made && children->free_count == children->capacity) status_pool_close(&children->pool);
 }
 
 /* Until it reports that it has left the table, or ends. The report would not be read later, and what its segment holds (the child's
@@ -171,6 +179,7 @@ void children_close(struct children *children) {
     await_departure(child, deadline);
     close_watched(child);
   }
+  status_pool_close(&children->pool);
 }
 
 /* The entries are taken away under the lock: other threads may be asking for one. */
@@ -181,12 +190,14 @@ void children_free(struct children *children, int forked) {
   state_unlock();
   for (uint32_t place = 0; place < taken.capacity; place++)
     if (taken.entries[place]) child_free(taken.entries[place], forked);
+  status_pool_close(&taken.pool); /* in a fork, too: the memory of it */
   free(taken.entries);
   free(taken.free_places);
   if (!forked) fd_block_collect();
 }
 
-void children_close_copies(const struct children *children, const struct child *itself, int placeholder) {
+void children_close_copies(struct children *children, const struct child *itself, int placeholder) {
+  status_pool_after_fork(&children->pool);
   for (uint32_t place = 0; place < children->capacity; place++) {
     struct child *child = children->entries[place];
     for (int i = 0; child && i < WATCHED_FDS; i++) watched_fd_close_copy(&child->watched[i], placeholder);

@@ -10,6 +10,7 @@
 #include "aiospawn.h"
 #include "fd_block.h"
 #include "stack_pool.h"
+#include "status_pool.h"
 #include "watched_fd.h"
 
 enum launch_state { LAUNCHING, UNSURE, FAILING, STARTED };
@@ -35,7 +36,9 @@ struct child {
   uint8_t collected;               /* nobody reads its pipes one by one, or waits until its program runs */
   uint8_t drops_at_end;            /* AIOSPAWN_DROP_AT_END, until it is to be kept */
   uint8_t ended_pipes;             /* of one that is collected: bit n for stream n, to be reported with its exit */
-  uint8_t by_memory;               /* it has no status pipe: what it reports is in its launch, in our memory */
+  uint8_t by_memory;               /* it has no status pipe of its own: what it reports is in its launch, in our memory */
+  uint8_t exits;                   /* its pidfd is ready in this wake-up */
+  struct pooled_pipe *pooled;      /* says when it has left that; or NULL: nothing does, or it was said */
   int64_t taken_since;             /* s: since then another thread or process is seen to reap it; 0: none is */
   struct pooled_stack *stack;      /* while the child is in our memory */
   struct failure failure;          /* while FAILING */
@@ -54,15 +57,16 @@ struct children {
   uint32_t counter;                /* the token's high half */
   struct child *launching;         /* without a status pipe; for the loop's thread */
   uint32_t since_look;             /* how many were added since all of these were looked at */
+  struct status_pool pool;
 };
 
 /* A new child in the table, with a token and descriptors of -1, which are watched in this set; NULL: out of memory. */
 struct child *child_enter(struct children *children, int epoll);
 /* The child of a token, or NULL. On the loop's thread, or with the state lock held. */
 struct child *child_find(const struct children *children, uint64_t token);
-/* A child without a status pipe was made. Now and then all of these are looked at: nothing says when they leave our memory. */
+/* A child was made of which nothing says when it leaves our memory. Now and then all of these are looked at. */
 void children_add_launching(struct children *children, struct child *child);
-/* Looks whether a child without a status pipe has left our memory; `ended`: it has exited. What it has reported is in its state: FAILING,
+/* Looks whether a child that reports there has left our memory; `ended`: it has exited. What it has reported is in its state: FAILING,
  * or UNSURE, for it may have got to its program or not. */
 void child_look_at_memory(struct child *child, int ended);
 /* It has left our memory, and with it our descriptor table; or the table alone. */
@@ -70,6 +74,8 @@ void child_leave_memory(struct child *child);
 void child_leave_table(struct child *child);
 /* Closes our copies of its ends: it has them, or was never made. */
 void child_close_ends(struct child *child);
+/* Is the parent's end of any of its pipes open? */
+int child_has_pipes(const struct child *child);
 /* Closes what it holds, frees it. Its stack is given back, or abandoned where the child may still be on it. */
 void child_drop(struct children *children, struct child *child);
 /* watched_fd_close() of a child's descriptor, but that a terminal stays open as long as its child lives. */
@@ -81,6 +87,6 @@ void children_close(struct children *children);
 void children_free(struct children *children, int forked);
 /* In the child of a fork: closes what the copies hold, but the ends of the one that it is itself (NULL: none of them). The
  * placeholder is watched_fd_close_copy()'s. */
-void children_close_copies(const struct children *children, const struct child *itself, int placeholder);
+void children_close_copies(struct children *children, const struct child *itself, int placeholder);
 
 #endif

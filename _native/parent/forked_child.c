@@ -14,6 +14,7 @@
 #include "child/child.h"
 #include "child/sys.h"
 #include "launch_setup.h"
+#include "pipes.h"
 #include "reactor.h"
 #include "state_lock.h"
 
@@ -50,6 +51,7 @@ static int gate_pass(const struct aiospawn_reactor *reactor) {
 static int prepare(struct aiospawn_reactor *reactor, const struct layout *layout, const unsigned char *request) {
   struct child *child = reactor->prepared;
   int result = launch_begin(child, layout, request);
+  if (result == 0) result = status_open(child, NULL, 0);
   if (result < 0) return result;
   child->private_memory = 1;
   child->stack->launch.memory = MEMORY_COPIED;

@@ -111,6 +111,13 @@ void launch_outcome_read(struct wakeup *wakeup, struct child *child, int ended) 
   child->state = FAILING; /* reported when it is reaped */
 }
 
+/* Where its exit is there, that says what became of it; but the end of a pipe comes behind its start. */
+void launch_outcome_left(struct wakeup *wakeup, struct child *child) {
+  if (child->exits && !child_has_pipes(child)) return;
+  launch_outcome_look(wakeup, child, 0);
+  if (child->state == UNSURE) status_ended(wakeup, child);
+}
+
 /* Has it executed the program, as far as that can be found out without the status pipe? */
 static int has_executed(const struct child *child) {
   if (child->has_init) return 0; /* nothing here reports init's child */
@@ -123,6 +130,7 @@ void launch_outcome_look(struct wakeup *wakeup, struct child *child, int ended) 
   if (child->state != LAUNCHING) return;
   if (child->by_memory) {
     child_look_at_memory(child, ended);
+    if (!child->collected && !ended && child->state == UNSURE) status_ended(wakeup, child);
     return;
   }
   launch_outcome_read(wakeup, child, 0);

@@ -16,6 +16,8 @@ void launch_outcome_read(struct wakeup *wakeup, struct child *child, int ended);
 /* The same before the child's other descriptors are looked at, whether its status pipe is ready or not: another process, forked
  * meanwhile, may hold back the pipe's end. `ended`: it has exited. */
 void launch_outcome_look(struct wakeup *wakeup, struct child *child, int ended);
+/* Its pooled status pipe has ended. */
+void launch_outcome_left(struct wakeup *wakeup, struct child *child);
 /* The program has run: adds STARTED, where anybody waits for it. */
 void launch_outcome_started(struct wakeup *wakeup, struct child *child);
 /* Has a child that is ending, not yet reaped by us, never got to its program? Then it was killed, or was a launcher without a

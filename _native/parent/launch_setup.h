@@ -7,7 +7,7 @@
 #include "children.h"
 #include "request.h"
 
-/* Copies the request into the memory of a stack, makes the pipes and the status pipe, watches the parent's ends of the pipes. */
+/* Copies the request into the memory of a stack, makes the pipes, watches the parent's ends. The status pipe is still to be made. */
 int launch_begin(struct child *child, const struct layout *layout, const unsigned char *request);
 /* Writes the rest of the launch, when all ends are there. The mask is the program's, unless the request has one. */
 void launch_finish(struct child *child, const struct aiospawn_request *head, uint64_t mask);

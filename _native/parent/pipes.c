@@ -28,7 +28,7 @@ static int pipe_open(int parent_reads, const struct launch *launch, struct watch
 }
 
 /* Neither end blocks: what the child reports is little. */
-static int status_open(struct child *child) {
+static int own_status(struct child *child) {
   int ends[2], error = 0;
   state_lock();
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) {
@@ -91,5 +91,15 @@ int pipes_open(struct child *child, const struct aiospawn_request *head) {
   }
   for (int stream = 0; stream < AIOSPAWN_STREAMS && result == 0; stream++)
     if (child->watched[stream].fd >= 0) result = watched_fd_set(&child->watched[stream], stream ? EPOLLIN : 0);
-  return result < 0 || child->by_memory ? result : status_open(child);
+  return result;
+}
+
+int status_open(struct child *child, struct status_pool *pool, int by_memory) {
+  child->by_memory = by_memory && child->collected;
+  if (child->by_memory) return 0;
+  int epoll = child->watched[WATCHED_STATUS].epoll;
+  int taken = by_memory ? status_pool_take(pool, child, epoll, &child->stack->launch, &child->ends[AIOSPAWN_END_STATUS]) : 0;
+  child->by_memory = taken == 1;
+  if (taken < 0) return taken;
+  return taken ? 0 : own_status(child);
 }

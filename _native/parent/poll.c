@@ -23,9 +23,9 @@ enum { MOST_READ = 96 * 1024 }; /* glibc gives each larger piece of memory back 
 static int is_status(const struct watched_fd *watched) { return watched->index == WATCHED_STATUS; }
 static int is_pipe(const struct watched_fd *watched) { return watched->index < WATCHED_STATUS; }
 
-/* Of a child without a status pipe nobody will say that it runs; one that has failed left its memory before its pipes. */
+/* Of a child for which nobody waits nothing will say that it runs; one that has failed left its memory before its pipes. */
 static int may_report(const struct child *child) {
-  return child->state == STARTED || (child->by_memory && child->state != FAILING);
+  return child->state == STARTED || (child->by_memory && child->collected && child->state != FAILING);
 }
 
 static void handle_pipe(struct wakeup *wakeup, struct watched_fd *watched, uint32_t ready) {
@@ -35,8 +35,14 @@ static void handle_pipe(struct wakeup *wakeup, struct watched_fd *watched, uint3
   else pipe_write(wakeup, watched, ready);
 }
 
+static void handle_end_of_pooled(struct wakeup *wakeup, struct watched_fd *watched) {
+  struct child *child = status_pool_put_back(&wakeup->reactor->children.pool, watched);
+  if (child) launch_outcome_left(wakeup, child);
+}
+
 static void handle_exit(struct wakeup *wakeup, struct watched_fd *watched) {
   launch_outcome_look(wakeup, watched->child, 1);
+  watched->child->exits = 0;
   reap(wakeup, watched->child);
 }
 
@@ -59,10 +65,15 @@ int aiospawn_poll(struct aiospawn_reactor *reactor) {
   aiospawn_drop_ended(reactor);
   int count = epoll_wait(reactor->epoll, ready, BATCH, 0);
   if (count == -1) return errno == EINTR ? 0 : -errno;
-  uint32_t readers = 0;
+  uint32_t readers = 0, exits = 0;
   for (int i = 0; i < count; i++) {
     struct watched_fd *watched = ready[i].data.ptr;
-    if (is_status(watched)) launch_outcome_read(&wakeup, watched->child, (ready[i].events & EPOLLHUP) != 0);
+    if (watched->index == WATCHED_PIDFD) exits = watched->child->exits = 1;
+  }
+  for (int i = 0; i < count; i++) {
+    struct watched_fd *watched = ready[i].data.ptr;
+    if (watched->index == WATCHED_POOLED) handle_end_of_pooled(&wakeup, watched);
+    else if (is_status(watched)) launch_outcome_read(&wakeup, watched->child, (ready[i].events & EPOLLHUP) != 0);
     else if (is_pipe(watched) && watched->mask == EPOLLIN) readers++;
   }
   wakeup.share = readers ? DATA / readers : 0;
@@ -77,5 +88,7 @@ int aiospawn_poll(struct aiospawn_reactor *reactor) {
     if (watched->index == WATCHED_PIDFD) handle_exit(&wakeup, watched);
     watched->fed = watched->awaited = 0;
   }
+  struct status_pool *pool = &reactor->children.pool;
+  if (pool->made && !pool->used && !exits) status_pool_close(pool); /* where children end, others are often launched */
   return (int)reactor->batch.count;
 }

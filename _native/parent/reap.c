@@ -96,14 +96,8 @@ static void report_exit(struct wakeup *wakeup, struct child *child, const struct
   memmove(&wakeup->reactor->memory->usage[event - wakeup->reactor->memory->events], usage, sizeof *usage);
 }
 
-static int has_pipes(const struct child *child) {
-  for (int stream = 0; stream < AIOSPAWN_STREAMS; stream++)
-    if (child->watched[stream].fd >= 0) return 1;
-  return 0;
-}
-
 static void note_end(struct aiospawn_reactor *reactor, const struct child *child, int never_ran) {
-  if (!child->drops_at_end || (!never_ran && has_pipes(child))) return;
+  if (!child->drops_at_end || (!never_ran && child_has_pipes(child))) return;
   reactor->memory->over[reactor->over_count++] = child->token;
 }
 

@@ -62,7 +62,7 @@ static int collect_contents(const struct child *child, unsigned inherits, struct
 /* close_range was tried by a child that reported through shared memory (probe.c): where it is there, this parent sees what the
  * child writes. Not so under valgrind, whose clone is a fork. */
 static int may_share(const struct child *child, const struct aiospawn_request *head) {
-  if (!(head->flags & AIOSPAWN_MAY_SHARE_TABLE) || child->private_memory) return 0;
+  if (!(head->flags & AIOSPAWN_MAY_SHARE_TABLE) || child->private_memory || child->by_memory) return 0;
   if (child->ends[AIOSPAWN_END_STATUS] < FD_BLOCK_THRESHOLD || !child->stack->launch.has_close_range) return 0;
   return head->top < AIOSPAWN_STREAMS; /* else a step could overwrite the segment's numbers */
 }

@@ -15,6 +15,7 @@
 #include "launcher_client.h"
 #include "launcher_program.h"
 #include "orphans.h"
+#include "pipes.h"
 #include "privileges.h"
 #include "reactor.h"
 #include "shared_table.h"
@@ -80,13 +81,12 @@ static int choose_memory(struct child *child, const struct aiospawn_request *hea
   return 0;
 }
 
-/* Nobody waits until its program runs: then what it reports can lie in our memory until it ends, if that is really shared. Not where a
- * shared table pays: a copy of its pipe's end is in the segment until the child reports that it has left. */
-static void choose_report(const struct aiospawn_reactor *reactor, struct child *child, const struct aiospawn_request *head) {
+/* What it reports can lie in our memory, if that is really shared. Not where a shared table pays: a copy of its pipe's end is in the
+ * segment until the child reports that it has left. */
+static int may_report_by_memory(const struct aiospawn_reactor *reactor, const struct child *child) {
   uint32_t features = features_found();
-  child->by_memory = (head->flags & AIOSPAWN_COLLECTED) && !child->private_memory && !child->via_launcher &&
-                     (features & AIOSPAWN_HAS_SHARED_MEMORY) && !(features & AIOSPAWN_UNDER_VALGRIND) &&
-                     reactor->last_number < FD_BLOCK_THRESHOLD;
+  return !child->private_memory && !child->via_launcher && (features & AIOSPAWN_HAS_SHARED_MEMORY) &&
+         !(features & AIOSPAWN_UNDER_VALGRIND) && reactor->last_number < FD_BLOCK_THRESHOLD;
 }
 
 /* The child exists, but its exit cannot be watched, or it does not get anywhere. */
@@ -189,8 +189,8 @@ static int launch(struct aiospawn_reactor *reactor, struct child *child, const s
                   const unsigned char *request) {
   int result = choose_memory(child, &layout->head);
   if (result < 0) return result;
-  choose_report(reactor, child, &layout->head);
   result = launch_begin(child, layout, request);
+  if (result == 0) result = status_open(child, &reactor->children.pool, may_report_by_memory(reactor, child));
   if (result == 0) result = take_lease(reactor, child, &layout->head);
   if (result < 0) return result;
   long pid = clone_first(reactor, child, &layout->head);
@@ -201,7 +201,7 @@ static int launch(struct aiospawn_reactor *reactor, struct child *child, const s
   child->pid = (int32_t)pid;
   child_close_ends(child);
   reactor->last_number = child->watched[WATCHED_PIDFD].fd;
-  if (child->by_memory) children_add_launching(&reactor->children, child);
+  if (child->by_memory && !child->pooled) children_add_launching(&reactor->children, child);
   result = launch_watch(child);
   if (result < 0 && !child->has_init) kill_and_reap(child); /* init's tree ends when the socket is closed */
   return result;

@@ -8,14 +8,14 @@
 
 #include "aiospawn.h"
 
-enum watched { WATCHED_STREAM, WATCHED_STATUS = AIOSPAWN_STREAMS, WATCHED_PIDFD, WATCHED_INIT, WATCHED_FDS };
+enum watched { WATCHED_STREAM, WATCHED_STATUS = AIOSPAWN_STREAMS, WATCHED_PIDFD, WATCHED_INIT, WATCHED_FDS, WATCHED_POOLED = WATCHED_FDS };
 
 struct child;
 
 /* The entry's data in the epoll set points here: children are freed only between wake-ups, after their entries were deleted, so
  * no event can outlive what it points to. */
 struct watched_fd {
-  struct child *child;
+  struct child *child;             /* NULL: a pooled status pipe that tells of none */
   int32_t epoll;                   /* the set it is watched in, the reactor's */
   int32_t fd;                      /* -1: closed. Changed only under the state lock */
   uint8_t index;                   /* enum watched; below WATCHED_STATUS the stream */

@@ -125,7 +125,7 @@ class Child(Standing):
         return launch
 
     def _make_pipes(self, open_pipes: int, plan: Plan) -> None:
-        self._open_pipes = open_pipes
+        self._open_pipes = open_pipes if plan.pipes[0] != PTY else 0b11
         self.unread = unread_outputs(self, self._protocol, open_pipes)
         if self.unread is None:
             for stream, end in _ends(plan.pipes):

@@ -1,0 +1,181 @@
+#include "status_pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "children.h"
+#include "descriptor.h"
+#include "probe.h"
+#include "state_lock.h"
+
+enum { MOST = 64 }; /* as many as there are stacks kept */
+
+static const char our_descriptors[] = "/proc/thread-self/fd";
+
+/* ---- whether it works here ------------------------------------------------------------------------------------------- */
+
+static int is_same_file(int first, int second) {
+  struct stat a, b;
+  return fstat(first, &a) == 0 && fstat(second, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static int write_end(int directory, const char *name) { return openat(directory, name, O_WRONLY | O_CLOEXEC | O_NONBLOCK); }
+
+/* One round: silent while it is open, and heard once when it is closed. */
+static int ends_audibly(int epoll, int reader, int writer) {
+  struct epoll_event event;
+  int silent = writer >= 0 && is_same_file(reader, writer) && epoll_wait(epoll, &event, 1, 0) == 0;
+  if (writer >= 0) close(writer);
+  return silent && epoll_wait(epoll, &event, 1, 0) == 1 && event.events & EPOLLHUP && epoll_wait(epoll, &event, 1, 0) == 0;
+}
+
+static int is_heard_again(int epoll, int directory, int reader, int writer) {
+  char name[12];
+  struct epoll_event event = {.events = EPOLLET};
+  snprintf(name, sizeof name, "%d", reader);
+  if (epoll_ctl(epoll, EPOLL_CTL_ADD, reader, &event) == -1) {
+    close(writer);
+    return 0;
+  }
+  int heard = ends_audibly(epoll, reader, writer);
+  for (int i = 0; i < 2 && heard; i++) heard = ends_audibly(epoll, reader, write_end(directory, name));
+  return heard;
+}
+
+static int works;
+
+/* An emulator may have no such directory, or another idea of an edge. */
+static void try(void) {
+  int ends[2];
+  int directory = open(our_descriptors, O_PATH | O_DIRECTORY | O_CLOEXEC), epoll = epoll_create1(EPOLL_CLOEXEC);
+  if (directory >= 0 && epoll >= 0 && pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0) {
+    works = is_heard_again(epoll, directory, ends[0], ends[1]);
+    close(ends[0]);
+  }
+  if (epoll >= 0) close(epoll);
+  if (directory >= 0) close(directory);
+}
+
+static int pipes_can_be_used_again(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, try);
+  return works;
+}
+
+/* ---- the pool ------------------------------------------------------------------------------------------------------- */
+
+static int open_directory(struct status_pool *pool) {
+  if (pool->has_directory) return 1;
+  if (!pipes_can_be_used_again()) return 0;
+  pool->directory = open(our_descriptors, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  pool->has_directory = pool->directory >= 0 && descriptor_lift(&pool->directory, 3) == 0;
+  return pool->has_directory;
+}
+
+/* A file system's rules, a user id or the root directory may have changed: then every launch has a pipe of its own. */
+static int open_again(struct status_pool *pool, struct pooled_pipe *pipe, int32_t *end) {
+  if (!open_directory(pool)) return 0;
+  *end = write_end(pool->directory, pipe->name);
+  if (*end >= 0) return 1;
+  return is_shortage(-errno) ? -errno : 0;
+}
+
+static int make(struct pooled_pipe *pipe, int epoll, int32_t *end) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) return -errno;
+  pipe->watched = (struct watched_fd){.epoll = epoll, .fd = ends[0], .index = WATCHED_POOLED};
+  *end = ends[1];
+  int error = descriptor_lift(&pipe->watched.fd, 3);
+  if (error == 0) error = watched_fd_set(&pipe->watched, EPOLLET);
+  if (error < 0) {
+    if (pipe->watched.fd >= 0) close(pipe->watched.fd);
+    close(*end);
+    return error;
+  }
+  snprintf(pipe->name, sizeof pipe->name, "%d", pipe->watched.fd);
+  return 1;
+}
+
+/* Under the state lock, so that a fork finds all of it. */
+static int another(struct status_pool *pool, int epoll, int32_t *end) {
+  if (pool->count >= MOST) return 0;
+  struct pooled_pipe *pipe = calloc(1, sizeof *pipe);
+  if (!pipe) return -ENOMEM;
+  int result = make(pipe, epoll, end);
+  if (result < 0) {
+    free(pipe);
+    return result;
+  }
+  pipe->next_made = pool->made;
+  pool->made = pipe;
+  pipe->next = pool->unused;
+  pool->unused = pipe;
+  pool->count++;
+  return result;
+}
+
+int status_pool_take(struct status_pool *pool, struct child *child, int epoll, const struct launch *launch, int32_t *end) {
+  if (pool->refused) return 0;
+  state_lock();
+  int result = pool->unused ? open_again(pool, pool->unused, end) : another(pool, epoll, end);
+  if (result == 1) {
+    struct pooled_pipe *pipe = pool->unused;
+    pool->unused = pipe->next;
+    pool->used++;
+    pipe->watched.child = child;
+    child->pooled = pipe;
+    int error = descriptor_lift_end(end, launch);
+    if (error < 0) result = error;
+  }
+  state_unlock();
+  if (result == 0 && pool->unused) pool->refused = 1;
+  return result;
+}
+
+struct child *status_pool_put_back(struct status_pool *pool, struct watched_fd *watched) {
+  struct pooled_pipe *pipe = (struct pooled_pipe *)watched;
+  struct child *child = watched->child;
+  watched->child = NULL;
+  if (child) child->pooled = NULL;
+  pipe->next = pool->unused;
+  pool->unused = pipe;
+  pool->used--;
+  return child;
+}
+
+/* ---- the end -------------------------------------------------------------------------------------------------------- */
+
+static void close_directory(struct status_pool *pool) {
+  if (pool->has_directory) close(pool->directory);
+  pool->has_directory = 0;
+}
+
+static void drop_newest(struct status_pool *pool) {
+  struct pooled_pipe *pipe = pool->made;
+  if (pipe->watched.child) pipe->watched.child->pooled = NULL;
+  watched_fd_close(&pipe->watched);
+  state_lock();
+  pool->made = pipe->next_made;
+  state_unlock();
+  free(pipe);
+}
+
+void status_pool_close(struct status_pool *pool) {
+  while (pool->made) drop_newest(pool);
+  state_lock();
+  close_directory(pool);
+  pool->unused = NULL;
+  pool->count = pool->used = 0;
+  state_unlock();
+}
+
+void status_pool_after_fork(struct status_pool *pool) {
+  for (struct pooled_pipe *pipe = pool->made; pipe; pipe = pipe->next_made) watched_fd_close_copy(&pipe->watched, -1);
+  close_directory(pool);
+}
