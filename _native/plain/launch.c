@@ -54,22 +54,46 @@ static int launch(const struct state *state, struct aiospawn_reactor *reactor, P
   return result == 0 && enter(state, &launched, targets, target) == -1 ? 1 : result;
 }
 
+/* Where a program of this name may be, as `JoinedRequest.paths_of` has it: a new reference to what the parts refer to. NULL with an
+ * exception, or without one for a name that is not for us. */
+static PyObject *find_paths(struct parts *parts, PyObject *paths_of, PyObject *name) {
+  if (!Py_IS_TYPE(name, &PyUnicode_Type)) return NULL;
+  parts->counts[0] = 1;
+  parts->paths = NULL;
+  if (PyUnicode_FindChar(name, '/', 0, PyUnicode_GetLength(name), 1) >= 0) return Py_NewRef(Py_None);
+  PyObject *paths = PyObject_CallFunctionObjArgs(paths_of, name, NULL);
+  if (!paths || PyArg_ParseTuple(paths, "IS", &parts->counts[0], &parts->paths)) return paths;
+  Py_DecRef(paths);
+  return NULL;
+}
+
+/* 1: the request is there. 0: this command is not for us. -1: an exception. */
+static int prepare(struct state *state, struct parts *parts, PyObject *paths_of, PyObject *command, PyObject **request) {
+  struct arguments arguments;
+  PyObject *name = Py_NewRef(PyList_GetItem(command, 0)), *paths = find_paths(parts, paths_of, name);
+  Py_DecRef(name);
+  if (!paths) return PyErr_Occurred() ? -1 : 0;
+  int result = arguments_encode(command, &arguments);
+  if (result == 1) {
+    *request = audit(state, command) == 0 ? request_join(state, parts, &arguments) : NULL;
+    arguments_release(&arguments);
+    result = *request ? 1 : -1;
+  }
+  Py_DecRef(paths);
+  return result;
+}
+
 PyObject *launch_one(PyObject *module, PyObject *args) {
   struct state *state = PyModule_GetState(module);
   struct parts parts;
-  struct arguments arguments;
-  PyObject *address, *list, *targets, *target;
-  if (!PyArg_ParseTuple(args, "OO!OSSIIOO:launch_one", &address, &PyDict_Type, &targets, &target, &parts.head, &parts.steps,
-                        &parts.counts[3], &parts.counts[0], &parts.paths, &list))
+  PyObject *address, *list, *targets, *target, *paths_of, *request = NULL;
+  if (!PyArg_ParseTuple(args, "OO!O(SSI)OO!:launch_one", &address, &PyDict_Type, &targets, &target, &parts.head, &parts.steps,
+                        &parts.counts[3], &paths_of, &PyList_Type, &list))
     return NULL;
   struct aiospawn_reactor *reactor = PyLong_AsVoidPtr(address);
   if (PyErr_Occurred()) return NULL;
-  if (Py_IsNone(parts.paths)) parts.paths = NULL;
-  int encoded = arguments_encode(list, &arguments);
-  if (encoded != 1) return encoded ? NULL : Py_NewRef(Py_None);
-  PyObject *request = audit(state, list) == 0 ? request_join(state, &parts, &arguments) : NULL;
-  arguments_release(&arguments);
-  if (!request) return NULL;
+  int prepared = PyList_Size(list) ? prepare(state, &parts, paths_of, list, &request) : 0;
+  if (prepared != 1) return prepared ? NULL : Py_NewRef(Py_None);
   int result = launch(state, reactor, targets, request, target);
   Py_DecRef(request);
   return result == 1 ? NULL : PyLong_FromLong(result);
@@ -123,37 +147,6 @@ static int take(const struct state *state, struct launches *launches, PyObject *
   return -1;
 }
 
-/* Where a program of this name may be, as `JoinedRequest.paths_of` has it: a new reference to what the parts refer to. NULL with an
- * exception, or without one for a name that is not for us. */
-static PyObject *find_paths(struct launches *launches, PyObject *name) {
-  struct parts *parts = &launches->parts;
-  if (!Py_IS_TYPE(name, &PyUnicode_Type)) return NULL;
-  parts->counts[0] = 1;
-  parts->paths = NULL;
-  if (PyUnicode_FindChar(name, '/', 0, PyUnicode_GetLength(name), 1) >= 0) return Py_NewRef(Py_None);
-  PyObject *paths = PyObject_CallFunctionObjArgs(launches->paths_of, name, NULL);
-  if (!paths || PyArg_ParseTuple(paths, "IS", &parts->counts[0], &parts->paths)) return paths;
-  Py_DecRef(paths);
-  return NULL;
-}
-
-/* 1: the request is there. 0: this command is not for us. -1: an exception. */
-static int prepare(struct state *state, struct launches *launches, PyObject *command, PyObject **request) {
-  struct arguments arguments;
-  if (!launches->may_launch || !Py_IS_TYPE(command, &PyList_Type) || PyList_Size(command) < 1) return 0;
-  PyObject *name = Py_NewRef(PyList_GetItem(command, 0)), *paths = find_paths(launches, name);
-  Py_DecRef(name);
-  if (!paths) return PyErr_Occurred() ? -1 : 0;
-  int result = arguments_encode(command, &arguments);
-  if (result == 1) {
-    *request = audit(state, command) == 0 ? request_join(state, &launches->parts, &arguments) : NULL;
-    arguments_release(&arguments);
-    result = *request ? 1 : -1;
-  }
-  Py_DecRef(paths);
-  return result;
-}
-
 /* The exception that is raised; then it is not raised any more. */
 static PyObject *caught(void) {
   PyObject *type, *value, *traceback;
@@ -184,7 +177,8 @@ static int is_for_run(void) {
 /* None: it was launched. A tuple: it was not. */
 static PyObject *launch_next(struct state *state, struct launches *launches, PyObject *command, Py_ssize_t number) {
   PyObject *request = NULL;
-  int prepared = prepare(state, launches, command, &request);
+  int is_ours = launches->may_launch && Py_IS_TYPE(command, &PyList_Type) && PyList_Size(command);
+  int prepared = is_ours ? prepare(state, &launches->parts, launches->paths_of, command, &request) : 0;
   if (prepared == -1 && PyErr_ExceptionMatches(PyExc_OSError)) return refused(launches, command, number);
   if (prepared == 0 || (prepared == -1 && is_for_run())) return Py_BuildValue("(nOO)", number, command, Py_None);
   if (prepared == -1) return NULL;

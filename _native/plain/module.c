@@ -81,8 +81,8 @@ static PyMethodDef functions[] = {
     {"new_child", new_child, METH_VARARGS,
      "A child of a type, an owner, at a place of the owner's, with a list of arguments, for a reactor. It begins now."},
     {"launch_one", launch_one, METH_VARARGS,
-     "Launches such a request on a reactor of that address: 0, or a negated errno, or None as above. A table has the child by its "
-     "token from then on."},
+     "Launches such a request on a reactor of that address, the head, steps and lease of which are a tuple, and its paths what a function "
+     "says of the name: 0, or a negated errno, or None as above. A table has the child by its token from then on."},
     {"launch_request", launch_request, METH_VARARGS, "As `launch_one`, of a whole request: 0, or a negated errno."},
     {"launch_all", launch_all, METH_VARARGS,
      "Launches what a source gives, up to a number of commands. None, or a command that was not launched: its number and itself, or "

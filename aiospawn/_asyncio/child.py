@@ -17,9 +17,9 @@ from aiospawn._termination.tree import NativeTree, native_tree
 from .lifecycle import SETTLED, Happening, State
 from .read_pipe import ReadPipe
 from .standing import Standing, logger
-from .stream_protocol import Resumed, only_notes
+from .stream_protocol import Resumed, StreamProtocol, only_notes
 from .terminal_input import TerminalInput
-from .unread_output import UNREAD_MOST, make_streams, unread_outputs
+from .unread_output import UNREAD_MOST, keep_unread, make_streams
 from .write_pipe import WritePipe
 
 if TYPE_CHECKING:
@@ -78,13 +78,12 @@ class Child(Standing):
     def __init__(
         self, reactor: Reactor, loop: asyncio.AbstractEventLoop, protocol: Any, arguments: Any, *, debug: bool
     ) -> None:
-        self._extra: dict[str, Any] = {}  # as asyncio.BaseTransport has it
         self.loop = loop
         self._protocol = protocol
         self.native = reactor.native
         self.context = contextvars.copy_context()
         self._reactor = reactor
-        if only_notes(protocol):
+        if type(protocol) is StreamProtocol or only_notes(protocol):
             # Other protocols may do anything, in callbacks of their own, and so may the handlers of a log in debug mode.
             self.resumed = Resumed(protocol)
             self.immediate = not debug
@@ -126,10 +125,17 @@ class Child(Standing):
 
     def _make_pipes(self, open_pipes: int, plan: Plan) -> None:
         self._open_pipes = open_pipes if plan.pipes[0] != PTY else 0b11
-        self.unread = unread_outputs(self, self._protocol, open_pipes)
-        if self.unread is None:
+        # A program may look at the streams of a protocol that is not ours; and our own has been asked for an input.
+        if self.immediate and not open_pipes & 1 and type(self._protocol) is StreamProtocol:
+            keep_unread(self, self._protocol)
+        else:
             for stream, end in _ends(plan.pipes):
                 self._pipes[stream] = end(self, stream)
+
+    @functools.cached_property
+    def _extra(self) -> dict[str, Any]:
+        """As asyncio.BaseTransport has it."""
+        return {}
 
     @functools.cached_property
     def _pipes(self) -> dict[int, ReadPipe | WritePipe]:

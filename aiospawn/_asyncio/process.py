@@ -72,14 +72,14 @@ class Process(asyncio.subprocess.Process):
         self.pid = transport.get_pid()
 
     @functools.cached_property
-    def stdout(self) -> asyncio.StreamReader | None:
+    def stdout(self) -> asyncio.StreamReader | None:  # type: ignore[override]
         """The child's standard output, where that is a pipe; else None."""
         if isinstance(self._transport, SubprocessTransport):
             self._transport.make_streams()
         return self._protocol.stdout
 
     @functools.cached_property
-    def stderr(self) -> asyncio.StreamReader | None:
+    def stderr(self) -> asyncio.StreamReader | None:  # type: ignore[override]
         """The child's standard error, where that is a pipe; else None."""
         if isinstance(self._transport, SubprocessTransport):
             self._transport.make_streams()
@@ -128,6 +128,14 @@ class Process(asyncio.subprocess.Process):
         else:
             raise NotImplementedError("group=True needs a child that was launched natively")
 
+    async def wait(self) -> int:
+        """Waits until the child has exited; a grandchild that holds a pipe is not waited for. The return code."""
+        transport = self._transport
+        if isinstance(transport, SubprocessTransport):
+            code = transport.get_returncode()
+            return await transport.exit_waiter() if code is None else code
+        return await super().wait()
+
     async def communicate(self, input: bytes | bytearray | memoryview | None = None) -> tuple[bytes, bytes]:
         """asyncio's: writes the input, reads all output, and waits for the exit.
 
@@ -141,7 +149,8 @@ class Process(asyncio.subprocess.Process):
         """
         transport = self._transport
         if type(transport) is SubprocessTransport and transport.unread is not None and (input is None or _LOOKS_AT_STDIN):
-            await read_out(transport, self._loop)
+            if transport.resumed is not None:  # else it has exited, and its outputs have ended
+                await read_out(transport, self._loop)
             if transport.unread is not None:
                 return taken(transport, 1), taken(transport, 2)  # type: ignore[return-value]
         stdout, stderr = self.stdout, self.stderr

@@ -15,7 +15,7 @@ from .communication import refuse, release
 from .read_pipe import ReadPipe
 from .stream_protocol import DEFAULT_LIMIT, StreamProtocol
 
-__all__ = ["UNREAD_MOST", "Unread", "make_streams", "read_out", "taken", "unread_outputs"]
+__all__ = ["UNREAD_MOST", "Unread", "keep_unread", "make_streams", "read_out", "taken"]
 
 Unread: TypeAlias = tuple[StreamProtocol, bytearray | None, bytearray | None]
 """The protocol whose streams they will be; and, by its number, what was read of each output that is a pipe."""
@@ -25,17 +25,13 @@ UNREAD_MOST = 2 * DEFAULT_LIMIT
 _NAMES = ("stdin", "stdout", "stderr")
 
 
-def unread_outputs(child: Any, protocol: Any, open_pipes: int) -> Unread | None:
-    """For a child that is to be launched; None where its streams are made when its program runs.
-
-    So it is where its input is a pipe or a terminal, and where the protocol is not ours: a program may look there.
-    """
-    if not child.immediate or open_pipes & 1 or type(protocol) is not StreamProtocol:
-        return None
+def keep_unread(child: Any, protocol: StreamProtocol) -> None:
+    """Of a child that is to be launched, and whose only pipes are outputs."""
     limit = protocol._limit
     if limit is not DEFAULT_LIMIT:
         child.unread_most = 2 * limit
-    return protocol, bytearray() if open_pipes & 2 else None, bytearray() if open_pipes & 4 else None
+    open_pipes = child._open_pipes
+    child.unread = protocol, bytearray() if open_pipes & 2 else None, bytearray() if open_pipes & 4 else None
 
 
 def make_streams(child: Any) -> None:
@@ -83,8 +79,6 @@ async def read_out(child: Any, loop: asyncio.AbstractEventLoop) -> None:
     Cancelled, or where streams are made meanwhile, it leaves in these, or where it was kept, what was read.
     """
     resumed, (protocol, *_), most = child.resumed, child.unread, child.unread_most
-    if resumed is None:
-        return
     if resumed.communication is not None:  # of another coroutine
         make_streams(child)
         return

@@ -63,13 +63,9 @@ class JoinedRequest:
             TypeError, ValueError: As `compiled`.
             OSError: Nothing was created.
         """
-        name = arguments[0]
-        result: int | None = None
-        if type(name) is str:
-            count, paths = self.paths_of(name)
-            result = launch_one(reactor, targets, target, *self.fixed, count, paths, arguments)
+        result: int | None = launch_one(reactor, targets, target, self.fixed, self.paths_of, arguments)
         if result is None:  # of other types than str and bytes
-            sys.audit("subprocess.Popen", name, [*arguments], None, None)
+            sys.audit("subprocess.Popen", arguments[0], [*arguments], None, None)
             result = launch_request(reactor, targets, target, self._compiled(arguments))
         if result:
             raise OSError(-result, os.strerror(-result))
