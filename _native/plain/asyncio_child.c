@@ -157,19 +157,29 @@ static int keep(const struct state *state, PyObject *child, PyObject *buffer, co
 }
 
 static int close_unread(const struct state *state, PyObject *child, const struct delivery *delivery) {
-  PyObject *open = get(state, child, NAME_OPEN_PIPES);
+  PyObject *open = get(state, child, NAME_OPEN_PIPES), *stream, *none;
   long rest = open ? PyLong_AsLong(open) & ~(1L << delivery->event.stream) : -1;
   Py_XDECREF(open);
   if (rest == -1 && PyErr_Occurred()) return -1;
-  if (set_owned(state, child, NAME_OPEN_PIPES, PyLong_FromLong(rest)) == -1) return -1;
-  return rest ? 0 : set(state, child, NAME_STANDING, state->standings[UNPIPED]);
+  int standing = rest ? RUNNING : standing_of(state, child);
+  if (standing == -1 && PyErr_Occurred()) return -1;
+  if (standing == RUNNING) {
+    if (set_owned(state, child, NAME_OPEN_PIPES, PyLong_FromLong(rest)) == -1) return -1;
+    return rest ? 0 : set(state, child, NAME_STANDING, state->standings[UNPIPED]);
+  }
+  /* It has exited before. */
+  stream = PyLong_FromUnsignedLong(delivery->event.stream);
+  none = stream ? call(state, child, NAME_PIPE_LOST, stream) : NULL;
+  Py_XDECREF(stream);
+  Py_XDECREF(none);
+  return none ? 0 : -1;
 }
 
 /* The buffer of an output that nobody has asked for, borrowed; NULL, with or without an exception, where this is none. */
 static PyObject *unread_buffer(const struct state *state, PyObject *child, const struct delivery *delivery) {
   const struct aiospawn_event *event = &delivery->event;
   int is_usual = event->kind == AIOSPAWN_DATA || (event->kind == AIOSPAWN_EOF && !event->value);
-  if (!is_usual || standing_of(state, child) != RUNNING) return NULL;
+  if (!is_usual) return NULL;
   PyObject *unread = get(state, child, NAME_UNREAD), *buffer = NULL;
   if (unread && Py_IS_TYPE(unread, &PyTuple_Type)) buffer = PyTuple_GetItem(unread, event->stream);
   Py_XDECREF(unread); /* the child has it */

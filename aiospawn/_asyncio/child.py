@@ -185,8 +185,6 @@ class Child(Standing):
         """One event of the reactor, as a callback of the loop, in this process's context."""
         if number <= self._number:
             return
-        if kind == _EXIT and self.unread is not None and self._open_pipes:
-            make_streams(self)
         if kind in _OF_A_PIPE:
             self._pipes[stream].on_event(number, kind, value, payload)
         elif kind == _START:

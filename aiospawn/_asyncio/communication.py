@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .stream_protocol import Resumed
     from .transport import SubprocessTransport
 
-__all__ = ["is_possible", "outputs", "refuse", "release"]
+__all__ = ["is_possible", "outputs", "refuse", "refuse_second_reader", "release"]
 
 _KEEPER = "_wait_for_data"
 
@@ -21,6 +21,12 @@ _KEEPER = "_wait_for_data"
 async def refuse(function: str) -> None:
     """As asyncio's streams, where two coroutines wait for the data of one."""
     raise RuntimeError(f"{function}() called while another coroutine is already waiting for incoming data")
+
+
+async def refuse_second_reader(*readers: Any) -> None:
+    """asyncio's would read first what is there already, which is the first one's."""
+    if any(reader is not None and _KEEPER in reader.__dict__ for reader in readers):
+        await refuse("read")
 
 
 def is_possible(transport: SubprocessTransport, protocol: Any, stdout: Any, stderr: Any) -> bool:

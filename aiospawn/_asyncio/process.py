@@ -20,7 +20,7 @@ from aiospawn._termination.terminate import ended, is_thrown_away, joined, note,
 from aiospawn._termination.tree import LoopTree
 
 from . import launch
-from .communication import is_possible, outputs
+from .communication import is_possible, outputs, refuse_second_reader
 from .running_loop import running_loop
 from .stream_protocol import DEFAULT_LIMIT, StreamProtocol, check_limit
 from .terminal import Terminal
@@ -155,6 +155,7 @@ class Process(asyncio.subprocess.Process):
                 return taken(transport, 1), taken(transport, 2)  # type: ignore[return-value]
         stdout, stderr = self.stdout, self.stderr
         if not isinstance(transport, SubprocessTransport) or not is_possible(transport, self._protocol, stdout, stderr):
+            await refuse_second_reader(stdout, stderr)
             return await super().communicate(input)
         readers = [reader for reader in (stdout, stderr) if reader is not None]
         is_fed = self.stdin is not None if _LOOKS_AT_STDIN else input is not None

@@ -166,9 +166,8 @@ class Resumed:
         """As the protocol's own."""
         protocol = self._protocol
         protocol._process_exited = True
-        if not protocol._pipe_fds:
+        if self.is_read_out():
             self._close_transport(protocol)
-        if self.communication is not None and not protocol._pipe_fds:
             self._conclude_communication()
 
     def ended(self) -> None:
@@ -191,13 +190,19 @@ class Resumed:
 
     def is_read_out(self) -> bool:
         """Has the process exited, and have its outputs ended?"""
-        return self._protocol._process_exited and not self._protocol._pipe_fds
+        protocol = self._protocol
+        transport = protocol._transport
+        if transport is not None and transport.unread is not None:
+            return protocol._process_exited and not transport._open_pipes
+        return protocol._process_exited and not protocol._pipe_fds
 
     def _conclude_communication(self) -> None:
         if self.communication is not None and not self.communication.done():
             self.communication.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._close_transport(self._protocol)  # unless that was done at its last stream's end: there may be none
+        self._conclude_communication()
         self._protocol.connection_lost(exc)
 
     def pause_writing(self) -> None:

@@ -9,6 +9,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from gate import Gate
 
 import aiospawn
 
@@ -21,23 +22,9 @@ _BOTH = ["sh", "-c", "printf out; printf err >&2; read _; printf more; printf mo
 _BIG = 3 << 20
 
 
-class _Gate:
-    """The standard input of a child, which goes on when it is opened."""
-
-    def __init__(self) -> None:
-        self.child, self._parent = os.pipe()
-
-    def open(self) -> None:
-        os.write(self._parent, b"\n")
-
-    def close(self) -> None:
-        os.close(self.child)
-        os.close(self._parent)
-
-
 @pytest.fixture
-def gate() -> Iterator[_Gate]:
-    gate = _Gate()
+def gate() -> Iterator[Gate]:
+    gate = Gate()
     yield gate
     gate.close()
 
@@ -62,7 +49,7 @@ async def test_no_task_is_made() -> None:
     assert process.returncode == 0
 
 
-async def test_cancelled(gate: _Gate) -> None:
+async def test_cancelled(gate: Gate) -> None:
     """What was read before stays in the streams, and what comes afterwards follows it."""
     process = await _launched(*_BOTH, stdin=gate.child)
     assert process.stdout is not None
@@ -118,7 +105,7 @@ async def test_input_that_nobody_reads() -> None:
     assert process.returncode == 0
 
 
-async def test_two_readers(gate: _Gate) -> None:
+async def test_two_readers(gate: Gate) -> None:
     """Two coroutines that wait for the data of one stream: the second is refused, as by asyncio."""
     process = await _launched("sh", "-c", "read _", stdin=gate.child)
     assert process.stdout is not None
