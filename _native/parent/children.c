@@ -150,6 +150,12 @@ static void close_watched(struct child *child) {
   for (int i = 0; i < WATCHED_FDS; i++) watched_fd_close(&child->watched[i]);
 }
 
+static void close_pool(struct children *children) {
+  for (struct pooled_pipe *pipe = children->pool.made; pipe; pipe = pipe->next_made)
+    if (pipe->watched.child) pipe->watched.child->pooled = NULL;
+  status_pool_close(&children->pool);
+}
+
 void child_drop(struct children *children, struct child *child) {
   close_watched(child);
   uint32_t place = (uint32_t)child->token;
@@ -158,7 +164,7 @@ void child_drop(struct children *children, struct child *child) {
   children->free_places[children->free_count++] = place;
   state_unlock();
   child_free(child, 0);
-  if (children->pool.made && children->free_count == children->capacity) status_pool_close(&children->pool);
+  if (children->pool.made && children->free_count == children->capacity) close_pool(children);
 }
 
 /* Until it reports that it has left the table, or ends. The report would not be read later, and what its segment holds (the child's
@@ -179,7 +185,7 @@ void children_close(struct children *children) {
     await_departure(child, deadline);
     close_watched(child);
   }
-  status_pool_close(&children->pool);
+  close_pool(children);
 }
 
 /* The entries are taken away under the lock: other threads may be asking for one. */

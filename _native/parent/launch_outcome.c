@@ -111,7 +111,7 @@ void launch_outcome_read(struct wakeup *wakeup, struct child *child, int ended) 
   child->state = FAILING; /* reported when it is reaped */
 }
 
-/* Where its exit is there, that says what became of it; but the end of a pipe comes behind its start. */
+/* Its exit, where that is there, tells the outcome as well; but the end of a pipe must come behind the start. */
 void launch_outcome_left(struct wakeup *wakeup, struct child *child) {
   if (child->exits && !child_has_pipes(child)) return;
   launch_outcome_look(wakeup, child, 0);

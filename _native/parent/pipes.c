@@ -97,9 +97,10 @@ int pipes_open(struct child *child, const struct aiospawn_request *head) {
 int status_open(struct child *child, struct status_pool *pool, int by_memory) {
   child->by_memory = by_memory && child->collected;
   if (child->by_memory) return 0;
-  int epoll = child->watched[WATCHED_STATUS].epoll;
-  int taken = by_memory ? status_pool_take(pool, child, epoll, &child->stack->launch, &child->ends[AIOSPAWN_END_STATUS]) : 0;
-  child->by_memory = taken == 1;
-  if (taken < 0) return taken;
-  return taken ? 0 : own_status(child);
+  if (!by_memory) return own_status(child);
+  int error, epoll = child->watched[WATCHED_STATUS].epoll;
+  child->pooled = status_pool_take(pool, child, epoll, &child->stack->launch, &child->ends[AIOSPAWN_END_STATUS], &error);
+  child->by_memory = child->pooled != NULL;
+  if (error < 0) return error;
+  return child->pooled ? 0 : own_status(child);
 }

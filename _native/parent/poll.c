@@ -37,7 +37,9 @@ static void handle_pipe(struct wakeup *wakeup, struct watched_fd *watched, uint3
 
 static void handle_end_of_pooled(struct wakeup *wakeup, struct watched_fd *watched) {
   struct child *child = status_pool_put_back(&wakeup->reactor->children.pool, watched);
-  if (child) launch_outcome_left(wakeup, child);
+  if (!child) return;
+  child->pooled = NULL;
+  launch_outcome_left(wakeup, child);
 }
 
 static void handle_exit(struct wakeup *wakeup, struct watched_fd *watched) {

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "children.h"
 #include "descriptor.h"
 #include "probe.h"
 #include "state_lock.h"
@@ -120,29 +119,31 @@ static int another(struct status_pool *pool, int epoll, int32_t *end) {
   return result;
 }
 
-int status_pool_take(struct status_pool *pool, struct child *child, int epoll, const struct launch *launch, int32_t *end) {
-  if (pool->refused) return 0;
+struct pooled_pipe *status_pool_take(struct status_pool *pool, struct child *child, int epoll, const struct launch *launch, int32_t *end,
+                                     int *error) {
+  struct pooled_pipe *pipe = NULL;
+  *error = 0;
+  if (pool->refused) return NULL;
   state_lock();
   int result = pool->unused ? open_again(pool, pool->unused, end) : another(pool, epoll, end);
   if (result == 1) {
-    struct pooled_pipe *pipe = pool->unused;
+    pipe = pool->unused;
     pool->unused = pipe->next;
     pool->used++;
     pipe->watched.child = child;
-    child->pooled = pipe;
-    int error = descriptor_lift_end(end, launch);
-    if (error < 0) result = error;
+    result = descriptor_lift_end(end, launch);
+  } else if (result == 0 && pool->unused) {
+    pool->refused = 1;
   }
   state_unlock();
-  if (result == 0 && pool->unused) pool->refused = 1;
-  return result;
+  if (result < 0) *error = result;
+  return pipe;
 }
 
 struct child *status_pool_put_back(struct status_pool *pool, struct watched_fd *watched) {
   struct pooled_pipe *pipe = (struct pooled_pipe *)watched;
   struct child *child = watched->child;
   watched->child = NULL;
-  if (child) child->pooled = NULL;
   pipe->next = pool->unused;
   pool->unused = pipe;
   pool->used--;
@@ -158,7 +159,6 @@ static void close_directory(struct status_pool *pool) {
 
 static void drop_newest(struct status_pool *pool) {
   struct pooled_pipe *pipe = pool->made;
-  if (pipe->watched.child) pipe->watched.child->pooled = NULL;
   watched_fd_close(&pipe->watched);
   state_lock();
   pool->made = pipe->next_made;

@@ -28,10 +28,11 @@ struct status_pool {
   uint8_t refused;                 /* no writing end can be had */
 };
 
-/* A pipe for this child, which refers to it until it is put back or forgotten, with its writing end in *end, on a number that no step of
- * the launch writes to. 1; 0: there is none, a pipe of the child's own takes its place; or a negated errno. */
-int status_pool_take(struct status_pool *pool, struct child *child, int epoll, const struct launch *launch, int32_t *end);
-/* Its end was seen: the child that it told of, or NULL. */
+/* A pipe for this child, to be watched in this set; with a writing end in *end, on a number that no step of the launch writes to. NULL: a
+ * pipe of the child's own takes its place, or *error is a negated errno. It refers to the child until it is put back. */
+struct pooled_pipe *status_pool_take(struct status_pool *pool, struct child *child, int epoll, const struct launch *launch, int32_t *end,
+                                     int *error);
+/* Its end was seen: the child that it referred to, or NULL. */
 struct child *status_pool_put_back(struct status_pool *pool, struct watched_fd *watched);
 /* Closes all; those in use tell of nothing any more. */
 void status_pool_close(struct status_pool *pool);

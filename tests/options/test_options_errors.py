@@ -58,6 +58,7 @@ async def main(place, **more):
 async def prepare(place):
     "While the loop runs, for uvloop has descriptors only then."
     every_failure.PREPARATIONS[{when!r}](place)
+    await (await aiospawn.create_subprocess_exec("true")).wait()  # which shows how many descriptors there are
 
 assert aiospawn.supported()
 loop = fresh.new_event_loop()
