@@ -34,7 +34,7 @@ static int enter(const struct state *state, const struct aiospawn_launched *laun
 static int audit(const struct state *state, PyObject *arguments) {
   PyObject *name = Py_XNewRef(PyList_GetItem(arguments, 0)), *list = PyList_GetSlice(arguments, 0, PyList_Size(arguments));
   PyObject *done = NULL;
-  if (name && list) done = PyObject_CallFunction(state->audit, "sOOOO", "subprocess.Popen", name, list, Py_None, Py_None);
+  if (name && list) done = PyObject_CallFunctionObjArgs(state->audit, state->names[NAME_POPEN], name, list, Py_None, Py_None, NULL);
   Py_XDECREF(name);
   Py_XDECREF(list);
   Py_XDECREF(done);

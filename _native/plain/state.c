@@ -7,7 +7,7 @@ static const char *const texts[NAMES] = {
     [NAME_IS_DONE] = "_is_done", [NAME_IS_OVER] = "is_over", [NAME_IS_PLAIN] = "is_plain", [NAME_IS_WOKEN] = "is_woken",
     [NAME_JOINED] = "joined", [NAME_LAUNCH] = "launch", [NAME_LIMIT] = "limit", [NAME_NUMBER] = "_number",
     [NAME_ON_EVENT] = "on_event", [NAME_OPEN_PIPES] = "_open_pipes", [NAME_OUTGROWN] = "outgrown", [NAME_OWN_PID] = "_pid", [NAME_OWN_PIDFD] = "_pidfd",
-    [NAME_OWN_PIPES] = "_pipes", [NAME_OWN_RETURNCODE] = "_returncode", [NAME_PID] = "pid", [NAME_PIPES] = "pipes", [NAME_PIPE_LOST] = "pipe_lost", [NAME_PROTOCOL] = "_protocol",
+    [NAME_OWN_PIPES] = "_pipes", [NAME_OWN_RETURNCODE] = "_returncode", [NAME_PID] = "pid", [NAME_PIPES] = "pipes", [NAME_PIPE_LOST] = "pipe_lost", [NAME_POPEN] = "subprocess.Popen", [NAME_PROTOCOL] = "_protocol",
     [NAME_REQUEST] = "request", [NAME_RESUMED] = "resumed", [NAME_RETURNCODE] = "returncode",
     [NAME_SET_RESULT] = "set_result", [NAME_STANDING] = "_standing", [NAME_STDERR] = "stderr", [NAME_STDOUT] = "stdout",
     [NAME_STOPPED] = "stopped", [NAME_TAKEN] = "taken", [NAME_TAKEN_OVER] = "taken_over", [NAME_TOKEN] = "token",
