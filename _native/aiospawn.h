@@ -241,7 +241,8 @@ int aiospawn_launcher_open(const char *path);
 /* Can it be executed here? Tried once. */
 int aiospawn_launcher_usable(void);
 
-/* Reserves low descriptor numbers (parent/fd_block.h) where RLIMIT_NOFILE allows thousands. */
+/* Reserves low descriptor numbers (parent/fd_block.h) where RLIMIT_NOFILE allows thousands; the first launch gives them back in a
+ * process that has few. */
 void aiospawn_fd_block_reserve(void);
 
 /* NULL with -errno in *error. suspend: every launch waits for its execve (CLONE_VFORK). */

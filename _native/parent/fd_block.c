@@ -91,6 +91,30 @@ void aiospawn_fd_block_reserve(void) {
   fd_block_unlock();
 }
 
+/* Launches of this process that have the right to say so, have said: it has few descriptors, or many. */
+static enum { UNDECIDED, FEW, MANY } found;
+
+static void release(void) {
+  for (int number = first; number < first + BLOCK; number++)
+    if (is_placeholder(number)) close(number);
+  if (is_placeholder(placeholder)) close(placeholder);
+  placeholder = first = -1;
+}
+
+/* Once each way: a process that has had many may have them again. */
+static void decide(int few) {
+  fd_block_lock();
+  if (few && found == UNDECIDED && first != -1 && !in_use) release();
+  if (found != MANY) __atomic_store_n(&found, few ? FEW : MANY, __ATOMIC_RELAXED);
+  fd_block_unlock();
+  if (!few) aiospawn_fd_block_reserve();
+}
+
+void fd_block_fit(int number) {
+  int few = number < FD_BLOCK_NEAR, before = __atomic_load_n(&found, __ATOMIC_RELAXED);
+  if (before != MANY && before != (few ? FEW : MANY)) decide(few);
+}
+
 /* ---- segments ------------------------------------------------------------------------------------------------------ */
 
 int fd_block_number(int segment) { return first + segment * FD_BLOCK_WIDTH; }

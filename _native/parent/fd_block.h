@@ -34,8 +34,12 @@
 #include "child/launch.h"
 
 /* Where new descriptors get numbers below the threshold, the copy costs less than the duplicating, or than the waiting. */
-enum { FD_BLOCK_NONE = -1, FD_BLOCK_WIDTH = AIOSPAWN_ENDS, FD_BLOCK_THRESHOLD = 256, FD_BLOCK_AWAITED_THRESHOLD = 1024 };
+enum { FD_BLOCK_NONE = -1, FD_BLOCK_WIDTH = AIOSPAWN_ENDS, FD_BLOCK_NEAR = 256, FD_BLOCK_THRESHOLD = 512,
+       FD_BLOCK_AWAITED_THRESHOLD = 1024 };
 
+/* A launch was just given this number. The block is given back where it is low, for every launch copies it, and reserved where it comes
+ * near the threshold. */
+void fd_block_fit(int number);
 /* A free segment, from now on the caller's, or FD_BLOCK_NONE: none gets free within the time that the copy would take (`lowest_new`
  * is a number that the launch was just given), or the block cannot be had. */
 int fd_block_take(int lowest_new);

@@ -201,6 +201,7 @@ static int launch(struct aiospawn_reactor *reactor, struct child *child, const s
   child->pid = (int32_t)pid;
   child_close_ends(child);
   reactor->last_number = child->watched[WATCHED_PIDFD].fd;
+  fd_block_fit(reactor->last_number);
   if (child->by_memory && !child->pooled) children_add_launching(&reactor->children, child);
   result = launch_watch(child);
   if (result < 0 && !child->has_init) kill_and_reap(child); /* init's tree ends when the socket is closed */

@@ -203,7 +203,7 @@ def test_closed_with_children_alive(variant: str) -> None:
 
 
 @pytest.mark.loops("concurrent")
-@pytest.mark.parametrize("crowd", [0, 300], ids=["few", "crowded"])
+@pytest.mark.parametrize("crowd", [0, 600], ids=["few", "crowded"])
 def test_closed_while_a_launch_is_in_flight(variant: str, crowd: int) -> None:
     """A loop closed between a clone and its program: the program runs, and only asyncio speaks, of the pending task."""
     program = """

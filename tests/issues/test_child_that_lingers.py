@@ -96,7 +96,7 @@ loop.close()
 )
 
 
-@pytest.mark.parametrize("crowd", [0, 300])
+@pytest.mark.parametrize("crowd", [0, 600])
 @pytest.mark.parametrize(
     ("way", "without"),
     [({}, ""), ({"via": "launcher"}, ""), ({"pass_fds": []}, ""), ({}, "close_range")],

@@ -12,7 +12,7 @@ from compiled import library
 
 pytestmark = pytest.mark.once
 
-crowds = pytest.mark.parametrize("crowd", [0, 400], ids=["few", "crowded"])
+crowds = pytest.mark.parametrize("crowd", [0, 700], ids=["few", "crowded"])
 
 _FRAME = """
 import asyncio, contextlib, ctypes, os, pathlib, resource, signal, struct, tempfile, threading, time

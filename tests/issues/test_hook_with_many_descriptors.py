@@ -10,7 +10,7 @@ from aiospawn import NativeHook
 
 async def test_every_descriptor_is_there(hook: Callable[..., NativeHook]) -> None:
     """Also when the child opens its streams, changes its directory, and closes what is not passed on."""
-    crowd = [os.dup(0) for _ in range(400)]
+    crowd = [os.dup(0) for _ in range(700)]
     options: dict[str, Any] = {"stdin": -3, "stdout": -3, "stderr": -3, "cwd": "/"}
     try:
         for fd in (crowd[0], crowd[-1]):

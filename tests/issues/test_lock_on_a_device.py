@@ -66,7 +66,7 @@ loop.close()
 
 
 @pytest.mark.parametrize("kind", ["device", "terminal", "fifo"])
-@pytest.mark.parametrize("crowd", [300, 1500])
+@pytest.mark.parametrize("crowd", [600, 1500])
 def test_lock_stays(variant: str, crowd: int, kind: str) -> None:
     """Taken before the launch, or while its child is on the way."""
     assert fresh.run(_PROGRAM % kind, variant, crowd) == ""

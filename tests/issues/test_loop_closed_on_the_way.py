@@ -32,9 +32,6 @@ def closed_on_the_way():
         creation._log_destroy_pending = False
     return creations
 
-def block():
-    return [fd for fd, target in fresh.descriptors().items() if target.startswith("/memfd:aiospawn")]
-
 async def works():
     process = await aiospawn.create_subprocess_exec("cat", stdin=-1, stdout=-1)
     assert (await process.communicate(b"text"))[0] == b"text"
@@ -50,11 +47,11 @@ def test_numbers_are_given_back(variant: str) -> None:
     """When the loop is closed, the block is whole, and no end of a pipe is left."""
     program = """
 run(works)
-whole, before = block(), fresh.descriptors()
+whole, before = fresh.reserved(), fresh.descriptors()
 creations = closed_on_the_way()
 os.environ["FRESH_CROWD"] = "0"
 after = fresh.descriptors()
-assert block() == whole
+assert fresh.reserved() == whole
 assert not [after[fd] for fd in after if after[fd].startswith("pipe:") and after[fd] not in before.values()]
 run(works)
 os._exit(0)
@@ -90,11 +87,11 @@ def test_given_back_later(variant: str) -> None:
 import time
 
 run(works)
-whole = block()
+whole = fresh.reserved()
 gate = seccomp.Gate(seccomp.CLOSE_RANGE)
 creations = closed_on_the_way()
 os.environ["FRESH_CROWD"] = "0"
-assert len(block()) < len(whole)
+assert len(fresh.reserved()) < len(whole)
 for _ in range(CHILDREN):
     gate.let_through(gate.arrival()[0])  # out of the table
 for _ in range(CHILDREN):
@@ -106,7 +103,7 @@ def open_gate():
 
 threading.Thread(target=open_gate, daemon=True).start()
 run(works)
-assert block() == whole
+assert fresh.reserved() == whole
 os._exit(0)
 """
     assert fresh.run(_FRAME + program, variant, 400) == ""

@@ -40,7 +40,7 @@ loop.close()
 """
 
 
-@pytest.mark.parametrize("crowd", [0, 300])
+@pytest.mark.parametrize("crowd", [0, 600])
 def test_it_is_found(variant: str, crowd: int) -> None:
     """By the directory and by files that the child opens; and no program gets it."""
     assert fresh.run(_PROGRAM, variant, crowd) == ""

@@ -32,7 +32,7 @@ from aiospawn import PIPE
 __all__ = ["BEGIN", "END", "INIT", "PRIVILEGES", "SHAPES", "TERMINAL", "UNKNOWN"]
 
 BEGIN, END = "/fault-begins", "/fault-ends"
-CROWD, LARGER_CROWD = 300, 1100
+CROWD, LARGER_CROWD = 600, 1100
 
 PLAIN = "two pipes"
 SEARCHED = "a program that is searched for"

@@ -40,7 +40,7 @@ __all__ = ["ROUND", "Sample", "WrongError", "check", "check_growth", "main", "sl
 
 AT_ONCE = 32
 TURN = 400  # launches on one loop, before the next has its turn
-CROWD, LARGER_CROWD = 300, 1100
+CROWD, LARGER_CROWD = 600, 1100
 ROUND = 3 * len(ALL) * TURN
 BYTES_A_LAUNCH = 1.0
 SLACK = 1 << 20  # bytes: what an allocator may keep or not, which matters in short runs only
@@ -199,7 +199,7 @@ class Sample(NamedTuple):
         open_now = fresh.descriptors()
         with open("/proc/self/statm") as file:
             resident = int(file.read().split()[1]) * PAGE
-        landing = sum(target.startswith("/memfd:aiospawn") for target in open_now.values())
+        landing = len(fresh.reserved())
         return cls(launches, resident, len(open_now), landing, len(fresh.children()), _slots())
 
 

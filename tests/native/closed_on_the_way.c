@@ -44,7 +44,7 @@ int main(void) {
   int error, wrong = 0;
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  for (int i = 0; i < 400; i++) (void)!dup(2);
+  for (int i = 0; i < 700; i++) (void)!dup(2);
   aiospawn_probe(0);
   for (int round = 0; round < 3; round++) {
     struct aiospawn_reactor *reactor = aiospawn_reactor_open(0, &error);

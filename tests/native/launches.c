@@ -349,7 +349,7 @@ int main(int count, char *arguments[]) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  for (int i = 0; i < 400; i++) (void)!dup(2); /* from 256 on the descriptor table is shared for a moment */
+  for (int i = 0; i < 700; i++) (void)!dup(2); /* from 512 on the descriptor table is shared for a moment */
   uint32_t found = aiospawn_probe(without ? (uint32_t)atoi(without) : 0);
   tell(found);
   if ((found & needed) != needed) return 0;

@@ -11,7 +11,7 @@ import aiospawn
 
 pytestmark = pytest.mark.once
 
-crowds = pytest.mark.parametrize("crowd", [0, 400], ids=["few", "crowded"])
+crowds = pytest.mark.parametrize("crowd", [0, 700], ids=["few", "crowded"])
 
 
 def require(*capabilities: str) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.once
 
-crowds = pytest.mark.parametrize("crowd", [0, 400], ids=["few", "crowded"])
+crowds = pytest.mark.parametrize("crowd", [0, 700], ids=["few", "crowded"])
 
 
 def require(*capabilities: str) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.once
 
-crowds = pytest.mark.parametrize("crowd", [0, 400])
+crowds = pytest.mark.parametrize("crowd", [0, 700])
 
 # ---- the pre-exec section ----------------------------------------------------------------------------------------------
 
@@ -490,7 +490,7 @@ async def main():
 loop = fresh.new_event_loop()
 loop.run_until_complete(main())
 """
-    assert fresh.run(program, variant, crowd=400, VIA=via) == ""
+    assert fresh.run(program, variant, crowd=700, VIA=via) == ""
 
 
 def test_standard_streams_stay_free(variant: str) -> None:

@@ -64,7 +64,7 @@ async def main():
         await launch(via="launcher", umask=0o22)
         if {forks}:
             await launch(preexec_fn=os.getpid)
-        for _ in range(400):
+        for _ in range(700):
             os.dup(0)
         await launch()
     except PermissionError:

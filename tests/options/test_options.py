@@ -118,4 +118,4 @@ def test_shown_on_an_old_kernel(variant: str) -> None:
 
 def test_shown_with_a_shared_descriptor_table(variant: str) -> None:
     """With so many descriptors open that launches share the table, every option does the same."""
-    fresh.run(_ALL_ROWS.format(first=""), variant, crowd=400)
+    fresh.run(_ALL_ROWS.format(first=""), variant, crowd=700)

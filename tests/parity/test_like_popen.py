@@ -22,7 +22,7 @@ popen_and_us.compare_descriptors(held, {closed})
 
 @pytest.mark.parametrize("closed", CLOSED, ids=lambda closed: "".join(map(str, closed)) or "none")
 @pytest.mark.parametrize(
-    ("variant", "crowd"), [*((variant, 0) for variant in loops.SPAWNS), *((variant, 400) for variant in loops.CONCURRENT)]
+    ("variant", "crowd"), [*((variant, 0) for variant in loops.SPAWNS), *((variant, 700) for variant in loops.CONCURRENT)]
 )
 def test_descriptors(variant: str, crowd: int, closed: tuple[int, ...]) -> None:
     """The same files under the same numbers and no others, whichever of its own 0, 1 and 2 the parent has closed."""

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.once
 
-crowds = pytest.mark.parametrize("crowd", [0, 300], ids=["few", "crowded"])
+crowds = pytest.mark.parametrize("crowd", [0, 600], ids=["few", "crowded"])
 ways = pytest.mark.parametrize("way", [{}, {"via": "launcher"}], ids=["direct", "launcher"])
 routes = pytest.mark.parametrize(
     ("way", "crowd"),
-    [({}, 0), ({}, 300), ({"via": "launcher"}, 0), ({"via": "launcher"}, 300)],
+    [({}, 0), ({}, 600), ({"via": "launcher"}, 0), ({"via": "launcher"}, 600)],
     ids=["direct", "crowded", "launcher", "launcher, crowded"],
 )
 

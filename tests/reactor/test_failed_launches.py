@@ -9,7 +9,7 @@ import pathlib
 import fresh
 import pytest
 
-crowds = pytest.mark.parametrize("crowd", [0, 300], ids=["few", "crowded"])
+crowds = pytest.mark.parametrize("crowd", [0, 600], ids=["few", "crowded"])
 
 # What all programs below begin and end with: `refused` must raise; then nothing is left, and a launch works.
 _FRAME = """

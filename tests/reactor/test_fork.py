@@ -82,7 +82,7 @@ class Strangers:
         return {int(number): target for number, target in listed if target not in own}
 
 
-@pytest.fixture(params=[(0, None), (300, None), (300, "launcher")], ids=["few", "crowded", "launcher"])
+@pytest.fixture(params=[(0, None), (600, None), (600, "launcher")], ids=["few", "crowded", "launcher"])
 def via(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """Above 256 descriptors or so, launches share the descriptor table for a moment, and keep numbers for it."""
     crowd, via = request.param

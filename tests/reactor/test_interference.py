@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 routes = pytest.mark.parametrize(
-    ("way", "crowd"), [({}, 0), ({}, 300), ({"via": "launcher"}, 300)], ids=["few", "crowded", "launcher"]
+    ("way", "crowd"), [({}, 0), ({}, 600), ({"via": "launcher"}, 600)], ids=["few", "crowded", "launcher"]
 )
 
 # `interfering` runs in four threads until the launches are over.

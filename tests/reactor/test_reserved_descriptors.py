@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.once
 
 routes = pytest.mark.parametrize(
-    ("via", "crowd"), [("", 0), ("", 400), ("launcher", 400)], ids=["copied", "reserved", "through the launcher"]
+    ("via", "crowd"), [("", 0), ("", 700), ("launcher", 700)], ids=["copied", "reserved", "through the launcher"]
 )
 
 _ECHO = """
@@ -77,7 +77,7 @@ async def main():
     assert fresh.run(_ECHO.format(body=body), variant, crowd, VIA=via) == ""
 
 
-@pytest.mark.parametrize(("via", "crowd"), [("", 0), ("", 400), ("", 1500), ("launcher", 1500)])
+@pytest.mark.parametrize(("via", "crowd"), [("", 0), ("", 700), ("", 1500), ("launcher", 1500)])
 def test_a_file_redirected_behind_the_launch(variant: str, via: str, crowd: int) -> None:
     """The same for regular files, which are not duplicated: the program's locks on them stay."""
     body = """
@@ -181,7 +181,7 @@ finally:
     other.join()
 loop.close()
 """
-    assert fresh.run(program, crowd=400, PROGRAM=str(tmp_path / "program")) == ""
+    assert fresh.run(program, crowd=700, PROGRAM=str(tmp_path / "program")) == ""
 
 
 _TAKEN = """
@@ -201,7 +201,7 @@ def in_fork(number):
 
 loop = fresh.new_event_loop()
 assert loop.run_until_complete(output("launcher")) == b"text"
-block = sorted(number for number, target in fresh.descriptors().items() if target.startswith("/memfd:aiospawn"))[-128:]
+block = fresh.reserved()[-128:]
 for number in block[:6]:
     if not (pid := os.fork()):
         asyncio._set_running_loop(None)
@@ -213,7 +213,7 @@ loop.close()
 
 def test_a_number_of_the_block_is_taken(variant: str) -> None:
     """Whichever number of a segment a program has put a file of its own on: it keeps the file, and launches work."""
-    assert fresh.run(_TAKEN, variant, 400) == "0\n" * 6
+    assert fresh.run(_TAKEN, variant, 700) == "0\n" * 6
 
 
 def test_a_launcher_above_the_block(variant: str) -> None:
@@ -235,12 +235,12 @@ async def main():
 
 assert aiospawn.supported()
 loop = fresh.new_event_loop()
-for number in held[300:]:
+for number in held[600:]:
     os.close(number)
 print(loop.run_until_complete(main()))
 names = fresh.descriptors().items()
 (launcher,) = (number for number, target in names if target.endswith("/_launcher"))
-block = [number for number, target in names if target.startswith("/memfd:aiospawn")]
+block = fresh.reserved()
 assert len(block) == 129 and launcher > max(block), (launcher, block)
 loop.close()
 """
@@ -274,4 +274,4 @@ loop = fresh.new_event_loop()
 loop.run_until_complete(main(seccomp.Gate()))
 loop.close()
 """
-    assert fresh.run(program, variant, 400) == "1\n"
+    assert fresh.run(program, variant, 700) == "1\n"

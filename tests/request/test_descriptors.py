@@ -50,7 +50,7 @@ def test_plans(variant: str, without: str, closed: tuple[int, ...]) -> None:
     assert fresh.run(program, variant, AIOSPAWN_WITHOUT=without) == ""
 
 
-@pytest.mark.parametrize("crowd", [0, 400])
+@pytest.mark.parametrize("crowd", [0, 700])
 def test_opened_under_any_number(variant: str, crowd: int, tmp_path: pathlib.Path) -> None:
     """Whichever number the child opens a file under, it is not where the error would be reported."""
     program = """

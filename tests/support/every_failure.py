@@ -172,7 +172,7 @@ def crowded(place: Place) -> None:
 
 def shared(_place: Place) -> None:
     """So many descriptors that a child shares the table, and cannot take over its standard error."""
-    for _ in range(300):
+    for _ in range(600):
         os.dup(0)
     filtered(refusing(_NUMBERS["dup3"], errno.EPERM, 2, place=1))
 

@@ -22,6 +22,7 @@ __all__ = [
     "environment",
     "in_fork",
     "new_event_loop",
+    "reserved",
     "run",
     "signal_set",
 ]
@@ -30,7 +31,7 @@ __all__ = [
 def run(program: str, variant: str = "stdlib", crowd: int = 0, **variables: str) -> str:
     """Runs the program, which finds this module; it must succeed and print no error. Returns what it printed.
 
-    `crowd`: so many descriptors are open there. Above 256 or so, launches share the descriptor table for a moment.
+    `crowd`: so many descriptors are open there. Above 512 or so, launches share the descriptor table for a moment.
     """
     completed = subprocess.run(
         command(program, flags=["-X", "faulthandler"]),
@@ -83,7 +84,19 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 def descriptors() -> dict[int, str]:
-    """The open descriptors of this process and what they are."""
+    """The open descriptors of this process and what they are, but for the reserved ones, which come and go."""
+    return {number: target for number, target in _open_now().items() if not target.startswith(_RESERVED)}
+
+
+def reserved() -> list[int]:
+    """The reserved descriptors that nothing has been put on, and the placeholder that is duplicated onto them."""
+    return sorted(number for number, target in _open_now().items() if target.startswith(_RESERVED))
+
+
+_RESERVED = "/memfd:aiospawn"
+
+
+def _open_now() -> dict[int, str]:
     found = {}
     for name in os.listdir("/proc/self/fd"):
         try:
