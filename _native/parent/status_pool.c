@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -47,42 +46,58 @@ static int is_heard_again(int epoll, int directory, int reader, int writer) {
   return heard;
 }
 
-static int works;
+static int open_descriptors(void) { return open(our_descriptors, O_PATH | O_DIRECTORY | O_CLOEXEC); }
+
+enum { NOT_TRIED = -1 };
+
+static int refusal(void) { return is_shortage(-errno) ? NOT_TRIED : 0; }
 
 /* An emulator may have no such directory, or another idea of an edge. */
-static void try(void) {
-  int ends[2];
-  int directory = open(our_descriptors, O_PATH | O_DIRECTORY | O_CLOEXEC), epoll = epoll_create1(EPOLL_CLOEXEC);
-  if (directory >= 0 && epoll >= 0 && pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0) {
+static int try(void) {
+  int ends[2], works;
+  int directory = open_descriptors();
+  if (directory == -1) return refusal();
+  int epoll = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll >= 0 && pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0) {
     works = is_heard_again(epoll, directory, ends[0], ends[1]);
     close(ends[0]);
+  } else {
+    works = refusal();
   }
   if (epoll >= 0) close(epoll);
-  if (directory >= 0) close(directory);
+  close(directory);
+  return works;
 }
 
+/* Under the state lock. */
 static int pipes_can_be_used_again(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, try);
+  static int works = NOT_TRIED;
+  if (works == NOT_TRIED) works = try();
   return works;
 }
 
 /* ---- the pool ------------------------------------------------------------------------------------------------------- */
 
+/* 1, or a negated errno. */
 static int open_directory(struct status_pool *pool) {
   if (pool->has_directory) return 1;
-  if (!pipes_can_be_used_again()) return 0;
-  pool->directory = open(our_descriptors, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  pool->has_directory = pool->directory >= 0 && descriptor_lift(&pool->directory, 3) == 0;
-  return pool->has_directory;
+  int works = pipes_can_be_used_again();
+  if (works != 1) return works == NOT_TRIED ? -EMFILE : -ENOSYS;
+  int directory = open_descriptors(), error = directory == -1 ? -errno : descriptor_lift(&directory, 3);
+  if (error < 0) return error;
+  pool->directory = directory;
+  pool->has_directory = 1;
+  return 1;
 }
 
-/* A file system's rules, a user id or the root directory may have changed: then every launch has a pipe of its own. */
+/* A file system's rules, a user id or the root directory may have changed: then every launch has a pipe of its own. Where there is a
+ * shortage this one tries to have one. */
 static int open_again(struct status_pool *pool, struct pooled_pipe *pipe, int32_t *end) {
-  if (!open_directory(pool)) return 0;
-  *end = write_end(pool->directory, pipe->name);
-  if (*end >= 0) return 1;
-  return is_shortage(-errno) ? -errno : 0;
+  int result = open_directory(pool);
+  if (result == 1 && (*end = write_end(pool->directory, pipe->name)) == -1) result = -errno;
+  if (result == 1) return 1;
+  pool->refused = !is_shortage(result);
+  return 0;
 }
 
 static int make(struct pooled_pipe *pipe, int epoll, int32_t *end) {
@@ -95,6 +110,7 @@ static int make(struct pooled_pipe *pipe, int epoll, int32_t *end) {
   if (error < 0) {
     if (pipe->watched.fd >= 0) close(pipe->watched.fd);
     close(*end);
+    *end = -1; /* the caller closes what is there */
     return error;
   }
   snprintf(pipe->name, sizeof pipe->name, "%d", pipe->watched.fd);
@@ -130,19 +146,21 @@ struct pooled_pipe *status_pool_take(struct status_pool *pool, struct child *chi
     pipe = pool->unused;
     pool->unused = pipe->next;
     pool->used++;
+    pipe->in_use = 1;
     pipe->watched.child = child;
     result = descriptor_lift_end(end, launch);
-  } else if (result == 0 && pool->unused) {
-    pool->refused = 1;
   }
   state_unlock();
   if (result < 0) *error = result;
   return pipe;
 }
 
+/* An end is reported twice where the set is looked at while it comes, and each time another process closes what it had opened in /proc. */
 struct child *status_pool_put_back(struct status_pool *pool, struct watched_fd *watched) {
   struct pooled_pipe *pipe = (struct pooled_pipe *)watched;
   struct child *child = watched->child;
+  if (!pipe->in_use) return NULL;
+  pipe->in_use = 0;
   watched->child = NULL;
   pipe->next = pool->unused;
   pool->unused = pipe;

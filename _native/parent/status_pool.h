@@ -18,6 +18,7 @@ struct pooled_pipe {
   struct pooled_pipe *next;        /* the next free one */
   struct pooled_pipe *next_made;
   char name[12];                   /* its number */
+  uint8_t in_use;
 };
 
 struct status_pool {
@@ -32,7 +33,7 @@ struct status_pool {
  * pipe of the child's own takes its place, or *error is a negated errno. It refers to the child until it is put back. */
 struct pooled_pipe *status_pool_take(struct status_pool *pool, struct child *child, int epoll, const struct launch *launch, int32_t *end,
                                      int *error);
-/* Its end was seen: the child that it referred to, or NULL. */
+/* Its end was seen: the child that it referred to, or NULL. The end of one that is free may be seen again. */
 struct child *status_pool_put_back(struct status_pool *pool, struct watched_fd *watched);
 /* Closes all; those in use tell of nothing any more. */
 void status_pool_close(struct status_pool *pool);

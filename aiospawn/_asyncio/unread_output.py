@@ -29,7 +29,7 @@ def keep_unread(child: Any, protocol: StreamProtocol) -> None:
     """Of a child that is to be launched, and whose only pipes are outputs."""
     limit = protocol._limit
     if limit is not DEFAULT_LIMIT:
-        child.unread_most = 2 * limit
+        child.unread_most = int(min(2 * limit, sys.maxsize - 1))  # any number will do as a limit
     open_pipes = child._open_pipes
     child.unread = protocol, bytearray() if open_pipes & 2 else None, bytearray() if open_pipes & 4 else None
 

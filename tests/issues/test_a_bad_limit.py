@@ -2,6 +2,8 @@
 
 import asyncio
 import fractions
+import functools
+import sys
 from asyncio.subprocess import PIPE
 from typing import Any
 
@@ -36,6 +38,12 @@ async def test_by_asyncio() -> None:
 
 async def test_a_large_one() -> None:
     """Any number will do, as on asyncio."""
-    for limit in (float("inf"), fractions.Fraction(70000)):
-        process = await aiospawn.create_subprocess_exec("echo", "x", stdout=PIPE, limit=limit)  # type: ignore[arg-type]
-        assert (await process.communicate())[0] == b"x\n"
+    logged: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+    for limit in (float("inf"), fractions.Fraction(70000), sys.maxsize, 1 << 70):
+        command: Any = functools.partial(aiospawn.create_subprocess_exec, "echo", "x", stdout=PIPE, limit=limit)
+        assert (await (await command()).communicate())[0] == b"x\n"
+        process = await command()
+        assert await process.wait() == 0
+        assert await process.stdout.readline() == b"x\n"
+    assert logged == []
