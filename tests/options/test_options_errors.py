@@ -57,8 +57,14 @@ async def main(place, **more):
 
 async def prepare(place):
     "While the loop runs, for uvloop has descriptors only then."
+    await launch()
     every_failure.PREPARATIONS[{when!r}](place)
-    await (await aiospawn.create_subprocess_exec("true")).wait()  # which shows how many descriptors there are
+    if {when!r} == "shared":
+        await launch()
+
+async def launch():
+    "Which shows aiospawn how many descriptors there are."
+    await (await aiospawn.create_subprocess_exec("true")).wait()
 
 assert aiospawn.supported()
 loop = fresh.new_event_loop()

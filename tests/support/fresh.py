@@ -16,6 +16,7 @@ from typing import Any
 from paths import SUPPORT
 
 __all__ = [
+    "RESERVED",
     "children",
     "command",
     "descriptors",
@@ -85,15 +86,15 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 def descriptors() -> dict[int, str]:
     """The open descriptors of this process and what they are, but for the reserved ones, which come and go."""
-    return {number: target for number, target in _open_now().items() if not target.startswith(_RESERVED)}
+    return {number: target for number, target in _open_now().items() if not target.startswith(RESERVED)}
 
 
 def reserved() -> list[int]:
     """The reserved descriptors that nothing has been put on, and the placeholder that is duplicated onto them."""
-    return sorted(number for number, target in _open_now().items() if target.startswith(_RESERVED))
+    return sorted(number for number, target in _open_now().items() if target.startswith(RESERVED))
 
 
-_RESERVED = "/memfd:aiospawn"
+RESERVED = "/memfd:aiospawn "
 
 
 def _open_now() -> dict[int, str]:
