@@ -24,7 +24,7 @@ from aiospawn._binding import support as _support
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytest_plugins = ["pytester", "native_hooks"]
+pytest_plugins = ["pytester", "gate", "native_hooks"]
 
 # How long an example takes is the machine's business: one that is held up for 0.2 s would count as slow, and as unreliable.
 settings.register_profile("any pace", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "descriptor.h"
@@ -46,7 +48,15 @@ static int is_heard_again(int epoll, int directory, int reader, int writer) {
   return heard;
 }
 
-static int open_descriptors(void) { return open(our_descriptors, O_PATH | O_DIRECTORY | O_CLOEXEC); }
+/* Of the kernel, not of a tree that somebody has put in its place: a file of that would never end. */
+static int open_descriptors(void) {
+  struct statfs about;
+  int directory = open(our_descriptors, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (directory == -1 || (fstatfs(directory, &about) == 0 && about.f_type == PROC_SUPER_MAGIC)) return directory;
+  close(directory);
+  errno = ENOSYS;
+  return -1;
+}
 
 enum { NOT_TRIED = -1 };
 

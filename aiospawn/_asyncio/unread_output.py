@@ -87,8 +87,8 @@ async def read_out(child: Any, loop: asyncio.AbstractEventLoop) -> None:
         child.unread_most = sys.maxsize
         await future
     finally:
-        resumed.communication = None
         child.unread_most = most
+        resumed.communication = None
         if child.unread is None:
             release([each for each in (protocol.stdout, protocol.stderr) if each is not None], protocol._limit)
         elif [each for each in child.unread[1:] if each is not None and len(each) > most] and child.resumed is not None:

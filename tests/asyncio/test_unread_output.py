@@ -11,24 +11,18 @@ from asyncio.subprocess import DEVNULL, PIPE
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from gate import Gate
 
 import aiospawn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from gate import Gate
 
 pytestmark = pytest.mark.loops("kinds")
 
 _BIG = 3 << 20
 _BOTH = ["sh", "-c", "printf out; printf err >&2; exit 3"]
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    gate = Gate()
-    yield gate
-    gate.close()
 
 
 async def _until(condition: Callable[[], bool]) -> None:

@@ -1,8 +1,16 @@
-"""Where a child waits until a test lets it go on."""
+"""The fixture `gate`: where a child waits until a test lets it go on."""
+
+from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-__all__ = ["Gate"]
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Gate", "gate"]
 
 
 class Gate:
@@ -17,3 +25,10 @@ class Gate:
     def close(self) -> None:
         os.close(self.child)
         os.close(self._parent)
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.close()
