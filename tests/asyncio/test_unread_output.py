@@ -104,9 +104,10 @@ async def test_communicate_has_no_limit() -> None:
 @pytest.mark.parametrize("size", [5, _BIG])
 async def test_communicate_is_cancelled(size: int, gate: Gate) -> None:
     """What was read stays, with the limit that it had; more than that is a paused stream's."""
-    process = await _piped("sh", "-c", f"head -c {size} /dev/zero; read _; echo end", stdin=gate.child, limit=1024)
+    process = await _piped("sh", "-c", f"read _; head -c {size} /dev/zero; read _; echo end", stdin=gate.child, limit=1024)
     communicating = asyncio.create_task(process.communicate())
     await asyncio.sleep(0)
+    gate.open()
     await _until(lambda: len(_kept(process)[0] or b"") == size)
     communicating.cancel()
     with pytest.raises(asyncio.CancelledError):
