@@ -291,6 +291,11 @@ class Child(Standing):
         """Releases everything, once no call of the protocol is left to make."""
         if self._standing is not _FINISHED or self._is_done:
             return
+        if (
+            self._exit_waiters is not None
+        ):  # a pipe's end comes behind an exit that was interrupted, which does not come again
+            assert self._returncode is not None
+            self._wake_waiters(self._returncode)
         self._protocol = self.resumed = None
         if self._tree is not None:
             self._tree.outlive_child()

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import os
 import signal
 import threading
@@ -28,6 +29,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from aiospawn import _errors
+from aiospawn._binding.indivisible import in_one, mark
 from aiospawn._binding.library import Event, deliver
 from aiospawn._binding.native import Launched, Native
 
@@ -144,8 +146,7 @@ class Reactor:
         except BaseException as exc:
             self._launching = False
             if target.token:  # a signal's handler raised
-                self._kill_unheld(target.token)
-                target.token = 0
+                self._kill_unheld(target.token, target)
             else:
                 self.close_if_unused()
             _raise_no_init(exc, joined.options)
@@ -158,19 +159,24 @@ class Reactor:
 
     def _not_launched(self, target: Target) -> None:
         self._launching = False
-        target.token = 0
         newest = self.native.newest
         if newest == self._newest:
+            target.token = 0
             self.close_if_unused()
         else:  # it was made, and a signal's handler that was due raised
-            self._kill_unheld(newest)
+            try:
+                self._kill_unheld(newest, target)
+            except BaseException:  # another one's: the target may not know of its child
+                self._kill_unheld(newest, target)
+                raise
             self._newest = newest
 
-    def _kill_unheld(self, token: int) -> None:
-        """Nobody knows of this child, nor will: it is reaped all the same."""
-        self.targets[token] = _Unheld(self, token)
+    def _kill_unheld(self, token: int, target: Target) -> None:
+        """Nobody knows of this child, nor will: it is reaped all the same. Interrupted, it may still be the target's."""
+        unheld = _Unheld(self, token)
         with contextlib.suppress(PermissionError):  # a set-user-id program already
             self.native.signal(token, signal.SIGKILL)
+        in_one(functools.partial(self.targets.__setitem__, token, unheld), mark(target, "token", 0))
 
     def retarget(self, token: int, target: Target) -> None:
         """From now on this one gets the events of a child whose target was `immediate`, as this one is."""
