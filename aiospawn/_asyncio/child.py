@@ -291,10 +291,7 @@ class Child(Standing):
         """Releases everything, once no call of the protocol is left to make."""
         if self._standing is not _FINISHED or self._is_done:
             return
-        if (
-            self._exit_waiters is not None
-        ):  # a pipe's end comes behind an exit that was interrupted, which does not come again
-            assert self._returncode is not None
+        if self._exit_waiters is not None and self._returncode is not None:  # the exit was interrupted, and does not come again
             self._wake_waiters(self._returncode)
         self._protocol = self.resumed = None
         if self._tree is not None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .stream_protocol import Resumed
     from .transport import SubprocessTransport
 
-__all__ = ["is_possible", "outputs", "refuse", "refuse_second_reader", "release"]
+__all__ = ["are_read_elsewhere", "is_possible", "outputs", "refuse", "release"]
 
 _KEEPER = "_wait_for_data"
 
@@ -23,10 +23,12 @@ async def refuse(function: str) -> None:
     raise RuntimeError(f"{function}() called while another coroutine is already waiting for incoming data")
 
 
-async def refuse_second_reader(*readers: Any) -> None:
-    """asyncio's would read first what is there already, which is the first one's."""
-    if any(reader is not None and _KEEPER in reader.__dict__ for reader in readers):
+async def are_read_elsewhere(*readers: Any) -> bool:
+    """Does another coroutine communicate? What is in the buffers is that one's. Raises RuntimeError where more may come."""
+    read = [reader for reader in readers if reader is not None and _KEEPER in reader.__dict__]
+    if [reader for reader in read if not reader._eof]:
         await refuse("read")
+    return bool(read)
 
 
 def is_possible(transport: SubprocessTransport, protocol: Any, stdout: Any, stderr: Any) -> bool:

@@ -210,4 +210,4 @@ class Pipe(asyncio.BaseTransport):
         self._protocol = None
         self._owner.pipe_lost(self._stream)
         self._over = True
-        del self._owner
+        self.__dict__.pop("_owner", None)  # a thread that asks for the stream in this moment may have done it

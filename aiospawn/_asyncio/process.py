@@ -20,7 +20,7 @@ from aiospawn._termination.terminate import ended, is_thrown_away, joined, note,
 from aiospawn._termination.tree import LoopTree
 
 from . import launch
-from .communication import is_possible, outputs, refuse_second_reader
+from .communication import are_read_elsewhere, is_possible, outputs
 from .running_loop import running_loop
 from .stream_protocol import DEFAULT_LIMIT, StreamProtocol, check_limit
 from .terminal import Terminal
@@ -41,6 +41,7 @@ __all__ = ["Process", "create_subprocess_exec", "create_subprocess_shell"]
 
 _LIMIT = DEFAULT_LIMIT
 _GRACE = 5.0  # seconds
+_STREAMS = frozenset(("stdout", "stderr"))
 _LOOKS_AT_STDIN = sys.version_info >= (3, 12)  # asyncio's, when it decides what to write and close; before, at the input
 
 
@@ -128,14 +129,6 @@ class Process(asyncio.subprocess.Process):
         else:
             raise NotImplementedError("group=True needs a child that was launched natively")
 
-    async def wait(self) -> int:
-        """Waits until the child has exited; a grandchild that holds a pipe is not waited for. The return code."""
-        transport = self._transport
-        if isinstance(transport, SubprocessTransport):
-            code = transport.get_returncode()
-            return await transport.exit_waiter() if code is None else code
-        return await super().wait()
-
     async def communicate(self, input: bytes | bytearray | memoryview | None = None) -> tuple[bytes, bytes]:
         """asyncio's: writes the input, reads all output, and waits for the exit.
 
@@ -148,14 +141,22 @@ class Process(asyncio.subprocess.Process):
             Stdout and stderr as bytes; None in place of one that is not a pipe.
         """
         transport = self._transport
-        if type(transport) is SubprocessTransport and transport.unread is not None and (input is None or _LOOKS_AT_STDIN):
-            if transport.resumed is not None:  # else it has exited, and its outputs have ended
+        if (
+            type(transport) is SubprocessTransport
+            and transport.unread is not None
+            and (input is None or _LOOKS_AT_STDIN)
+            and _STREAMS.isdisjoint(self.__dict__)  # else a program has set them
+        ):
+            resumed = transport.resumed
+            if resumed is not None and not resumed.is_read_out():  # else it has exited, and its outputs have ended
                 await read_out(transport, self._loop)
             if transport.unread is not None:
                 return taken(transport, 1), taken(transport, 2)  # type: ignore[return-value]
         stdout, stderr = self.stdout, self.stderr
         if not isinstance(transport, SubprocessTransport) or not is_possible(transport, self._protocol, stdout, stderr):
-            await refuse_second_reader(stdout, stderr)
+            if await are_read_elsewhere(stdout, stderr):
+                await self.wait()
+                return None if stdout is None else b"", None if stderr is None else b""  # type: ignore[return-value]
             return await super().communicate(input)
         readers = [reader for reader in (stdout, stderr) if reader is not None]
         is_fed = self.stdin is not None if _LOOKS_AT_STDIN else input is not None

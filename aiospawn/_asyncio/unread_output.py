@@ -8,8 +8,11 @@ native part adds to what is kept, and marks an end of file in `_open_pipes` (`pl
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 from typing import Any, TypeAlias
+
+from aiospawn._binding.indivisible import in_one, mark
 
 from .communication import refuse, release
 from .read_pipe import ReadPipe
@@ -22,6 +25,7 @@ Unread: TypeAlias = tuple[StreamProtocol, bytearray | None, bytearray | None]
 
 UNREAD_MOST = 2 * DEFAULT_LIMIT
 """Bytes of an output that are kept before its stream is made, which then pauses the pipe."""
+_MOST = sys.maxsize - 1  # sys.maxsize is `communicate`'s
 _NAMES = ("stdin", "stdout", "stderr")
 
 
@@ -29,7 +33,7 @@ def keep_unread(child: Any, protocol: StreamProtocol) -> None:
     """Of a child that is to be launched, and whose only pipes are outputs."""
     limit = protocol._limit
     if limit is not DEFAULT_LIMIT:
-        child.unread_most = int(min(2 * limit, sys.maxsize - 1))  # any number will do as a limit
+        child.unread_most = int(min(2 * limit, _MOST))  # a float will do for asyncio's streams, and an integer of any size
     open_pipes = child._open_pipes
     child.unread = protocol, bytearray() if open_pipes & 2 else None, bytearray() if open_pipes & 4 else None
 
@@ -42,7 +46,7 @@ def make_streams(child: Any) -> None:
     unread = child.unread
     if unread is None:
         return
-    protocol, pipes = unread[0], child.__dict__.setdefault("_pipes", {})
+    protocol, pipes = unread[0], child.__dict__.setdefault("_unread_pipes", {})
     streams = [stream for stream in (1, 2) if unread[stream] is not None]
     for stream in streams:
         pipe = pipes.setdefault(stream, ReadPipe(child, stream))
@@ -53,7 +57,8 @@ def make_streams(child: Any) -> None:
         for stream in streams:
             if not child._open_pipes & 1 << stream:
                 _conclude(protocol, stream, pipes[stream])
-        child.unread = None
+        # In one: pipes that are there are not asked for again, and must not be those of outputs that are still kept.
+        in_one(functools.partial(child.__dict__.__setitem__, "_pipes", pipes), mark(child, "unread", None))
 
 
 def _reader(child: Any, protocol: Any, pipe: ReadPipe, read: bytearray | None) -> asyncio.StreamReader:

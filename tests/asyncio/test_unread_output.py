@@ -6,13 +6,16 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 import threading
+import types
 from asyncio.subprocess import DEVNULL, PIPE
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import aiospawn
+from aiospawn._asyncio.unread_output import make_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -217,6 +220,49 @@ async def test_set_by_a_program() -> None:
     assert process.stdout is mine
     process.stdout = None
     await process.wait()
+
+
+@pytest.mark.parametrize("limit", [1e5, float("inf"), 2**62, sys.maxsize])
+async def test_any_number_is_a_limit(limit: Any) -> None:
+    """As of asyncio's streams."""
+    reported: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
+    process = await _piped("sh", "-c", f"head -c {_BIG} /dev/zero; echo", limit=limit)
+    await asyncio.sleep(0.05)
+    assert process.stdout is not None
+    assert await process.stdout.readexactly(_BIG + 1) == bytes(_BIG) + b"\n"
+    assert await process.wait() == 0
+    assert reported == []
+
+
+async def test_communicate_of_streams_that_a_program_has_set() -> None:
+    process = await _piped(*_BOTH)
+    process.stdout = None
+    assert await process.communicate() == (None, b"err")
+
+
+def test_pipes_are_asked_for_again_after_an_interruption() -> None:
+    """Half made they must not be taken for all of them."""
+    child: Any = types.SimpleNamespace(
+        unread=(
+            types.SimpleNamespace(_limit=16, _loop=asyncio.new_event_loop(), stdout=None, stderr=None),
+            bytearray(),
+            bytearray(),
+        ),
+        unread_most=32,
+        _open_pipes=6,
+    )
+    loop, child.unread[0]._loop = child.unread[0]._loop, None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio, "StreamReader", lambda **_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            make_streams(child)
+    assert "_pipes" not in vars(child)
+    child.unread[0]._loop = loop
+    make_streams(child)
+    assert sorted(child._pipes) == [1, 2]
+    assert child.unread is None
+    loop.close()
 
 
 async def test_freed() -> None:
