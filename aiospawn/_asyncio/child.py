@@ -291,7 +291,8 @@ class Child(Standing):
         """Releases everything, once no call of the protocol is left to make."""
         if self._standing is not _FINISHED or self._is_done:
             return
-        if self._exit_waiters is not None and self._returncode is not None:  # the exit was interrupted, and does not come again
+        # An exit that was interrupted does not come again, where the end of a pipe behind it came first.
+        if self._exit_waiters is not None and self._returncode is not None:
             self._wake_waiters(self._returncode)
         self._protocol = self.resumed = None
         if self._tree is not None:

@@ -138,6 +138,21 @@ async def test_asked_for_while_communicate_waits(gate: Gate) -> None:
     assert await process.stdout.read() == b""
 
 
+@pytest.mark.parametrize("ask", [True, False])
+async def test_a_second_communicate_behind_the_ends(gate: Gate, *, ask: bool) -> None:
+    """Where both outputs have ended there is nothing more to read: it waits for the exit, as asyncio's."""
+    process = await _piped("sh", "-c", "echo text; exec >&- 2>&-; read _", stdin=gate.child)
+    if ask:
+        assert process.stdout is not None
+    first = asyncio.create_task(process.communicate())
+    await _until(lambda: not process._transport._open_pipes)
+    second = asyncio.create_task(process.communicate())
+    await asyncio.sleep(0)
+    gate.open()
+    assert await first == (b"text\n", b"")
+    assert await second == (b"", b"")
+
+
 async def test_read_by_a_thread() -> None:
     """asyncio's streams may be named in another thread, for run_coroutine_threadsafe, while their data comes."""
     loop = asyncio.get_running_loop()
