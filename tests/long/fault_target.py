@@ -139,6 +139,8 @@ def main(shape: str) -> None:
     if loop is not None:
         assert aiospawn.supported()
         loop.run_until_complete(asyncio.sleep(0))
+        if shape in (CROWDED, AWAITED, LANDING):
+            loop.run_until_complete(_launched(shape))  # a launch asks how many descriptors the one before it has met
     else:
         loop = asyncio.SelectorEventLoop()  # asks what the kernel offers with its first launch
         aiospawn.install()
