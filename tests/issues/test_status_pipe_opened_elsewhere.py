@@ -8,8 +8,11 @@ import os
 import pathlib
 
 import fresh
+import pytest
 
 import aiospawn
+
+pytestmark = pytest.mark.loops("concurrent")  # elsewhere a launch that is held holds the loop
 
 
 def _pipes() -> set[int]:

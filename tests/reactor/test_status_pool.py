@@ -18,10 +18,7 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import AsyncIterator
 
-pytestmark = [
-    pytest.mark.loops("kinds"),
-    pytest.mark.skipif(aiospawn.supported().variant == "vfork", reason="a suspended launch is over when it returns"),
-]
+pytestmark = pytest.mark.loops("concurrent")  # elsewhere a launch that is held holds the loop
 
 _KEPT = 64  # pipes, at most
 
