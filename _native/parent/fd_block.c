@@ -91,7 +91,7 @@ void aiospawn_fd_block_reserve(void) {
   fd_block_unlock();
 }
 
-/* Launches of this process that have the right to say so, have said: it has few descriptors, or many. */
+/* How many descriptors the launches of this process have met. */
 static enum { UNDECIDED, FEW, MANY } found;
 
 static void release(void) {
