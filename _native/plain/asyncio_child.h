@@ -1,5 +1,6 @@
-/* The usual events of a child of `_asyncio/child.py`, whose protocol runs nobody else's code: that its program runs, what its pipes
- * bring, which is handed to them or kept where nobody has asked for them, and its end where none is open. Everything else is the child's own `on_event`. */
+/* The usual events of a child of `_asyncio/child.py`, whose protocol runs nobody else's code: that its program runs; what its pipes
+ * bring, which is handed to them, or kept where nobody has asked for them; and its end where none is open. Everything else is the
+ * child's own `on_event`. */
 #ifndef AIOSPAWN_PLAIN_ASYNCIO_CHILD_H
 #define AIOSPAWN_PLAIN_ASYNCIO_CHILD_H
 
