@@ -123,12 +123,16 @@ async def _concluded(children: Sequence[Capture], timeout: float | None) -> Endi
         if not whole.done() and (_is_early(one) or all(child.over.done() for child in children)):
             whole.set_result(None)
 
-    for child in children:
-        if timeout is not None:
-            child.interrupt_after(timeout, Ending.TIMED_OUT)
-        for _ in range(2):  # one may be lost: a signal's handler may raise where it begins
-            child.over.add_done_callback(look)
-    await whole
+    try:
+        for child in children:
+            if timeout is not None:
+                child.interrupt_after(timeout, Ending.TIMED_OUT)
+            for _ in range(2):  # one may be lost: a signal's handler may raise where it begins
+                child.over.add_done_callback(look)
+        await whole
+    finally:  # what is stopped behind this, with a pipe that is still open, is never over: `look` and it were a cycle
+        for child in children:
+            child.over.remove_done_callback(look)
     for child in children:
         if child.ending is Ending.FAILED:
             raise child.failure()

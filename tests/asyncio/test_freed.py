@@ -6,7 +6,11 @@ import asyncio
 import contextlib
 import contextvars
 import gc
+import os
+import pathlib
+import signal
 import subprocess
+import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +103,18 @@ async def run_is_checked() -> None:
 async def pipeline_fails() -> None:
     with contextlib.suppress(FileNotFoundError):
         await aiospawn.pipeline(["echo", "x"], ["/nonexistent"], capture_output=True)
+
+
+@way
+async def pipeline_with_a_held_pipe() -> None:
+    """The first command is stopped where one that left its process group still has its standard error."""
+    with tempfile.NamedTemporaryFile() as file:
+        holder = f"echo $$ >{file.name}; echo ready; exec sleep 1000"
+        with contextlib.suppress(aiospawn.OutputLimitExceeded):
+            await aiospawn.pipeline(
+                ["sh", "-c", f"setsid sh -c '{holder}' & wait"], ["cat"], capture_output=True, max_output=1
+            )
+        os.kill(int(pathlib.Path(file.name).read_text()), signal.SIGKILL)
 
 
 @way
