@@ -6,8 +6,9 @@ One line switches a program over: `asyncio.Runner(loop_factory=aiospawn.new_even
 import contextlib as _contextlib
 import typing as _typing
 
+from ._asyncio.creation import create_subprocess_exec, create_subprocess_shell
 from ._asyncio.event_loops import EventLoop, install, new_event_loop, new_uvloop_event_loop, uninstall
-from ._asyncio.process import Process, create_subprocess_exec, create_subprocess_shell
+from ._asyncio.process import Process
 from ._binding.support import Support, supported
 from ._cluster.cluster import Cluster, ClusterError, WorkerLost
 from ._commands.command_value import Command

@@ -138,6 +138,13 @@ static int end(const struct state *state, PyObject *child, const struct delivery
 
 /* ---- output ---------------------------------------------------------------------------------------------------------- */
 
+static int call_for_stream(const struct state *state, PyObject *child, enum name name, uint32_t number) {
+  PyObject *stream = PyLong_FromUnsignedLong(number), *none = stream ? call(state, child, name, stream) : NULL;
+  Py_XDECREF(stream);
+  Py_XDECREF(none);
+  return none ? 0 : -1;
+}
+
 /* Of an output that nobody has asked for. The handling is marked with it: what follows may be interrupted. */
 static int keep(const struct state *state, PyObject *child, PyObject *buffer, const struct delivery *delivery) {
   const struct aiospawn_event *event = &delivery->event;
@@ -145,19 +152,15 @@ static int keep(const struct state *state, PyObject *child, PyObject *buffer, co
   if (PyByteArray_Resize(buffer, after) == -1) return -1;
   memcpy(PyByteArray_AsString(buffer) + before, delivery->data, event->length);
   if (mark_handled(state, child, delivery) == -1) return -1;
-  PyObject *most = get(state, child, NAME_UNREAD_MOST), *stream = NULL, *none = NULL;
+  PyObject *most = get(state, child, NAME_UNREAD_MOST);
   int is_more = most ? PyLong_AsSsize_t(most) < after : -1;
   Py_XDECREF(most);
   if (is_more != 1 || PyErr_Occurred()) return PyErr_Occurred() ? -1 : 0;
-  stream = PyLong_FromUnsignedLong(event->stream);
-  if (stream) none = call(state, child, NAME_OUTGROWN, stream);
-  Py_XDECREF(stream);
-  Py_XDECREF(none);
-  return none ? 0 : -1;
+  return call_for_stream(state, child, NAME_OUTGROWN, event->stream);
 }
 
 static int close_unread(const struct state *state, PyObject *child, const struct delivery *delivery) {
-  PyObject *open = get(state, child, NAME_OPEN_PIPES), *stream, *none;
+  PyObject *open = get(state, child, NAME_OPEN_PIPES);
   long rest = open ? PyLong_AsLong(open) & ~(1L << delivery->event.stream) : -1;
   Py_XDECREF(open);
   if (rest == -1 && PyErr_Occurred()) return -1;
@@ -167,12 +170,7 @@ static int close_unread(const struct state *state, PyObject *child, const struct
     if (set_owned(state, child, NAME_OPEN_PIPES, PyLong_FromLong(rest)) == -1) return -1;
     return rest ? 0 : set(state, child, NAME_STANDING, state->standings[UNPIPED]);
   }
-  /* It has exited before. */
-  stream = PyLong_FromUnsignedLong(delivery->event.stream);
-  none = stream ? call(state, child, NAME_PIPE_LOST, stream) : NULL;
-  Py_XDECREF(stream);
-  Py_XDECREF(none);
-  return none ? 0 : -1;
+  return call_for_stream(state, child, NAME_PIPE_LOST, delivery->event.stream); /* it has exited before */
 }
 
 /* The buffer of an output that nobody has asked for, borrowed; NULL, with or without an exception, where this is none. */

@@ -143,10 +143,6 @@ class Child(Standing):
         make_streams(self)
         return self.__dict__.setdefault("_pipes", {})  # type: ignore[no-any-return]
 
-    def make_streams(self) -> None:
-        """Of outputs that nobody has asked for: somebody does."""
-        make_streams(self)
-
     def outgrown(self, stream: int) -> None:
         """More than `unread_most` of an output is kept."""
         make_streams(self)

@@ -15,6 +15,7 @@ from .child import Child
 from .lifecycle import State
 from .popen_view import ProcessView
 from .standing import logger
+from .unread_output import make_streams
 
 if TYPE_CHECKING:
     import asyncio
@@ -95,7 +96,7 @@ class SubprocessTransport(Child):
         return self.view if name == "subprocess" else default
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self.make_streams()
+        make_streams(self)
         self.immediate = False
         self.resumed = None
         self._protocol = protocol

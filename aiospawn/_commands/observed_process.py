@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from aiospawn._asyncio.process import create_subprocess_exec
+from aiospawn._asyncio.creation import create_subprocess_exec
 
 from .command import understood
 from .mistakes import named

@@ -116,7 +116,20 @@ class _Collected:
 
 
 async def _concluded(children: Sequence[Capture], timeout: float | None) -> Ending:
-    """Waits until all have ended, or one of them otherwise than it should. Raises what a launch failed with."""
+    """How all came to their end. Raises what a launch failed with."""
+    await _until_over(children, timeout)
+    for child in children:
+        if child.ending is Ending.FAILED:
+            raise child.failure()
+    endings = {child.over.result() for child in children if child.over.done()}
+    for ending in (Ending.TOO_MUCH, Ending.TIMED_OUT):
+        if ending in endings:
+            return ending
+    return Ending.COMPLETE
+
+
+async def _until_over(children: Sequence[Capture], timeout: float | None) -> None:
+    """Waits until all have ended, or one of them otherwise than it should."""
     whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def look(one: asyncio.Future[Ending]) -> None:
@@ -130,17 +143,9 @@ async def _concluded(children: Sequence[Capture], timeout: float | None) -> Endi
             for _ in range(2):  # one may be lost: a signal's handler may raise where it begins
                 child.over.add_done_callback(look)
         await whole
-    finally:  # what is stopped behind this, with a pipe that is still open, is never over: `look` and it were a cycle
+    finally:  # a child that is stopped with a pipe still open is never over: `look` and it would be a cycle
         for child in children:
             child.over.remove_done_callback(look)
-    for child in children:
-        if child.ending is Ending.FAILED:
-            raise child.failure()
-    endings = {child.over.result() for child in children if child.over.done()}
-    for ending in (Ending.TOO_MUCH, Ending.TIMED_OUT):
-        if ending in endings:
-            return ending
-    return Ending.COMPLETE
 
 
 def _is_early(one: asyncio.Future[Ending]) -> bool:

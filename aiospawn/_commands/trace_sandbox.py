@@ -8,7 +8,7 @@ import subprocess
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
-from aiospawn._asyncio.process import create_subprocess_exec
+from aiospawn._asyncio.creation import create_subprocess_exec
 from aiospawn._options.keywords import Args, LaunchOptions, Stream
 from aiospawn._request.request import candidates
 from aiospawn._sandbox.sandbox import Sandbox

@@ -7,7 +7,6 @@ import contextlib
 import contextvars
 import gc
 import os
-import pathlib
 import signal
 import subprocess
 import tempfile
@@ -114,7 +113,7 @@ async def pipeline_with_a_held_pipe() -> None:
             await aiospawn.pipeline(
                 ["sh", "-c", f"setsid sh -c '{holder}' & wait"], ["cat"], capture_output=True, max_output=1
             )
-        os.kill(int(pathlib.Path(file.name).read_text()), signal.SIGKILL)
+        os.kill(int(file.read()), signal.SIGKILL)
 
 
 @way

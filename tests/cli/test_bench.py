@@ -64,7 +64,7 @@ def test_counted_by_tools(has_strace: bool, tmp_path: Path) -> None:
     has_strace = has_strace and shutil.which("strace") is not None
     for name, target in {"true": "true", "valgrind": "false", **({"strace": "strace"} if has_strace else {})}.items():
         (tmp_path / name).symlink_to(shutil.which(target) or target)
-    spec = {"kind": "calls", "loop": "aiospawn", "program": [], "capture": "run", "total": 2, "tools": True}
+    spec = {"kind": "calls", "loop": "aiospawn", "program": [], "way": "run", "total": 2, "tools": True}
     done = run(sys.executable, "-P", "-m", "aiospawn.cli._bench._worker", json.dumps(spec), PATH=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
@@ -323,11 +323,11 @@ def test_ratios_are_paired() -> None:
     assert not verdict.met
 
 
-@pytest.mark.parametrize(("rate", "met"), [(79.0, False), (80.0, True)])
+@pytest.mark.parametrize(("rate", "met"), [(89.0, False), (90.0, True)])
 def test_verdict(rate: float, met: bool) -> None:
     """A target is met at its bound."""
     verdict = next(_targets.verdicts(some_results(C_limit=[100.0], aiospawn=[rate])))
-    assert (verdict.bound, verdict.met) == (0.8, met)
+    assert (verdict.bound, verdict.met) == (0.9, met)
     assert str(verdict).startswith("met " if met else "MISSED ")
 
 

@@ -17,7 +17,7 @@ _VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 def counted(scenario: str) -> dict[str, float]:
     """In a process of its own, where nothing else has been called."""
-    spec = {"kind": "calls", "loop": "aiospawn", "program": [], "capture": scenario, "total": _LAUNCHES}
+    spec = {"kind": "calls", "loop": "aiospawn", "program": [], "way": scenario, "total": _LAUNCHES}
     command = [sys.executable, "-P", "-m", "aiospawn.cli._bench._worker", json.dumps(spec)]
     found: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     return found

@@ -59,7 +59,7 @@ def _launches(
     live: int = 0,
 ) -> Iterator[Case]:
     """The cases of `launches`, in C and in Python."""
-    common: dict[str, Any] = {"window": window, "ballast": ballast, "descriptors": descriptors}
+    common: dict[str, Any] = {"window": window, "capture": capture, "ballast": ballast, "descriptors": descriptors}
     for method in by.installed(candidates):
         if method.mode:
             command = by.in_c(
@@ -67,7 +67,6 @@ def _launches(
                 l=live, g=programs.gate if live else "", p=capture == "pipe",
             )  # fmt: skip
         else:
-            common["capture"] = "run" if method.name == by.RUN else capture
             command = by.in_python(
                 "launches", method, [program], total=scale.launches, seconds=scale.seconds, live=live, gate=programs.gate,
                 **common,
@@ -94,7 +93,7 @@ def _descriptors(programs: Programs, scale: Scale) -> Iterator[Group]:
 def _throughput(programs: Programs, scale: Scale) -> Iterator[Group]:
     for name, program in (("true", programs.true), ("noop", programs.noop)):
         for capture, windows in (("none", scale.windows), ("pipe", scale.piped_windows)):
-            candidates = by.with_run(YARDSTICKS) if capture == "pipe" else YARDSTICKS
+            candidates = [*YARDSTICKS, *by.other_ways(capture)]
             for window in windows:
                 cases = list(_launches(programs, scale, candidates, program, window=window, capture=capture))
                 for peer, command in programs.peers.items():
@@ -158,7 +157,7 @@ def _calls(_programs: Programs, scale: Scale) -> Iterator[Group]:
     for scenario in COUNTED:
         methods = loops if scenario in COUNTED_ON_ASYNCIO else loops[1:]
         cases = [
-            Case(each.name, by.in_python("calls", each, [], total=scale.counted, capture=scenario, tools=scale.tools), {})
+            Case(each.name, by.in_python("calls", each, [], total=scale.counted, way=scenario, tools=scale.tools), {})
             for each in methods
         ]
         yield Group("calls", {"scenario": scenario}, SPARE_DESCRIPTORS, cases)

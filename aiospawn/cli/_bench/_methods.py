@@ -6,7 +6,6 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import aiospawn
 from aiospawn.cli._measure import methods, uvloop_version
 
 if TYPE_CHECKING:
@@ -14,10 +13,26 @@ if TYPE_CHECKING:
 
     from ._programs import Programs
 
-__all__ = ["EVERY", "LIMIT", "LOOPS", "RUN", "YARDSTICKS", "Method", "in_c", "in_python", "installed", "of_peer"]
+__all__ = [
+    "COMMUNICATE",
+    "EVERY",
+    "LIMIT",
+    "LOOPS",
+    "MAP",
+    "RUN",
+    "THEIR_COMMUNICATE",
+    "YARDSTICKS",
+    "Method",
+    "in_c",
+    "in_python",
+    "installed",
+    "of_peer",
+    "other_ways",
+]
 
 LIMIT = "C limit"
-RUN = "aiospawn.run"
+COMMUNICATE, THEIR_COMMUNICATE = "aiospawn, communicate", "asyncio, communicate"
+RUN, MAP = "aiospawn.run", "aiospawn.map"
 
 
 class Method(NamedTuple):
@@ -26,6 +41,7 @@ class Method(NamedTuple):
     name: str
     mode: str = ""
     loop: str = ""
+    way: str = "create"
     options: dict[str, Any] = {}  # noqa: RUF012 - never changed
     environment: dict[str, str] = {}  # noqa: RUF012 - never changed
     stderr_file: bool = False  # the parent's standard error is a regular file
@@ -53,9 +69,14 @@ def installed(candidates: Sequence[Method]) -> list[Method]:
     return [each for each in candidates if "uvloop" not in each.loop or uvloop_version() is not None]
 
 
-def with_run(candidates: Sequence[Method]) -> list[Method]:
-    """And `aiospawn.run`, where this version has it."""
-    return [*candidates, *([Method(RUN, loop="aiospawn")] if hasattr(aiospawn, "run") else [])]
+def other_ways(capture: str) -> list[Method]:
+    """Than to create a child and to read its output."""
+    communicate = [
+        Method(THEIR_COMMUNICATE, loop="asyncio", way="communicate"),
+        Method(COMMUNICATE, loop="aiospawn", way="communicate"),
+    ]
+    ours = [Method(RUN, loop="aiospawn", way="run"), Method(MAP, loop="aiospawn", way="map")]
+    return [*(communicate if capture == "pipe" else []), *ours]
 
 
 def in_c(programs: Programs, mode: str, program: Sequence[str], **options: float | str | bool) -> list[str]:
@@ -66,7 +87,7 @@ def in_c(programs: Programs, mode: str, program: Sequence[str], **options: float
 
 def in_python(kind: str, method: Method, program: Sequence[str], **fields: Any) -> list[str]:
     """A worker's command line."""
-    spec = {"kind": kind, "loop": method.loop, "program": program, "options": method.options, **fields}
+    spec = {"kind": kind, "loop": method.loop, "way": method.way, "program": program, "options": method.options, **fields}
     if method.stderr_file:
         spec["stderr_file"] = True
     return [sys.executable, "-P", "-m", f"{__package__}._worker", json.dumps(spec)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._methods import LIMIT, RUN
+from ._methods import COMMUNICATE, LIMIT, MAP, RUN, THEIR_COMMUNICATE
 from ._tables import busiest
 
 if TYPE_CHECKING:
@@ -15,6 +15,22 @@ if TYPE_CHECKING:
 __all__ = ["Verdict", "verdicts"]
 
 _OURS, _OURS_ON_UVLOOP = "aiospawn", "aiospawn on uvloop"
+
+
+class _Bounds(NamedTuple):
+    rates: tuple[float, float]  # of `true` and of the no-op, times the C limit's
+    cpu: float  # the loop thread's, times the C limit's
+    cpu_of_asyncio: float
+
+
+_WAYS = (
+    (_OURS, "none", "create + wait", _Bounds((0.90, 0.70), 3.0, 0.35)),
+    (COMMUNICATE, "pipe", "create + communicate", _Bounds((0.88, 0.65), 3.0, 0.35)),
+    (RUN, "none", "aiospawn.run", _Bounds((0.90, 0.75), 2.5, 0.30)),
+    (RUN, "pipe", "aiospawn.run, piped", _Bounds((0.90, 0.75), 2.5, 0.30)),
+    (MAP, "none", "aiospawn.map", _Bounds((0.95, 0.85), 1.7, 0.20)),
+    (MAP, "pipe", "aiospawn.map, piped", _Bounds((0.95, 0.85), 1.7, 0.20)),
+)
 
 
 class Verdict(NamedTuple):
@@ -76,25 +92,18 @@ def _rates(results: Results) -> Iterator[_Target]:
 
     plain, piped = of("per_s", "true", "none"), of("per_s", "true", "pipe")
     for name, rate, against in (
-        ("create + wait", plain, ((LIMIT, 0.80), ("Go os/exec", 1.0), ("asyncio", 1.4), ("uvloop", 6.0))),
+        ("create + wait", plain, (("Go os/exec", 1.0), ("asyncio", 1.4), ("uvloop", 6.0))),
         ("create + read + wait", piped, (("asyncio", 1.6), ("uvloop", 6.0))),
     ):
         for other, bound in against:
             yield f"{name}, {window} at a time, times {other}", rate.ratio(_OURS, other), bound, True
-    text = f"create + read + wait, {window} at a time, times C limit without a pipe"
-    yield text, piped.ratio(_OURS, LIMIT, plain), 0.70, True
-    yield f"aiospawn.run, {window} at a time, times C limit without a pipe", piped.ratio(RUN, LIMIT, plain), 0.85, True
-    cpu = of("loop_cpu_us", "true", "pipe")
-    yield "loop thread's CPU a piped launch, us", cpu[_OURS], 60, False
-    yield "loop thread's CPU a piped launch, times asyncio", cpu.ratio(_OURS, "asyncio"), 0.45, False
-    yield "loop thread's CPU an aiospawn.run, us", cpu[RUN], 40, False
-    yield f"no-op, {window} at a time, times asyncio", of("per_s", "noop", "none").ratio(_OURS, "asyncio"), 1.5, True
-    yield (
-        f"aiospawn.run of no-op, {window} at a time, times asyncio",
-        of("per_s", "noop", "pipe").ratio(RUN, "asyncio"),
-        2.0,
-        True,
-    )
+    for method, capture, words, bounds in _WAYS:
+        for program, bound in zip(("true", "noop"), bounds.rates, strict=True):
+            rate = of("per_s", program, capture)
+            yield f"{words} of {program}, {window} at a time, times C limit", rate.ratio(method, LIMIT), bound, True
+        cpu, theirs = of("loop_cpu_us", "true", capture), THEIR_COMMUNICATE if capture == "pipe" else "asyncio"
+        yield f"loop thread's CPU, {words}, times C limit", cpu.ratio(method, LIMIT), bounds.cpu, False
+        yield f"loop thread's CPU, {words}, times {theirs}", cpu.ratio(method, theirs), bounds.cpu_of_asyncio, False
     latency = _Of(results, "latency", "mean_us", program="true")
     yield "one at a time, times C posix_spawn + wait", latency.ratio(_OURS, "C posix_spawn"), 1.15, False
 
@@ -107,7 +116,7 @@ def _flatness(results: Results) -> Iterator[_Target]:
         slices = [_Of(results, benchmark, "slice_us", window=1, **{parameter: size}) for size in sizes]
         rates = [_Of(results, benchmark, "per_s", window=64, **{parameter: size}) for size in sizes]
         if benchmark == "memory":
-            yield "synchronous slice of a create, us", slices[0][_OURS], 40, False
+            yield "synchronous slice of a create, times asyncio", slices[0].ratio(_OURS, "asyncio"), 0.25, False
         for size, slice_, rate in list(zip(sizes, slices, rates, strict=True))[1:]:
             if benchmark == "descriptors" or size >= 1024:
                 load = f"{size:,} {'MiB in use' if benchmark == 'memory' else 'descriptors'}"

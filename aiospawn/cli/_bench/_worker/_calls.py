@@ -131,7 +131,7 @@ def calls(spec: Spec) -> dict[str, Any]:
     loop_class = _aiospawn("EventLoop") if spec.loop == "aiospawn" else asyncio.SelectorEventLoop
     with tempfile.TemporaryDirectory() as directory:
         os.mkfifo(fifo := os.path.join(directory, "fifo"))
-        launched = getattr(_Scenario(selector, fifo), spec.capture)
+        launched = getattr(_Scenario(selector, fifo), spec.way)
 
         async def counted(launched: Callable[[int], Coroutine[Any, Any, None]]) -> None:
             await launched(2 * _AT_A_TIME)  # what is done once
@@ -178,7 +178,7 @@ class _Counter:
 
 async def repeated(spec: Spec) -> dict[str, Any]:
     """`total` launches, for a tool that counts from outside."""
-    await getattr(_Scenario(None, ""), spec.capture)(spec.total)
+    await getattr(_Scenario(None, ""), spec.way)(spec.total)
     return {}
 
 

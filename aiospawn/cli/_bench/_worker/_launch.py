@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import aiospawn
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Coroutine, Generator
 
     from ._spec import Spec
@@ -21,23 +20,26 @@ __all__ = ["launcher", "successfully"]
 
 def launcher(spec: Spec, slices: list[float] | None = None) -> Callable[[], Awaitable[int | None]]:
     """A function that launches once, waits, and returns the return code. `slices` gets each create's first step."""
-    if spec.capture == "run":
-        return lambda: _run(spec)
     stdout = PIPE if spec.capture == "pipe" else None
 
-    async def launch() -> int | None:
+    async def created() -> int | None:
         create = asyncio.create_subprocess_exec(*spec.program, stdout=stdout, **spec.options)
         process = await (create if slices is None else _FirstSlice(create, slices))
         if process.stdout is not None:
             await process.stdout.read()
         return await process.wait()
 
-    return launch
+    async def communicated() -> int | None:
+        create: Any = aiospawn if spec.loop == "aiospawn" else asyncio
+        process: asyncio.subprocess.Process
+        process = await create.create_subprocess_exec(*spec.program, stdout=stdout, **spec.options)
+        await process.communicate()
+        return process.returncode
 
+    async def run() -> int | None:
+        return (await aiospawn.run(spec.program, stdout=stdout, **spec.options)).returncode
 
-async def _run(spec: Spec) -> int | None:
-    run: Callable[..., Awaitable[subprocess.CompletedProcess[bytes]]] = vars(aiospawn)["run"]
-    return (await run(spec.program, stdout=PIPE, **spec.options)).returncode
+    return {"create": created, "communicate": communicated, "run": run, "map": run}[spec.way]
 
 
 class _FirstSlice(Awaitable[Any]):

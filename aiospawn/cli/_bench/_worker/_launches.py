@@ -6,14 +6,17 @@ import asyncio
 import resource
 import statistics
 import time
+from asyncio.subprocess import PIPE
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+
+import aiospawn
 
 from ._launch import launcher, successfully
 from ._live import crowd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable
 
     from ._spec import Spec
 
@@ -27,25 +30,14 @@ async def launches(spec: Spec) -> dict[str, Any]:
     living = await crowd(spec)
     await successfully(launch())  # what a process sets up once is not a launch's cost
     slices.clear()
-    launched, cut = 0, False
-
-    async def worker(numbers: Iterator[int], deadline: float) -> None:
-        nonlocal launched, cut
-        for _ in numbers:
-            if launched and perf_counter() > deadline:  # of no launch there are no figures
-                cut = True
-                return
-            await successfully(launch())
-            launched += 1
-
-    numbers = iter(range(spec.total))
     childrens, cpu, started = _children_cpu(), time.thread_time(), perf_counter()
-    await asyncio.gather(*[worker(numbers, started + spec.seconds) for _ in range(spec.window)])
+    count = _count_of_map if spec.way == "map" else _count
+    launched = await count(spec, launch, started + spec.seconds)
     elapsed, cpu, childrens = perf_counter() - started, time.thread_time() - cpu, _children_cpu() - childrens
     figures: dict[str, Any] = {
         "launched": launched,
         "seconds": elapsed,
-        "cut": cut,
+        "cut": launched < spec.total,
         "per_s": launched / elapsed,
         "mean_us": elapsed / launched * 1e6,
         "loop_cpu_us": cpu / launched * 1e6,
@@ -54,6 +46,35 @@ async def launches(spec: Spec) -> dict[str, Any]:
     if slices:
         figures["slice_us"] = statistics.median(slices) * 1e6
     return figures | await living.dismissed()
+
+
+async def _count(spec: Spec, launch: Callable[[], Awaitable[int | None]], deadline: float) -> int:
+    """How many are launched until then, all of them at most."""
+    launched, numbers = 0, iter(range(spec.total))
+
+    async def worker() -> None:
+        nonlocal launched
+        for _ in numbers:
+            if launched and perf_counter() > deadline:  # of no launch there are no figures
+                return
+            await successfully(launch())
+            launched += 1
+
+    await asyncio.gather(*[worker() for _ in range(spec.window)])
+    return launched
+
+
+async def _count_of_map(spec: Spec, _launch: object, deadline: float) -> int:
+    """As `_count`, by one map."""
+    launched = 0
+    commands = (spec.program for number in range(spec.total) if not number or perf_counter() <= deadline)
+    stdout = PIPE if spec.capture == "pipe" else None
+    async with aiospawn.map(commands, concurrency=spec.window, ordered=False, stdout=stdout) as results:
+        async for result in results:
+            if not result.ok:
+                raise RuntimeError(f"a child ended with {result.returncode}")
+            launched += 1
+    return launched
 
 
 def _children_cpu() -> float:

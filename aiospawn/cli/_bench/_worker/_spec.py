@@ -16,7 +16,8 @@ class Spec(NamedTuple):
     total: int = 1  # launches, or bytes
     seconds: float = 1e9
     window: int = 1
-    capture: str = "none"  # none, pipe: create_subprocess_exec; run: aiospawn.run; of calls and repeated: a scenario
+    way: str = "create"  # asyncio's, read and wait; communicate; run, map: aiospawn's; of calls and repeated: a scenario
+    capture: str = "none"  # or pipe
     tools: bool = False  # strace and valgrind count as well
     options: dict[str, Any] = {}  # noqa: RUF012 - never changed
     ballast: int = 0  # memory in use
