@@ -44,7 +44,7 @@ CROWD, LARGER_CROWD = 600, 1100
 ROUND = 3 * len(ALL) * TURN
 BYTES_A_LAUNCH = 1.0
 SLACK = 1 << 20  # bytes: what an allocator may keep or not, which matters in short runs only
-KEPT_SLOTS = 64  # of slots.c
+KEPT_STACKS = 64  # of stack_pool.c
 PAGE = resource.getpagesize()
 
 Via = dict[str, str]
@@ -188,9 +188,9 @@ class Sample(NamedTuple):
     launches: int
     resident: int  # bytes
     descriptors: int
-    landing: int  # descriptors of the block of landing slots
+    reserved: int  # descriptors
     children: int  # zombies included
-    slots: int  # of launches in flight, and those kept for the next
+    stacks: int  # of launches that are not over, and those kept for the next
 
     @classmethod
     def taken(cls, launches: int) -> Sample:
@@ -199,8 +199,8 @@ class Sample(NamedTuple):
         open_now = fresh.descriptors()
         with open("/proc/self/statm") as file:
             resident = int(file.read().split()[1]) * PAGE
-        landing = len(fresh.reserved())
-        return cls(launches, resident, len(open_now), landing, len(fresh.children()), _slots())
+        reserved = len(fresh.reserved())
+        return cls(launches, resident, len(open_now), reserved, len(fresh.children()), _stacks())
 
 
 def _trim() -> None:
@@ -210,18 +210,18 @@ def _trim() -> None:
         trim(0)
 
 
-def _slots() -> int:
+def _stacks() -> int:
     """Each has a guard page below its stack, of which no other mapping of this size and kind has one."""
     found, guarded = 0, 0
     for line in pathlib.Path("/proc/self/maps").read_text().splitlines():
         addresses, access, *_, inode = line.split()[:5]
         start, end = (int(address, 16) for address in addresses.split("-"))
-        found += start == guarded and access == "rw-p" and inode == "0" and end - start == _SLOT
+        found += start == guarded and access == "rw-p" and inode == "0" and end - start == _MAPPING
         guarded = end if access == "---p" and end - start == PAGE else 0
     return found
 
 
-_SLOT = (64 + 64) * 1024  # stack and room
+_MAPPING = (64 + 64) * 1024  # stack and room
 
 
 def slope(samples: list[Sample]) -> float:
@@ -236,9 +236,9 @@ def slope(samples: list[Sample]) -> float:
 def check(first: Sample, sample: Sample) -> None:
     _expect("children left", sample.children, 0)
     _expect("descriptors", sample.descriptors, first.descriptors)
-    _expect("landing slots", sample.landing, first.landing)
-    if sample.slots > KEPT_SLOTS:
-        raise WrongError(f"slots in flight: {sample.slots}")
+    _expect("reserved descriptors", sample.reserved, first.reserved)
+    if sample.stacks > KEPT_STACKS:
+        raise WrongError(f"stacks kept: {sample.stacks}")
 
 
 def check_growth(samples: list[Sample]) -> None:
@@ -292,8 +292,8 @@ def _told(samples: list[Sample], seconds: float) -> str:
     rows = [
         f"{last.launches} launches, {last.launches / seconds:.0f} a second",
         f"resident memory: {first.resident >> 10} KiB, then {last.resident >> 10} KiB, {slope(samples):+.3f} bytes a launch",
-        f"descriptors: {first.descriptors}, then {last.descriptors}; of landing slots {first.landing}, then {last.landing}",
-        f"slots in flight or kept: {first.slots}, then {last.slots}, at most {max(sample.slots for sample in samples)}",
+        f"descriptors: {first.descriptors}, then {last.descriptors}; reserved {first.reserved}, then {last.reserved}",
+        f"stacks of launches or kept: {first.stacks}, then {last.stacks}, at most {max(sample.stacks for sample in samples)}",
         f"children left: {last.children}",
     ]
     return "\n".join(rows)

@@ -42,10 +42,10 @@ def test_storm() -> None:
 
 
 def _sample(launches: int, resident: int = 30 << 20) -> soak.Sample:
-    return soak.Sample(launches, resident, descriptors=9, landing=9, children=0, slots=3)
+    return soak.Sample(launches, resident, descriptors=9, reserved=9, children=0, stacks=3)
 
 
-@pytest.mark.parametrize("changed", [{"descriptors": 10}, {"landing": 8}, {"children": 1}, {"slots": 65}], ids=str)
+@pytest.mark.parametrize("changed", [{"descriptors": 10}, {"reserved": 8}, {"children": 1}, {"stacks": 65}], ids=str)
 def test_leaks_are_found(changed: dict[str, int]) -> None:
     first = _sample(100)
     soak.check(first, first)
