@@ -15,6 +15,7 @@ from aiospawn._termination.terminate import ended, is_thrown_away, joined, note
 from aiospawn._termination.tree import LoopTree
 
 from .communication import are_read_elsewhere, is_possible, outputs
+from .stream_protocol import StreamProtocol  # noqa: TC001 - an annotation of the class, which is evaluated at import
 from .terminal import Terminal
 from .terminal_input import TerminalInput
 from .transport import SubprocessTransport
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from aiospawn._request.tree_cgroup import CgroupPeak
     from aiospawn._termination.tree import Tree
-
-    from .stream_protocol import StreamProtocol
 
 __all__ = ["GRACE", "Process"]
 
