@@ -293,7 +293,7 @@ def _told(samples: list[Sample], seconds: float) -> str:
         f"{last.launches} launches, {last.launches / seconds:.0f} a second",
         f"resident memory: {first.resident >> 10} KiB, then {last.resident >> 10} KiB, {slope(samples):+.3f} bytes a launch",
         f"descriptors: {first.descriptors}, then {last.descriptors}; reserved {first.reserved}, then {last.reserved}",
-        f"stacks of launches or kept: {first.stacks}, then {last.stacks}, at most {max(sample.stacks for sample in samples)}",
+        f"stacks, kept or not: {first.stacks}, then {last.stacks}, at most {max(sample.stacks for sample in samples)}",
         f"children left: {last.children}",
     ]
     return "\n".join(rows)
