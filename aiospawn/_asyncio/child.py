@@ -8,33 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 from aiospawn import _errors
 from aiospawn._binding.indivisible import in_one, mark
-from aiospawn._binding.library import CHILD_READS, NO_PIPE, PTY, Event, know_children
+from aiospawn._binding.library import NO_PIPE, Event, know_children
 from aiospawn._options.options import DEFAULTS
 from aiospawn._request.joined_request import JoinedRequest
 from aiospawn._termination.handles import CgroupHandle
 from aiospawn._termination.tree import NativeTree, native_tree
 
 from .lifecycle import SETTLED, Happening, State
-from .read_pipe import ReadPipe
-from .standing import Standing, logger
+from .pipe_owner import PipeOwner
+from .standing import logger
 from .stream_protocol import Resumed, StreamProtocol, only_notes
-from .terminal_input import TerminalInput
-from .unread_output import UNREAD_MOST, keep_unread, make_streams
-from .write_pipe import WritePipe
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
 
     from aiospawn._binding.native import Native
     from aiospawn._options.confinement import Confinement
     from aiospawn._request.belongings import Belongings
-    from aiospawn._request.descriptor_plan import Plan
     from aiospawn._request.request import Request
 
     from .popen_view import ProcessView
     from .reactor import Reactor
-    from .unread_output import Unread
 
 __all__ = ["ENDED", "Child"]
 
@@ -46,7 +40,7 @@ _LOST = 255
 _NO_PIPES = (NO_PIPE, NO_PIPE, NO_PIPE)
 
 
-class Child(Standing):
+class Child(PipeOwner):
     """One child: its launch, its events, its end. The target of its events, and the owner of its pipes.
 
     `SubprocessTransport` is what the protocol and programs have of it.
@@ -66,10 +60,6 @@ class Child(Standing):
     _returncode: int | None = None
     _usage: bytes | None = None
     _view: ProcessView | None = None
-    _open_pipes = 0  # bit n: stream n
-    unread: Unread | None = None
-    """Outputs that nobody has asked for; None once their streams are made."""
-    unread_most = UNREAD_MOST
     _loss_noted = _is_done = False
     _exit_waiters: list[asyncio.Future[int]] | None = None
     _tree: NativeTree | None = None  # where it is more than the child
@@ -123,39 +113,10 @@ class Child(Standing):
         self._closed = False
         return launch
 
-    def _make_pipes(self, open_pipes: int, plan: Plan) -> None:
-        self._open_pipes = open_pipes if plan.pipes[0] != PTY else 0b11
-        # A program may look at the streams of a protocol that is not ours; and our own has been asked for an input.
-        if self.immediate and not open_pipes & 1 and type(self._protocol) is StreamProtocol:
-            keep_unread(self, self._protocol)
-        else:
-            for stream, end in _ends(plan.pipes):
-                self._pipes[stream] = end(self, stream)
-
     @functools.cached_property
     def _extra(self) -> dict[str, Any]:
         """As asyncio.BaseTransport has it."""
         return {}
-
-    @functools.cached_property
-    def _pipes(self) -> dict[int, ReadPipe | WritePipe]:
-        """Of those that are asked for their pipes: programs too, as of asyncio's."""
-        make_streams(self)
-        return self.__dict__.setdefault("_pipes", {})  # type: ignore[no-any-return]
-
-    def outgrown(self, stream: int) -> None:
-        """More than `unread_most` of an output is kept."""
-        make_streams(self)
-        if self.resumed is not None:
-            self.resumed.data_taken(stream)
-
-    def forget_pipes(self) -> None:
-        """There is no child that has them. They refer to this, and would wait for the garbage collector."""
-        self.unread = None
-        for pipe in self._pipes.values():
-            pipe.forget()
-        self._pipes.clear()
-        self._open_pipes = 0
 
     def is_made(self) -> bool:
         """For its launch: is there a child, as far as the native part knows, which has not failed?"""
@@ -259,23 +220,7 @@ class Child(Standing):
             if self._exit_waiters is not None:
                 self._wake_waiters(self._returncode)
             self._finish_if_over()
-
-    def pipe_lost(self, stream: int) -> None:
-        """A pipe has reported its end. The second time nothing happens."""
-        self._open_pipes &= ~(1 << stream)
-        if self._open_pipes:
-            return
-        if self._standing is _RUNNING:  # as below: no call is due
-            self._standing = _UNPIPED
-            return
-        try:
-            self._happened(Happening.UNPIPED)
-        finally:
-            self._finish_if_over()
-
-    def soon(self, callback: Callable[[], None]) -> None:
-        """For its pipes: makes a resumable callback soon, again until it returns."""
-        self._reactor.soon(callback, self.context)
+        self._rest_if_all_is_paused()
 
     def _wake_waiters(self, returncode: int) -> None:
         for waiter in self._exit_waiters or ():
@@ -304,14 +249,6 @@ class Child(Standing):
         else:
             self._exit_waiters.append(waiter)
         return waiter
-
-
-@functools.cache
-def _ends(pipes: tuple[int, int, int]) -> tuple[tuple[int, Callable[[Child, int], ReadPipe | WritePipe]], ...]:
-    """What is made for each stream that is a pipe."""
-    if pipes[0] == PTY:
-        return (0, TerminalInput), (1, ReadPipe)
-    return tuple((n, WritePipe if kind == CHILD_READS else ReadPipe) for n, kind in enumerate(pipes) if kind != NO_PIPE)
 
 
 def _tree(native: Native, token: int, pid: int, request: Request) -> NativeTree:

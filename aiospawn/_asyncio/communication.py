@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
+import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,21 +15,44 @@ if TYPE_CHECKING:
     from .stream_protocol import Resumed
     from .transport import SubprocessTransport
 
-__all__ = ["are_read_elsewhere", "is_possible", "outputs", "refuse", "release"]
+__all__ = ["are_read_elsewhere", "is_possible", "is_taken", "outputs", "release", "take"]
 
 _KEEPER = "_wait_for_data"
+_READING = ("read", "readuntil", "readexactly")  # and readline, which calls one of them
 
 
-async def refuse(function: str) -> None:
+async def _refuse(function: str) -> None:
     """As asyncio's streams, where two coroutines wait for the data of one."""
     raise RuntimeError(f"{function}() called while another coroutine is already waiting for incoming data")
 
 
+async def _read_nothing(reader: weakref.ref[Any], function: str, *args: Any) -> Any:
+    """A method of a stream whose data is another coroutine's: as it is without any."""
+    stream: Any = reader()
+    data, stream._buffer = stream._buffer, bytearray()
+    try:  # it waits for nothing: `_refuse` raises
+        return await getattr(type(stream), function)(stream, *args)
+    finally:
+        stream._buffer = data
+
+
+def take(reader: Any) -> None:
+    """The stream's data is `communicate`'s: there is no limit, and who else reads it is refused, until `release`."""
+    reader._limit = sys.maxsize
+    for function in _READING:
+        setattr(reader, function, functools.partial(_read_nothing, weakref.ref(reader), function))
+    reader._wait_for_data = _refuse
+
+
+def is_taken(reader: Any) -> bool:
+    return _KEEPER in reader.__dict__
+
+
 async def are_read_elsewhere(*readers: Any) -> bool:
     """Does another coroutine communicate? What is in the buffers is that one's. Raises RuntimeError where more may come."""
-    read = [reader for reader in readers if reader is not None and _KEEPER in reader.__dict__]
+    read = [reader for reader in readers if reader is not None and is_taken(reader)]
     if [reader for reader in read if not reader._eof]:
-        await refuse("read")
+        await _refuse("read")
     return bool(read)
 
 
@@ -44,8 +69,7 @@ def is_possible(transport: SubprocessTransport, protocol: Any, stdout: Any, stde
     return not [
         reader
         for reader in (stdout, stderr)
-        if reader is not None
-        and (reader._waiter is not None or _KEEPER in reader.__dict__ or (has_ended and not reader._eof))
+        if reader is not None and (reader._waiter is not None or is_taken(reader) or (has_ended and not reader._eof))
     ]
 
 
@@ -68,8 +92,7 @@ async def outputs(
     limits = [reader._limit for reader in readers]
     try:
         for reader in readers:
-            reader._limit = sys.maxsize
-            reader._wait_for_data = refuse
+            take(reader)
             if reader._paused:
                 reader._maybe_resume_transport()
         if feed is not None:
@@ -97,7 +120,8 @@ def release(readers: list[Any], limit: int) -> None:
     """They have this limit from now on, and may be read by everybody."""
     for reader in readers:
         reader._limit = limit
-        reader.__dict__.pop(_KEEPER, None)
+        for function in (*_READING, _KEEPER):
+            reader.__dict__.pop(function, None)
         if len(reader._buffer) > 2 * limit and not reader._eof:
             reader._paused = True
             reader._transport.pause_reading()

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import contextvars
     from collections.abc import Callable
 
+    from .resting import Resting
+
 __all__ = ["Event", "Mailbox", "Target"]
 
 Event: TypeAlias = tuple[int, int, int, int, int, Any]  # number, kind, stream, value, extra, payload
@@ -37,10 +39,11 @@ class Mailbox:
     Each has its own callback, which also handles what is before it: that was interrupted.
     """
 
-    __slots__ = ("_events", "_is_busy", "_post", "_target")
+    __slots__ = ("_events", "_is_busy", "_post", "target")
 
     def __init__(self, target: Target, post: _Post) -> None:
-        self._target = target
+        self.target: Target | Resting = target
+        """Whose they are."""
         self._post = post
         self._events: collections.deque[Event] = collections.deque()
         self._is_busy = False
@@ -48,7 +51,7 @@ class Mailbox:
     def put(self, event: Event) -> None:
         if not self._events or self._events[-1][0] < event[0]:  # else it was put here before an interruption
             self._events.append(event)
-        self._post(self._target.context, self.on_event, event[0])
+        self._post(self.target.context, self.on_event, event[0])
 
     def on_event(self, number: int) -> None:
         """As a callback of the loop: handles what is here up to this number."""
@@ -56,7 +59,7 @@ class Mailbox:
             self._is_busy = True
             while self._events and self._events[0][0] <= number:
                 event = self._events[0]
-                self._target.on_event(*event)
+                self.target.on_event(*event)
                 if self._events and self._events[0] is event:  # else a loop within that was here
                     self._events.popleft()
         finally:
@@ -66,5 +69,5 @@ class Mailbox:
         """What is here whose callback has come to nothing. Is there any?"""
         if not self._events or self._is_busy:
             return False
-        self._post(self._target.context, self.on_event, self._events[-1][0])
+        self._post(self.target.context, self.on_event, self._events[-1][0])
         return True

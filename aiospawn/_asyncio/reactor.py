@@ -36,6 +36,7 @@ from aiospawn._binding.native import Launched, Native
 from .callbacks import Callbacks
 from .forked_child import forked
 from .lease import Lease
+from .resting import Resting
 
 if TYPE_CHECKING:
     import asyncio
@@ -82,7 +83,7 @@ class Reactor:
         # Weakly: the loop holds the reactor, as an attribute and as its reader's callback.
         self._loop = weakref.ref(loop)
         self._permanent = permanent
-        self.targets: dict[int, Target] = {}
+        self.targets: dict[int, Target | Resting] = {}
         """By the tokens of their children, for `library.launch_all`."""
         self.ended: list[int] = []
         """The tokens of children that were dropped at their end: what `done` is to others."""
@@ -183,6 +184,30 @@ class Reactor:
         if token in self.targets:
             self.native.keep(token)
             self.targets[token] = target
+
+    def rest(self, token: int) -> None:
+        """Nothing comes of this child before it calls `attend`: until then it is not held (`Resting`)."""
+        target = self.targets.get(token)
+        if target is not None and not isinstance(target, Resting):
+            self._replace(token, Resting(target, self._freed))
+
+    def attend(self, target: Target) -> None:
+        """Events may come again."""
+        if isinstance(self.targets.get(target.token), Resting):
+            self._replace(target.token, target)
+
+    def _replace(self, token: int, target: Target | Resting) -> None:
+        mailbox = self._callbacks.mailboxes.get(token)
+        if mailbox is not None:
+            mailbox.target = target
+        self.targets[token] = target
+
+    def _freed(self, token: int) -> None:
+        """In whichever thread a child that rested was freed."""
+        loop = self._loop()
+        if loop is not None and not self.native.dead:
+            with contextlib.suppress(RuntimeError):  # it is closed
+                loop.call_soon_threadsafe(self.done, token, context=contextvars.Context())
 
     def done(self, token: int) -> None:
         """All events of a child were delivered. Nothing happens the second time.

@@ -88,6 +88,11 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
         finally:
             self._lose()
 
+    @property
+    def is_paused(self) -> bool:
+        """Is it not read, though it is open?"""
+        return self._paused and not self._closing
+
     def is_reading(self) -> bool:
         return not self._paused and not self._closing
 
@@ -97,6 +102,7 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
         try:
             self._paused = True
             self._watch(_OFF)
+            self._owner.pipe_paused()
         except BaseException:  # a signal's handler raised: the caller does not know that it is paused
             self._read_on()
             raise
@@ -111,6 +117,7 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
 
     def _read_on(self) -> None:
         self._paused = False
+        self._owner.pipe_resumed()
         if self._held:
             self._soon(self._deliver_held)
         else:

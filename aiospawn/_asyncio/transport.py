@@ -170,6 +170,6 @@ class SubprocessTransport(Child):
             (self if self._view is None else self._view).kill()
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
-        # Only after the loop is closed or gone: the reactor holds what it still reports to.
+        # Only after the loop is closed or gone, or with outputs that nobody reads: the reactor holds what it reports to.
         if not self._closed and not self.native.forked:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)

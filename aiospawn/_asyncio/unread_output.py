@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from aiospawn._binding.indivisible import in_one, mark
 
-from .communication import refuse, release
+from .communication import is_taken, release, take
 from .read_pipe import ReadPipe
 from .stream_protocol import DEFAULT_LIMIT, StreamProtocol
 
@@ -50,13 +50,16 @@ def make_streams(child: Any) -> None:
     streams = [stream for stream in (1, 2) if unread[stream] is not None]
     for stream in streams:
         pipe = pipes.setdefault(stream, ReadPipe(child, stream))
-        if getattr(protocol, _NAMES[stream]) is None:
-            setattr(protocol, _NAMES[stream], _reader(child, protocol, pipe, unread[stream]))
+        if _NAMES[stream] not in protocol.__dict__:  # two threads may be here: one reader is that of both
+            protocol.__dict__.setdefault(_NAMES[stream], _reader(child, protocol, pipe, unread[stream]))
     protocol._pipe_fds = streams[:]
-    for _ in range(2):  # what ends in between is seen the second time
+    for _ in range(2):  # what ends in between, `communicate` too, is seen the second time
         for stream in streams:
             if not child._open_pipes & 1 << stream:
                 _conclude(protocol, stream, pipes[stream])
+        if child.unread_most != sys.maxsize:  # `communicate` has left while they were made
+            readers = [getattr(protocol, _NAMES[stream]) for stream in streams]
+            release([each for each in readers if is_taken(each)], protocol._limit)
         # In one: pipes that are there are not asked for again, and must not be those of outputs that are still kept.
         in_one(functools.partial(child.__dict__.__setitem__, "_pipes", pipes), mark(child, "unread", None))
 
@@ -66,8 +69,7 @@ def _reader(child: Any, protocol: Any, pipe: ReadPipe, read: bytearray | None) -
     reader.set_transport(pipe)
     reader._buffer = read
     if child.unread_most == sys.maxsize:  # `communicate` is reading
-        reader._limit = sys.maxsize
-        reader._wait_for_data = refuse
+        take(reader)
     return reader  # type: ignore[no-any-return]
 
 

@@ -85,25 +85,35 @@ class Runner:
     async def result_of(self, number: int, command: Any, begun: Begun | None = None) -> MapResult[Any] | None:
         """None if the map was stopped before there was an attempt; `begun` is the first one."""
         attempts, pause, result = 0, self._backoff, None
-        while True:
-            attempts += 1
-            started, clock = (time.time(), time.perf_counter()) if begun is None else begun[:2]
-            completed = error = None
+        try:
+            while True:
+                attempts += 1
+                result = await self._result_of_one(number, command, begun, attempts) or result
+                begun = None
+                if result is None or result.ok or attempts > self.retries or self._source.stopped:
+                    return result
+                await self._pause(pause)
+                if self._source.stopped:
+                    return result
+                pause *= 2
+        finally:
+            result = None  # the traceback of its error refers to this frame: it would be a cycle
+
+    async def _result_of_one(self, number: int, command: Any, begun: Begun | None, attempts: int) -> MapResult[Any] | None:
+        """Of one attempt; None if the map was stopped meanwhile."""
+        started, clock = (time.time(), time.perf_counter()) if begun is None else begun[:2]
+        completed = error = None
+        try:
             try:
                 completed = await self._attempt(number, command, begun)
             except (OSError, ValueError, subprocess.SubprocessError) as exc:
                 error = exc
-            begun = None
             if completed is None and error is None:
-                return result
+                return None
             elapsed = completed.elapsed if completed is not None else time.perf_counter() - clock
-            result = MapResult(number, command, completed, error, attempts, started, elapsed)
-            if (completed is not None and completed.returncode == 0) or attempts > self.retries:
-                return result
-            await self._pause(pause)
-            if self._source.stopped:
-                return result
-            pause *= 2
+            return MapResult(number, command, completed, error, attempts, started, elapsed)
+        finally:
+            error = begun = None  # the error's traceback refers to this
 
     async def _attempt(self, number: int, command: Any, begun: Begun | None) -> CompletedProcess[Any] | None:
         """`run`, again and again while there is a shortage; None if the map was stopped meanwhile."""

@@ -262,6 +262,7 @@ class SoleWorker:
             self._aside.pop(number, None)
             wake(self._waiter)
             self._put(number, result)
+            del result, work, job  # the traceback of an error that one of them has refers to this
 
     def _gone(self, number: int, task: asyncio.Task[None]) -> None:
         """A task that was cancelled before it ran has done nothing."""

@@ -116,6 +116,7 @@ class Workers:
                 result = await self._runner.result_of(number, command)
             finally:
                 self._put(number, result)
+                result = None  # the traceback of its error refers to this
 
     def _put(self, number: int, result: MapResult[Any] | None) -> None:
         """A command has come to its end, with a result or without."""

@@ -161,6 +161,20 @@ async def mapped_as_they_come() -> None:
 
 
 @way
+async def mapped_with_errors() -> None:
+    for commands, options in (
+        ([["sleep", "9"]], {"timeout": 0.01}),
+        ([["yes"]], {"capture_output": True, "max_output": 10}),
+        ([["nosuch"], ["false"]], {"retries": 1, "backoff": 0.001}),
+        ([["nosuch"]], {"on_line": lambda _: None}),
+        ([["nosuch"]], {"input": b"x"}),
+        ([["nosuch"], ["sleep", "9"]], {"input": b"x", "timeout": 0.01}),
+    ):
+        async with aiospawn.map(commands, **options) as results:
+            assert len([each async for each in results]) == len(commands)
+
+
+@way
 async def is_cancelled() -> None:
     task = asyncio.create_task(aiospawn.run(["sleep", "1000"], capture_output=True, grace=0))
     await asyncio.sleep(0)

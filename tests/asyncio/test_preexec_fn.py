@@ -468,7 +468,7 @@ def _native_and_request(function: Callable[[], object]) -> tuple[Native, Any]:
 
 
 _INTERRUPTED = """
-import asyncio, contextvars, random, signal, sys
+import asyncio, collections, contextvars, random, signal, sys
 import aiospawn, fresh
 from aiospawn._binding import library
 from aiospawn._request import request
@@ -476,6 +476,7 @@ from aiospawn._options.validation import validated
 from aiospawn._asyncio.reactor import reactor_of
 
 chance = random.Random(3)
+ends = collections.Counter()
 options = validated({"preexec_fn": int})
 request = request.compiled(["true"], request.program((-1, -1, -1), options), options)
 
@@ -483,7 +484,8 @@ class Child:
     context, immediate = contextvars.Context(), True
 
     def on_event(self, number, kind, *_):
-        if kind == library.Event.EXITED:
+        ends[kind] += 1
+        if kind in (library.Event.EXITED, library.Event.FAILED, library.Event.DIED):
             reactor.done(self.token)
 
 def interrupt(*_):
@@ -506,11 +508,11 @@ for _ in range(300):
             signal.setitimer(signal.ITIMER_REAL, 0)
     except KeyboardInterrupt:
         interrupted += 1
-    else:
-        loop.run_until_complete(asyncio.sleep(0))
+    while len(fresh.children()) > 16:  # however slow they are: each has five descriptors
+        loop.run_until_complete(asyncio.sleep(0.001))
 while fresh.children():
     loop.run_until_complete(asyncio.sleep(0.01))
-assert fresh.descriptors() == before, (before, fresh.descriptors())
+assert fresh.descriptors() == before, (before, fresh.descriptors(), ends)
 loop.close()
 print(interrupted)
 """

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import aiospawn
+from aiospawn._asyncio import unread_output
 from aiospawn._asyncio.unread_output import make_streams
 
 if TYPE_CHECKING:
@@ -128,7 +129,11 @@ async def test_asked_for_while_communicate_waits(gate: Gate) -> None:
     await asyncio.sleep(0)
     await _until(lambda: _kept(process) == [b"first\n", b""])
     assert process.stdout is not None
-    for second in (process.stdout.readexactly(100), process.communicate()):
+    stdout = process.stdout
+    for second in (
+        *(stdout.readexactly(2), stdout.readexactly(100), stdout.read(2), stdout.read(), stdout.readline()),
+        *(stdout.readuntil(b"f"), process.communicate()),
+    ):
         with pytest.raises(RuntimeError, match="already waiting for incoming data"):
             await second
     gate.open()
@@ -150,6 +155,61 @@ async def test_a_second_communicate_behind_the_ends(gate: Gate, *, ask: bool) ->
     gate.open()
     assert await first == (b"text\n", b"")
     assert await second == (b"", b"")
+
+
+async def test_read_behind_the_end_while_communicate_waits(gate: Gate) -> None:
+    """What came is the first reader's; there is no more, as asyncio's streams have it."""
+    process = await _piped("sh", "-c", "echo text; exec >&- 2>&-; read _", stdin=gate.child)
+    stdout = process.stdout
+    assert stdout is not None
+    communicating = asyncio.create_task(process.communicate())
+    await _until(lambda: not process._transport._open_pipes)
+    assert [await stdout.read(), await stdout.read(1), await stdout.readline()] == [b"", b"", b""]
+    with pytest.raises(asyncio.IncompleteReadError):
+        await stdout.readexactly(1)
+    gate.open()
+    assert await communicating == (b"text\n", b"")
+
+
+@pytest.mark.parametrize("is_interrupted", [True, False])
+async def test_communicate_leaves_while_streams_are_made(monkeypatch: pytest.MonkeyPatch, *, is_interrupted: bool) -> None:
+    """By a thread that asks for them; or interrupted, so that they are asked for again."""
+    process = await _piped("sh", "-c", f"echo text; exec head -c {_BIG} /dev/zero")
+    communicating = asyncio.create_task(process.communicate())
+    await asyncio.sleep(0)
+    made, left, of_the_loop = threading.Event(), threading.Event(), threading.get_ident()
+    make: Any = unread_output._reader
+
+    def reader(*arguments: Any) -> Any:
+        made_now = make(*arguments)
+        if is_interrupted and made.is_set() and not left.is_set():
+            left.set()
+            raise KeyboardInterrupt
+        made.set()
+        if threading.get_ident() != of_the_loop:
+            left.wait()
+        return made_now
+
+    monkeypatch.setattr(unread_output, "_reader", reader)
+    if is_interrupted:
+        with pytest.raises(KeyboardInterrupt):
+            process.stdout  # noqa: B018
+    else:
+        asking = asyncio.create_task(asyncio.to_thread(lambda: process.stdout))
+        await asyncio.to_thread(made.wait)
+    communicating.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await communicating
+    await _until(lambda: _was_asked_for(process))  # more came than is kept: the loop's thread has made them
+    monkeypatch.undo()
+    left.set()
+    if not is_interrupted:
+        await asking
+    stdout: Any = process.stdout
+    assert stdout._limit == 1 << 16
+    await _until(lambda: stdout._paused)
+    assert await stdout.readline() == b"text\n"
+    assert await process.communicate() == (bytes(_BIG), b"")
 
 
 async def test_read_by_a_thread() -> None:
@@ -246,7 +306,7 @@ def test_pipes_are_asked_for_again_after_an_interruption() -> None:
     """Half made they must not be taken for all of them."""
     child: Any = types.SimpleNamespace(
         unread=(
-            types.SimpleNamespace(_limit=16, _loop=asyncio.new_event_loop(), stdout=None, stderr=None),
+            types.SimpleNamespace(_limit=16, _loop=asyncio.new_event_loop()),
             bytearray(),
             bytearray(),
         ),
