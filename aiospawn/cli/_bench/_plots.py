@@ -32,6 +32,9 @@ _COLORS = {
     "aiospawn on uvloop": "tab:orange",
     "aiospawn suspended": "tab:purple",
     "aiospawn launcher": "tab:pink",
+    "asyncio, communicate": "navy",
+    "aiospawn, communicate": "gold",
+    "aiospawn.map": "tab:green",
     "aiospawn, stderr a file": "gold",
     "aiospawn.run": "darkred",
 }  # of the others, matplotlib's in turn
