@@ -220,7 +220,7 @@ class Child(PipeOwner):
             if self._exit_waiters is not None:
                 self._wake_waiters(self._returncode)
             self._finish_if_over()
-        self._rest_if_all_is_paused()
+        self.rest_if_paused()
 
     def _wake_waiters(self, returncode: int) -> None:
         for waiter in self._exit_waiters or ():

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
-import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,9 +25,8 @@ async def _refuse(function: str) -> None:
     raise RuntimeError(f"{function}() called while another coroutine is already waiting for incoming data")
 
 
-async def _read_nothing(reader: weakref.ref[Any], function: str, *args: Any) -> Any:
+async def _read_nothing(stream: Any, function: str, *args: Any) -> Any:
     """A method of a stream whose data is another coroutine's: as it is without any."""
-    stream: Any = reader()
     data, stream._buffer = stream._buffer, bytearray()
     try:  # it waits for nothing: `_refuse` raises
         return await getattr(type(stream), function)(stream, *args)
@@ -40,7 +38,7 @@ def take(reader: Any) -> None:
     """The stream's data is `communicate`'s: there is no limit, and who else reads it is refused, until `release`."""
     reader._limit = sys.maxsize
     for function in _READING:
-        setattr(reader, function, functools.partial(_read_nothing, weakref.ref(reader), function))
+        setattr(reader, function, functools.partial(_read_nothing, reader, function))
     reader._wait_for_data = _refuse
 
 

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["create_subprocess_exec", "create_subprocess_shell"]
 
-_LIMIT = DEFAULT_LIMIT
-_GRACE = GRACE
-
 
 async def create_subprocess_exec(
     program: StrOrBytesPath,
@@ -33,8 +30,8 @@ async def create_subprocess_exec(
     stdin: Stream = None,
     stdout: Stream = None,
     stderr: Stream = None,
-    limit: int = _LIMIT,
-    grace: float = _GRACE,
+    limit: int = DEFAULT_LIMIT,
+    grace: float = GRACE,
     **options: Unpack[ExecKeywords],
 ) -> Process:
     """`asyncio.create_subprocess_exec` on the running loop, whichever it is.
@@ -61,9 +58,9 @@ async def create_subprocess_exec(
         TypeError: A bad argument, before anything is created.
         ValueError: Likewise.
     """
-    if grace is not _GRACE:
+    if grace is not GRACE:
         seconds("grace", grace)
-    if limit is not _LIMIT:
+    if limit is not DEFAULT_LIMIT:
         check_limit(limit)
     loop = running_loop()
     protocol = StreamProtocol(limit, loop)
@@ -80,7 +77,7 @@ async def create_subprocess_exec(
                 stdin=stdin, stdout=stdout, stderr=stderr, **options,
             )  # fmt: skip
         process = Process(transport, protocol, loop)
-        if grace is not _GRACE:
+        if grace is not GRACE:
             process.grace = grace
         return process
     except TypeError as error:
@@ -95,8 +92,8 @@ async def create_subprocess_shell(
     stdin: Stream = None,
     stdout: Stream = None,
     stderr: Stream = None,
-    limit: int = _LIMIT,
-    grace: float = _GRACE,
+    limit: int = DEFAULT_LIMIT,
+    grace: float = GRACE,
     **options: Unpack[ShellKeywords],
 ) -> Process:
     """`asyncio.create_subprocess_shell` on the running loop, whichever it is: `/bin/sh -c cmd`.
@@ -120,9 +117,9 @@ async def create_subprocess_shell(
         TypeError: A bad argument, before anything is created.
         ValueError: Likewise.
     """
-    if grace is not _GRACE:
+    if grace is not GRACE:
         seconds("grace", grace)
-    if limit is not _LIMIT:
+    if limit is not DEFAULT_LIMIT:
         check_limit(limit)
     loop = running_loop()
     protocol = StreamProtocol(limit, loop)
@@ -132,7 +129,7 @@ async def create_subprocess_shell(
             stdin=stdin, stdout=stdout, stderr=stderr, **options,
         )  # fmt: skip
         process = Process(transport, protocol, loop)
-        if grace is not _GRACE:
+        if grace is not GRACE:
             process.grace = grace
         return process
     except TypeError as error:

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     import contextvars
     from collections.abc import Callable
 
-    from .resting import Resting
-
 __all__ = ["Event", "Mailbox", "Target"]
 
 Event: TypeAlias = tuple[int, int, int, int, int, Any]  # number, kind, stream, value, extra, payload
@@ -22,9 +20,14 @@ class Target(Protocol):
 
     token: int
     """Of the child, set by the reactor before any event can come; 0 where there is no child of this target's."""
-    context: contextvars.Context
-    immediate: bool
-    """Whether nobody else's code runs in `on_event`, and it does not raise: then no callback of the loop is needed."""
+
+    @property
+    def context(self) -> contextvars.Context:
+        """In a copy of which its callbacks run."""
+
+    @property
+    def immediate(self) -> bool:
+        """Whether nobody else's code runs in `on_event`, and it does not raise: then no callback of the loop is needed."""
 
     def on_event(self, number: int, kind: int, stream: int, value: int, extra: int, payload: Any) -> None:
         """Runs as a callback of the loop, unless `immediate`. A number that is not above the last was handled before.
@@ -42,7 +45,7 @@ class Mailbox:
     __slots__ = ("_events", "_is_busy", "_post", "target")
 
     def __init__(self, target: Target, post: _Post) -> None:
-        self.target: Target | Resting = target
+        self.target = target
         """Whose they are."""
         self._post = post
         self._events: collections.deque[Event] = collections.deque()

@@ -44,7 +44,7 @@ class Owner(Protocol):
     """asyncio's own streams, where they are what is called."""
 
     def pipe_lost(self, stream: int) -> None: ...
-    def pipe_paused(self) -> None: ...
+    def rest_if_paused(self) -> None: ...
     def pipe_resumed(self) -> None: ...
     def soon(self, callback: Callable[[], None]) -> None: ...
 
@@ -144,6 +144,11 @@ class Pipe(asyncio.BaseTransport):
 
     def is_closing(self) -> bool:
         return self._closing
+
+    @property
+    def is_paused(self) -> bool:
+        """Is it open, and not read on purpose?"""
+        return False
 
     def forget(self) -> None:
         """The program never ran: the protocol gets no call."""

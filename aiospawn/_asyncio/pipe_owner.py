@@ -76,7 +76,7 @@ class PipeOwner(Standing):
         """A pipe has reported its end. The second time nothing happens."""
         self._open_pipes &= ~(1 << stream)
         if self._open_pipes:
-            self._rest_if_all_is_paused()
+            self.rest_if_paused()
             return
         if self._standing is _RUNNING:  # as below: no call is due
             self._standing = _UNPIPED
@@ -86,19 +86,16 @@ class PipeOwner(Standing):
         finally:
             self._finish_if_over()
 
-    def pipe_paused(self) -> None:
-        """A pipe is not read for now."""
-        self._rest_if_all_is_paused()
-
     def pipe_resumed(self) -> None:
-        """It is read again."""
+        """One is read again."""
         self._reactor.attend(self)
 
-    def _rest_if_all_is_paused(self) -> None:
+    def rest_if_paused(self) -> None:
+        """Nothing comes any more of a child that has ended with all that is open paused: it need not be held."""
         if self._state is not State.EXITED or self.unread is not None:
             return
         open_now = [pipe for stream, pipe in self._pipes.items() if self._open_pipes & 1 << stream]
-        if open_now and not [pipe for pipe in open_now if type(pipe) is not ReadPipe or not pipe.is_paused]:
+        if open_now and all(pipe.is_paused for pipe in open_now):
             self._reactor.rest(self.token)
 
     def soon(self, callback: Callable[[], None]) -> None:

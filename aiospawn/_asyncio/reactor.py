@@ -83,7 +83,7 @@ class Reactor:
         # Weakly: the loop holds the reactor, as an attribute and as its reader's callback.
         self._loop = weakref.ref(loop)
         self._permanent = permanent
-        self.targets: dict[int, Target | Resting] = {}
+        self.targets: dict[int, Target] = {}
         """By the tokens of their children, for `library.launch_all`."""
         self.ended: list[int] = []
         """The tokens of children that were dropped at their end: what `done` is to others."""
@@ -196,7 +196,7 @@ class Reactor:
         if isinstance(self.targets.get(target.token), Resting):
             self._replace(target.token, target)
 
-    def _replace(self, token: int, target: Target | Resting) -> None:
+    def _replace(self, token: int, target: Target) -> None:
         mailbox = self._callbacks.mailboxes.get(token)
         if mailbox is not None:
             mailbox.target = target

@@ -90,7 +90,7 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
 
     @property
     def is_paused(self) -> bool:
-        """Is it not read, though it is open?"""
+        """As `Pipe` has it."""
         return self._paused and not self._closing
 
     def is_reading(self) -> bool:
@@ -102,7 +102,7 @@ class ReadPipe(Pipe, asyncio.ReadTransport):
         try:
             self._paused = True
             self._watch(_OFF)
-            self._owner.pipe_paused()
+            self._owner.rest_if_paused()
         except BaseException:  # a signal's handler raised: the caller does not know that it is paused
             self._read_on()
             raise

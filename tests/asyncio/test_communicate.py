@@ -9,23 +9,17 @@ from asyncio.subprocess import DEVNULL, PIPE
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from until import until
 
 import aiospawn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gate import Gate
 
 pytestmark = pytest.mark.loops("kinds")
 
 _BOTH = ["sh", "-c", "printf out; printf err >&2; read _; printf more; printf more >&2"]
 _BIG = 3 << 20
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - nothing reports it
-        await asyncio.sleep(0.001)
 
 
 async def _launched(*command: str, **options: Any) -> aiospawn.Process:
@@ -51,7 +45,7 @@ async def test_cancelled(gate: Gate) -> None:
     communicating = asyncio.create_task(process.communicate())
     stdout: Any = process.stdout
     stderr: Any = process.stderr
-    await _until(lambda: (stdout._buffer, stderr._buffer) == (b"out", b"err"))
+    await until(lambda: (stdout._buffer, stderr._buffer) == (b"out", b"err"))
     communicating.cancel()
     with pytest.raises(asyncio.CancelledError):
         await communicating
@@ -67,7 +61,7 @@ async def test_cancelled_with_much_output() -> None:
     assert process.stdout is not None
     communicating = asyncio.create_task(process.communicate())
     stdout: Any = process.stdout
-    await _until(lambda: len(stdout._buffer) >= _BIG)
+    await until(lambda: len(stdout._buffer) >= _BIG)
     communicating.cancel()
     with pytest.raises(asyncio.CancelledError):
         await communicating
@@ -88,7 +82,7 @@ async def test_through_a_small_limit(size: int) -> None:
     assert process.stdout is not None
     process.stdin.write(b"x" * 1000)
     stdout: Any = process.stdout
-    await _until(lambda: stdout._paused)
+    await until(lambda: stdout._paused)
     assert await process.communicate(b"y" * size) == (b"x" * 1000 + b"y" * size, None)
 
 

@@ -109,7 +109,7 @@ async def pipeline_with_a_held_pipe() -> None:
     """The first command is stopped where one that left its process group still has its standard error."""
     with tempfile.NamedTemporaryFile() as file:
         holder = f"echo $$ >{file.name}; echo ready; exec sleep 1000"
-        with contextlib.suppress(aiospawn.OutputLimitExceeded):
+        with pytest.raises(aiospawn.OutputLimitExceeded):
             await aiospawn.pipeline(
                 ["sh", "-c", f"setsid sh -c '{holder}' & wait"], ["cat"], capture_output=True, max_output=1
             )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import fresh
 import pytest
 from recorder import Recorder
+from until import until
 
 import aiospawn
 
@@ -33,11 +34,6 @@ def way(function: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
     return function
 
 
-async def _until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - nothing reports it
-        await asyncio.sleep(0.001)
-
-
 def _is_paused(process: Any, stream: int = 1) -> bool:
     pipe = process._transport.get_pipe_transport(stream)
     return pipe is not None and not pipe.is_reading()
@@ -46,7 +42,7 @@ def _is_paused(process: Any, stream: int = 1) -> bool:
 @way
 async def killed() -> Any:
     process = await aiospawn.create_subprocess_exec("yes", stdout=PIPE)
-    await _until(lambda: process._transport.unread is None)
+    await until(lambda: process._transport.unread is None)
     process.kill()
     await process.wait()
     return process
@@ -61,17 +57,17 @@ async def paused_behind_the_exit() -> Any:
         f"{part}; read _; {part}", stdin=reader, stdout=PIPE, stderr=PIPE, limit=10
     )
     os.close(reader)
-    await _until(lambda: process._transport.unread is None)
+    await until(lambda: process._transport.unread is None)
     os.close(writer)
     await process.wait()
-    await _until(lambda: process._transport._open_pipes == 2)
+    await until(lambda: process._transport._open_pipes == 2)
     return process
 
 
 @way
 async def stopped() -> Any:
     process = await aiospawn.create_subprocess_shell("yes & yes >&2", stdout=PIPE, stderr=PIPE, start_new_session=True)
-    await _until(lambda: process._transport.unread is None and _is_paused(process, 1) and _is_paused(process, 2))
+    await until(lambda: process._transport.unread is None and _is_paused(process, 1) and _is_paused(process, 2))
     await process.stop()
     return process
 
@@ -79,9 +75,9 @@ async def stopped() -> Any:
 @way
 async def with_input() -> Any:
     process = await asyncio.create_subprocess_exec("yes", stdin=PIPE, stdout=PIPE)
-    await _until(lambda: _is_paused(process))
+    await until(lambda: _is_paused(process))
     process.kill()
-    await process.wait() if isinstance(process, aiospawn.Process) else await _until(lambda: process.returncode is not None)
+    await until(lambda: process.returncode is not None)  # asyncio's `wait` waits for the pipe as well
     return process
 
 
@@ -96,7 +92,7 @@ async def of_a_loops_method() -> Any:
 
     create = asyncio.get_running_loop().subprocess_exec(Pausing, "yes", stdin=None, stderr=None)
     transport, protocol = await create
-    await _until(lambda: not transport.get_pipe_transport(1).is_reading())  # type: ignore[union-attr, attr-defined]
+    await until(lambda: not transport.get_pipe_transport(1).is_reading())  # type: ignore[union-attr, attr-defined]
     transport.kill()
     await protocol.exited
     return transport
@@ -111,7 +107,7 @@ async def test_closed_where_nobody_can_read_them(launch: Callable[[], Awaitable[
     del held
     await asyncio.sleep(0)
     gc.collect()
-    await _until(lambda: fresh.descriptors().keys() <= before.keys())
+    await until(lambda: fresh.descriptors().keys() <= before.keys())
 
 
 async def test_freed_by_another_thread() -> None:
@@ -124,7 +120,7 @@ async def test_freed_by_another_thread() -> None:
         thread = threading.Thread(target=gc.collect)
         thread.start()
         thread.join()
-        await _until(lambda: fresh.descriptors().keys() <= before.keys())
+        await until(lambda: fresh.descriptors().keys() <= before.keys())
     finally:
         gc.enable()
 
@@ -158,15 +154,15 @@ async def test_paused_and_resumed_behind_the_exit() -> None:
     gc.collect()
     pipe.resume_reading()
     assert await stdout.read() == bytes(20000)
-    await _until(lambda: process._transport._protocol is None)  # all calls were made
+    await until(lambda: process._transport._protocol is None)  # all calls were made
 
 
 async def test_closed_while_it_rests() -> None:
     before = fresh.descriptors()
     process: Any = await killed()
     process._transport.close()
-    await _until(lambda: process._transport._protocol is None)
-    await _until(lambda: fresh.descriptors().keys() <= before.keys())
+    await until(lambda: process._transport._protocol is None)
+    await until(lambda: fresh.descriptors().keys() <= before.keys())
 
 
 @pytest.mark.loops("one")

@@ -12,25 +12,19 @@ from asyncio.subprocess import DEVNULL, PIPE
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from until import until
 
 import aiospawn
 from aiospawn._asyncio import unread_output
 from aiospawn._asyncio.unread_output import make_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gate import Gate
 
 pytestmark = pytest.mark.loops("kinds")
 
 _BIG = 3 << 20
 _BOTH = ["sh", "-c", "printf out; printf err >&2; exit 3"]
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - nothing reports it
-        await asyncio.sleep(0.001)
 
 
 def _kept(process: Any) -> list[bytes | None]:
@@ -61,7 +55,7 @@ async def test_communicate_makes_no_stream(options: dict[str, Any]) -> None:
 async def test_asked_for_when_all_is_over() -> None:
     process = await _piped(*_BOTH)
     assert await process.wait() == 3
-    await _until(lambda: _kept(process) == [b"out", b"err"])
+    await until(lambda: _kept(process) == [b"out", b"err"])
     assert process.stderr is not None
     assert process.stdout is not None
     assert await process.stderr.read() == b"err"
@@ -74,7 +68,7 @@ async def test_asked_for_when_all_is_over() -> None:
 async def test_asked_for_in_between(gate: Gate) -> None:
     """One output has ended, of the other some was read, and more is to come."""
     process = await _piped("sh", "-c", "exec 2>&-; echo first; read _; echo second", stdin=gate.child)
-    await _until(lambda: _kept(process) == [b"first\n", b""] and process._transport._open_pipes == 2)
+    await until(lambda: _kept(process) == [b"first\n", b""] and process._transport._open_pipes == 2)
     assert process.stdout is not None
     assert process.stderr is not None
     assert await process.stderr.read() == b""
@@ -88,7 +82,7 @@ async def test_asked_for_in_between(gate: Gate) -> None:
 async def test_not_read_without_end(limit: int) -> None:
     """More than is kept: the pipe is paused, as asyncio's; nothing is lost."""
     process = await _piped("sh", "-c", f"head -c {_BIG} /dev/zero; echo end", limit=limit)
-    await _until(lambda: _was_asked_for(process))
+    await until(lambda: _was_asked_for(process))
     stdout: Any = process.stdout
     assert stdout._paused
     kept = len(stdout._buffer)
@@ -111,7 +105,7 @@ async def test_communicate_is_cancelled(size: int, gate: Gate) -> None:
     communicating = asyncio.create_task(process.communicate())
     await asyncio.sleep(0)
     gate.open()
-    await _until(lambda: len(_kept(process)[0] or b"") == size)
+    await until(lambda: len(_kept(process)[0] or b"") == size)
     communicating.cancel()
     with pytest.raises(asyncio.CancelledError):
         await communicating
@@ -127,7 +121,7 @@ async def test_asked_for_while_communicate_waits(gate: Gate) -> None:
     process = await _piped("sh", "-c", "echo first; read _; echo second", stdin=gate.child, limit=16)
     communicating = asyncio.create_task(process.communicate())
     await asyncio.sleep(0)
-    await _until(lambda: _kept(process) == [b"first\n", b""])
+    await until(lambda: _kept(process) == [b"first\n", b""])
     assert process.stdout is not None
     stdout = process.stdout
     for second in (
@@ -149,7 +143,7 @@ async def test_a_second_communicate_behind_the_ends(gate: Gate, *, ask: bool) ->
     if ask:
         assert process.stdout is not None
     first = asyncio.create_task(process.communicate())
-    await _until(lambda: not process._transport._open_pipes)
+    await until(lambda: not process._transport._open_pipes)
     second = asyncio.create_task(process.communicate())
     await asyncio.sleep(0)
     gate.open()
@@ -163,7 +157,7 @@ async def test_read_behind_the_end_while_communicate_waits(gate: Gate) -> None:
     stdout = process.stdout
     assert stdout is not None
     communicating = asyncio.create_task(process.communicate())
-    await _until(lambda: not process._transport._open_pipes)
+    await until(lambda: not process._transport._open_pipes)
     assert [await stdout.read(), await stdout.read(1), await stdout.readline()] == [b"", b"", b""]
     with pytest.raises(asyncio.IncompleteReadError):
         await stdout.readexactly(1)
@@ -200,14 +194,14 @@ async def test_communicate_leaves_while_streams_are_made(monkeypatch: pytest.Mon
     communicating.cancel()
     with pytest.raises(asyncio.CancelledError):
         await communicating
-    await _until(lambda: _was_asked_for(process))  # more came than is kept: the loop's thread has made them
+    await until(lambda: _was_asked_for(process))  # more came than is kept: the loop's thread has made them
     monkeypatch.undo()
     left.set()
     if not is_interrupted:
         await asking
     stdout: Any = process.stdout
     assert stdout._limit == 1 << 16
-    await _until(lambda: stdout._paused)
+    await until(lambda: stdout._paused)
     assert await stdout.readline() == b"text\n"
     assert await process.communicate() == (bytes(_BIG), b"")
 
@@ -265,12 +259,12 @@ async def test_another_protocol(gate: Gate) -> None:
             self.data += data
 
     process = await _piped("sh", "-c", "echo first; read _; echo second", stdin=gate.child)
-    await _until(lambda: _kept(process) == [b"first\n", b""])
+    await until(lambda: _kept(process) == [b"first\n", b""])
     recorder = Recorder()
     process._transport.set_protocol(recorder)
     gate.open()
     assert await process.wait() == 0
-    await _until(lambda: recorder.data == b"second\n")
+    await until(lambda: recorder.data == b"second\n")
     stdout: Any = process.stdout
     assert stdout._buffer == b"first\n"
     process._transport.close()

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from until import until
 
 import aiospawn
 
@@ -20,19 +21,14 @@ def _plain(thing: Any) -> dict[str, Any]:
     return {name: value for name, value in vars(thing).items() if isinstance(value, _PLAIN)}
 
 
-async def _until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - nothing reports it
-        await asyncio.sleep(0.001)
-
-
 async def _ended(program: str, pipes: dict[str, int]) -> list[Any]:
     process: Any = await asyncio.create_subprocess_exec("/bin/sh", "-c", program, **pipes)
     protocol, transport = process._protocol, process._transport
     if process.stdin is not None:
         process.stdin.close()
     assert await process.wait() == 3
-    await _until(lambda: protocol._connection_lost and protocol._transport is None)  # the pipes end before, or behind it
-    await _until(lambda: process.stdin is None or protocol._stdin_closed.done())
+    await until(lambda: protocol._connection_lost and protocol._transport is None)  # the pipes end before, or behind it
+    await until(lambda: process.stdin is None or protocol._stdin_closed.done())
     readers = [_plain(reader) for reader in (process.stdout, process.stderr) if reader is not None]
     return [_plain(protocol), protocol._stdin_closed.done(), transport._closed, transport.get_returncode(), *readers]
 

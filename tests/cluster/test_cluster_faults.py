@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from dask_machines import dask_machines, no_namespaces, within
 from dask_workers import dask_workers, running_in
+from until import until
 
 import aiospawn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from dask_machines import Machines
 
@@ -39,11 +40,6 @@ def machines() -> Iterator[Machines]:
     """Two workers behind relays, and one that does not run yet."""
     with dask_machines(3, workers=2) as machines:
         yield machines
-
-
-async def until(condition: Callable[[], object]) -> None:
-    while not condition():  # noqa: ASYNC110 - what it looks at has no event
-        await asyncio.sleep(0.01)
 
 
 def rules(machines: Machines, **others: Any) -> aiospawn.Cluster:

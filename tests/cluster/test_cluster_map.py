@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from dask_workers import running_in
+from until import until
 
 import aiospawn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 pytest.importorskip("distributed")
@@ -26,11 +27,6 @@ orders = pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "unor
 async def collected(*args: Any, **keywords: Any) -> list[aiospawn.MapResult]:
     async with aiospawn.map(*args, **keywords) as results:
         return [result async for result in results]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    while not condition():  # noqa: ASYNC110 - what it looks at has no event
-        await asyncio.sleep(0.01)
 
 
 # ---- results ----------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import fresh
 import pytest
 from dask_workers import commands_of
 from timeouts import delayed_until, printed
+from until import until
 
 import aiospawn
 from aiospawn._binding import library
@@ -25,7 +26,7 @@ from aiospawn._commands.repeated_run import RepeatedRun
 from aiospawn._map import runner as _runner
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from dask_workers import DaskWorkers
@@ -86,11 +87,6 @@ def exits(*statuses: int) -> list[list[str]]:
 def waits_for(flag: Path) -> list[str]:
     """Ends when there is a file of that name."""
     return ["/bin/sh", "-c", 'while [ ! -e "$0" ]; do sleep 0.01; done', str(flag)]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    while not condition():  # noqa: ASYNC110 - what it looks at has no event
-        await asyncio.sleep(0.01)
 
 
 async def collected(*args: Any, **keywords: Any) -> list[aiospawn.MapResult]:

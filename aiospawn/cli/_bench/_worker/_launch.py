@@ -39,7 +39,7 @@ def launcher(spec: Spec, slices: list[float] | None = None) -> Callable[[], Awai
     async def run() -> int | None:
         return (await aiospawn.run(spec.program, stdout=stdout, **spec.options)).returncode
 
-    return {"create": created, "communicate": communicated, "run": run, "map": run}[spec.way]
+    return {"create": created, "communicate": communicated, "run": run, "map": run}[spec.way]  # one of a map: as `run`
 
 
 class _FirstSlice(Awaitable[Any]):

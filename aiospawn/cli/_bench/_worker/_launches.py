@@ -31,8 +31,8 @@ async def launches(spec: Spec) -> dict[str, Any]:
     await successfully(launch())  # what a process sets up once is not a launch's cost
     slices.clear()
     childrens, cpu, started = _children_cpu(), time.thread_time(), perf_counter()
-    count = _count_of_map if spec.way == "map" else _count
-    launched = await count(spec, launch, started + spec.seconds)
+    deadline = started + spec.seconds
+    launched = await (_count_of_map(spec, deadline) if spec.way == "map" else _count(spec, launch, deadline))
     elapsed, cpu, childrens = perf_counter() - started, time.thread_time() - cpu, _children_cpu() - childrens
     figures: dict[str, Any] = {
         "launched": launched,
@@ -64,7 +64,7 @@ async def _count(spec: Spec, launch: Callable[[], Awaitable[int | None]], deadli
     return launched
 
 
-async def _count_of_map(spec: Spec, _launch: object, deadline: float) -> int:
+async def _count_of_map(spec: Spec, deadline: float) -> int:
     """As `_count`, by one map."""
     launched = 0
     commands = (spec.program for number in range(spec.total) if not number or perf_counter() <= deadline)
